@@ -1,0 +1,1 @@
+"""Route tasks to agents by learning from outcomes."""

@@ -1,0 +1,1 @@
+"""The recorded team that ``agentmesh demo`` runs."""

@@ -1,0 +1,218 @@
+"""The trace of a run: a versioned union of events, how old shapes are lifted, and how events fold into a run.
+
+The events are the log of a run: resume, replay, rerun and fork read nothing else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from agentmesh.errors import RunNotFoundError
+from agentmesh.records import (
+    AgentCall,
+    Conflict,
+    Feedback,
+    Limits,
+    PackedFloats,
+    Record,
+    RouteDecision,
+    Run,
+    RunStatus,
+    RunSummary,
+    Task,
+    Usd,
+)
+from agentmesh.types import AgentId, RunId
+
+SCHEMA = 1
+"""The version of the shapes below; raise it with each change and add a step to ``_LIFTS``."""
+
+
+class BaseEvent(Record):
+    """What every event carries: its run, its place in it (0, 1, 2 ...), and when it happened (Unix seconds)."""
+
+    run_id: RunId
+    seq: int = Field(ge=0)
+    at: float
+
+
+class RunStarted(BaseEvent):
+    """A task came in. Everything a replay needs to decide again is named here."""
+
+    kind: Literal["run_started"] = "run_started"
+    task: Task
+    limits: Limits
+    registry_version: str
+    embedder: str
+    router: str
+    mesh_seed: int
+    explore: float = 0.0
+
+
+class TaskPrepared(BaseEvent):
+    """The task was embedded and the gates were applied. ``vector`` is (d,); ``refused`` maps agent to gate."""
+
+    kind: Literal["task_prepared"] = "task_prepared"
+    vector: PackedFloats
+    refused: Mapping[AgentId, str] = Field(default_factory=dict)
+
+
+class DecisionMade(BaseEvent):
+    """The router decided."""
+
+    kind: Literal["decision_made"] = "decision_made"
+    decision: RouteDecision
+
+
+class CallStarted(BaseEvent):
+    """An agent is being called."""
+
+    kind: Literal["call_started"] = "call_started"
+    agent_id: AgentId
+    attempt: int = 1
+    wave: int = 1
+
+
+class AnswerChunk(BaseEvent):
+    """A piece of an agent's answer while it is being written. Sent to listeners, not stored."""
+
+    kind: Literal["answer_chunk"] = "answer_chunk"
+    agent_id: AgentId
+    text: str
+
+
+class CallFinished(BaseEvent):
+    """A call ended, well or not. It is stored before its answer is used."""
+
+    kind: Literal["call_finished"] = "call_finished"
+    call: AgentCall
+
+
+class AnswerRefined(BaseEvent):
+    """The answers became one. ``cost_usd`` is what the refining itself cost."""
+
+    kind: Literal["answer_refined"] = "answer_refined"
+    refiner: str
+    answer: str | None
+    answered_by: tuple[AgentId, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    cost_usd: Usd | None = Decimal(0)
+    note: str = ""
+
+
+class RunFinished(BaseEvent):
+    """The run ended."""
+
+    kind: Literal["run_finished"] = "run_finished"
+    status: RunStatus
+    answer: str | None = None
+    cost_usd: Usd | None = None
+    elapsed_s: float = Field(default=0.0, ge=0)
+    error: str | None = None
+
+
+class FeedbackGiven(BaseEvent):
+    """Somebody or something scored an answer."""
+
+    kind: Literal["feedback_given"] = "feedback_given"
+    feedback: Feedback
+
+
+Event: TypeAlias = Annotated[
+    RunStarted
+    | TaskPrepared
+    | DecisionMade
+    | CallStarted
+    | AnswerChunk
+    | CallFinished
+    | AnswerRefined
+    | RunFinished
+    | FeedbackGiven,
+    Field(discriminator="kind"),
+]
+
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+
+_LIFTS: tuple[Any, ...] = ()
+"""Step ``i`` turns the JSON object of schema ``i + 1`` into that of schema ``i + 2``."""
+
+
+def lift(shape: dict[str, Any], *, schema: int) -> Event:
+    """Build an event from the JSON object of any schema up to today's.
+
+    Args:
+        shape: The event as it was stored. It may be changed.
+        schema: The version of the shapes it was stored under, 1 to ``SCHEMA``.
+    """
+    for step in _LIFTS[schema - 1 :]:
+        shape = step(shape)
+    return _ADAPTER.validate_python(shape)
+
+
+def parse_event(text: str | bytes) -> Event:
+    """Build an event from JSON text of today's schema."""
+    return _ADAPTER.validate_json(text)
+
+
+def fold(events: Iterable[Event]) -> Run:
+    """Fold the events of one run, in order, into the run as users see it.
+
+    Raises:
+        RunNotFoundError: no ``run_started`` is among the events.
+    """
+    by_kind: dict[str, list[Any]] = {}
+    for event in events:
+        by_kind.setdefault(event.kind, []).append(event)
+    if "run_started" not in by_kind:
+        raise RunNotFoundError("these events hold no run_started; a trace begins with one")
+    started: RunStarted = by_kind["run_started"][0]
+    decisions: list[DecisionMade] = by_kind.get("decision_made", [])
+    refined: list[AnswerRefined] = by_kind.get("answer_refined", [])
+    finished: list[RunFinished] = by_kind.get("run_finished", [])
+    calls = tuple(event.call for event in by_kind.get("call_finished", []))
+    end = finished[-1] if finished else None
+    return Run(
+        id=started.run_id,
+        task=started.task,
+        status=end.status if end else RunStatus.RUNNING,
+        answer=end.answer if end else None,
+        answered_by=refined[-1].answered_by if refined else (),
+        decision=decisions[-1].decision if decisions else None,
+        calls=calls,
+        conflicts=refined[-1].conflicts if refined else (),
+        cost_usd=end.cost_usd if end else total_cost(calls),
+        started_at=started.at,
+        elapsed_s=end.elapsed_s if end else 0.0,
+        error=end.error if end else None,
+    )
+
+
+def summarize(run: Run) -> RunSummary:
+    """Return the line of the list of runs for ``run``."""
+    agents = tuple(dict.fromkeys(call.agent_id for call in run.calls))
+    elapsed = None if run.status is RunStatus.RUNNING else run.elapsed_s
+    return RunSummary(
+        id=run.id,
+        status=run.status,
+        text=run.task.text[:200],
+        agents=agents,
+        cost_usd=run.cost_usd,
+        started_at=run.started_at,
+        elapsed_s=elapsed,
+    )
+
+
+def total_cost(calls: Sequence[AgentCall]) -> Decimal | None:
+    """Add up what calls cost; ``None`` as soon as one is unknown.
+
+    >>> total_cost(())
+    Decimal('0')
+    """
+    total = Decimal(0)
+    for call in calls:
+        if call.cost_usd is None:
+            return None
+        total += call.cost_usd
+    return total

@@ -1,0 +1,1 @@
+"""The workflow of a run: the only place that imports LangGraph."""

@@ -1,0 +1,1 @@
+"""From outcomes to router state, off the serving path."""

@@ -1,0 +1,132 @@
+"""What users may bring: chat clients, embedders, verifiers, judges and listeners. Structural: nothing to inherit."""
+
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from typing import Literal, Protocol, runtime_checkable
+
+from pydantic import Field
+
+from agentmesh.events import Event
+from agentmesh.records import Limits, Record, Run, Task, Usage
+from agentmesh.types import JsonValue, VectorArray
+
+
+class ChatMessage(Record):
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatRequest(Record):
+    """What a chat client is asked. ``json_schema`` asks for structured output where the client has it."""
+
+    messages: tuple[ChatMessage, ...]
+    temperature: float | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: tuple[str, ...] = ()
+    json_schema: JsonValue = None
+    seed: int | None = None
+
+
+class ChatResponse(Record):
+    """What a chat client answered. ``cost_usd`` is ``None`` when the price is unknown."""
+
+    text: str
+    model: str
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None
+    finish_reason: str | None = None
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """A chat endpoint.
+
+    Raises ``LlmError`` for every failure of the endpoint; ``retryable`` says whether the same call may succeed later.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the name of the model behind it, as cost tables know it."""
+        ...
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        """Answer once, whole."""
+        ...
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[str | ChatResponse]:
+        """Yield pieces of text as they arrive, then the whole response as the last item."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections. Closing twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns text into vectors of length 1; a text with no known token becomes zeros."""
+
+    @property
+    def version(self) -> str:
+        """Return a name that changes whenever the same text may give another vector."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Return the length d of a vector."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> VectorArray:
+        """Embed texts, in order.
+
+        Shapes:
+            returns (len(texts), d) float32; (0, d) for no text.
+        """
+        ...
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Scores an answer by rule: exact, at once, without a model."""
+
+    @property
+    def name(self) -> str:
+        """Return the name under which its scores are recorded."""
+        ...
+
+    def verify(self, task: Task, answer: str) -> float | None:
+        """Return 0 to 1, or ``None`` when this verifier has nothing to say on this task."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Scores an answer by asking: slow, fallible, after the run."""
+
+    @property
+    def name(self) -> str:
+        """Return the name under which its scores are recorded."""
+        ...
+
+    async def judge(self, task: Task, answer: str) -> float | None:
+        """Return 0 to 1, or ``None`` to decline."""
+        ...
+
+
+@runtime_checkable
+class EventSink(Protocol):
+    """Listens to events as they happen. It must return at once and must not raise."""
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs a task from end to end somewhere: in this process, or on another machine."""
+
+    async def submit(self, task: Task, *, run_id: str, limits: Limits) -> Run:
+        """Execute one run and return it, its trace committed."""
+        ...

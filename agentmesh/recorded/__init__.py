@@ -1,0 +1,1 @@
+"""The recorded-set format: reader and writer."""

@@ -1,0 +1,390 @@
+"""The frozen, serialised values that users see: what was asked, who was considered, who was called, what came back.
+
+Money is held as ``Decimal`` US dollars. ``None`` for a price or a cost means *unknown*, never zero.
+"""
+
+import base64
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from agentmesh.types import AgentId, FloatArray, JsonValue, RunId
+
+Money: TypeAlias = Decimal | float | str
+
+
+def as_usd(value: object) -> object:
+    """Turn a float into the ``Decimal`` that its shortest decimal text names.
+
+    >>> as_usd(0.1)
+    Decimal('0.1')
+    """
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+Usd = Annotated[Decimal, BeforeValidator(as_usd), Field(ge=0, allow_inf_nan=False)]
+
+
+def _unpack(value: object) -> object:
+    return base64.b64decode(value) if isinstance(value, str) else value
+
+
+PackedFloats = Annotated[
+    bytes,
+    BeforeValidator(_unpack),
+    PlainSerializer(lambda raw: base64.b64encode(raw).decode("ascii"), return_type=str, when_used="json"),
+]
+"""Little-endian float64 values as raw bytes; base64 in JSON."""
+
+
+def pack_floats(values: FloatArray) -> bytes:
+    """Return ``values`` as little-endian float64 bytes, bit for bit."""
+    return np.ascontiguousarray(values, dtype="<f8").tobytes()
+
+
+def unpack_floats(raw: bytes) -> FloatArray:
+    """Undo :func:`pack_floats`.
+
+    >>> unpack_floats(pack_floats(np.array([0.5, 2.0]))).tolist()
+    [0.5, 2.0]
+    """
+    return np.frombuffer(raw, dtype="<f8")
+
+
+class Record(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Objective(Record):
+    """What a task is worth: the weights of quality, cost and latency in the utility of a call."""
+
+    quality: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    cost: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    latency: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
+class Turn(Record):
+    """One earlier turn of the conversation that a task belongs to."""
+
+    role: Literal["user", "assistant", "system"]
+    text: str
+    agent_id: AgentId | None = None
+
+
+class Task(Record):
+    """What is asked. Gold answers and labels have no place here, so nothing that routes can read them."""
+
+    text: str
+    id: str | None = None
+    inputs: Mapping[str, JsonValue] = Field(default_factory=dict)
+    type_hints: tuple[str, ...] = ()
+    required_skills: frozenset[str] = frozenset()
+    required_flags: frozenset[str] = frozenset()
+    turns: tuple[Turn, ...] = ()
+    objective: Objective = Objective()
+
+
+class AgentCard(Record):
+    """What an agent declares about itself. ``version`` rises with each change of the card."""
+
+    id: AgentId
+    description: str
+    skills: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    group: str | None = None
+    price_per_call_usd: Usd | None = None
+    price_in_per_m_usd: Usd | None = None
+    price_out_per_m_usd: Usd | None = None
+    latency_s: float | None = Field(default=None, ge=0)
+    max_concurrency: int | None = Field(default=None, ge=1)
+    policy_flags: frozenset[str] = frozenset()
+    spec: str = ""
+    version: int = Field(default=1, ge=1)
+
+
+class RegistrySnapshot(Record):
+    """The cards that were registered together. ``version`` is a hash of their content."""
+
+    version: str
+    cards: tuple[AgentCard, ...]
+
+
+class Limits(Record):
+    """What a run may use. ``None`` sets no limit.
+
+    ``max_agents`` is how many agents may answer; unset, it is 1 without a refining agent and 3 with one.
+    ``call_timeout_s`` holds for one attempt, ``timeout_s`` for the run. ``retries`` are further attempts after a
+    retryable failure. Under ``cost_usd``, an agent whose price is unknown is refused unless ``allow_unknown_price``.
+    """
+
+    cost_usd: Usd | None = None
+    timeout_s: float | None = Field(default=None, gt=0)
+    call_timeout_s: float | None = Field(default=None, gt=0)
+    max_calls: int | None = Field(default=None, ge=0)
+    max_agents: int | None = Field(default=None, ge=1)
+    retries: int = Field(default=0, ge=0, le=10)
+    allow_unknown_price: bool = False
+
+    if TYPE_CHECKING:  # type checkers do not know that the validator takes floats and text for money
+
+        def __init__(
+            self,
+            *,
+            cost_usd: Money | None = None,
+            timeout_s: float | None = None,
+            call_timeout_s: float | None = None,
+            max_calls: int | None = None,
+            max_agents: int | None = None,
+            retries: int = 0,
+            allow_unknown_price: bool = False,
+        ) -> None: ...
+
+
+class Usage(Record):
+    """Tokens that a call read and wrote."""
+
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+
+
+class Answer(Record):
+    """What an agent returns when plain text is not enough: usage, its own cost, or structured data."""
+
+    text: str
+    usage: Usage | None = None
+    cost_usd: Usd | None = None
+    data: JsonValue = None
+
+    if TYPE_CHECKING:  # as in Limits
+
+        def __init__(
+            self, *, text: str, usage: Usage | None = None, cost_usd: Money | None = None, data: JsonValue = None
+        ) -> None: ...
+
+
+class Candidate(Record):
+    """One agent as the router saw it. ``gate`` names the hard gate that refused it; then its probability is 0."""
+
+    agent_id: AgentId
+    score: float | None
+    probability: float
+    inclusion: float
+    agent_version: int = 1
+    gate: str | None = None
+    expected_quality: float | None = None
+    expected_cost_usd: float | None = None
+    expected_latency_s: float | None = None
+    factors: Mapping[str, float] = Field(default_factory=dict)
+
+
+class Selection(Record):
+    """An agent that was chosen, and the weight of its vote."""
+
+    agent_id: AgentId
+    weight: float
+
+
+class RouteDecision(Record):
+    """Who should act, and all that is needed to see why and to decide the same again.
+
+    Shapes:
+        ``scores`` and ``probabilities`` hold one float64 for each agent of the pool named by ``registry_version``,
+        in the pool's order; NaN is the score of a gated agent. ``candidates`` are the readable best few.
+    """
+
+    router: str
+    router_version: str
+    registry_version: str
+    seed: int
+    selected: tuple[Selection, ...]
+    candidates: tuple[Candidate, ...]
+    scores: PackedFloats
+    probabilities: PackedFloats
+    margin: float | None = None
+    threshold: float | None = None
+    abstained: bool = False
+    log_propensity: float = 0.0
+    explored: bool = False
+    policy: str = ""
+    elapsed_ms: float = 0.0
+    reason: str = ""
+
+    def score_array(self) -> FloatArray:
+        """Return the utility of each agent of the pool, shape (n_agents,); NaN where gated."""
+        return unpack_floats(self.scores)
+
+    def probability_array(self) -> FloatArray:
+        """Return the probability that each agent is drawn first, shape (n_agents,)."""
+        return unpack_floats(self.probabilities)
+
+    def explain(self) -> str:
+        """Say in words who was chosen, over whom, and by what margin."""
+        chosen = {selection.agent_id: selection.weight for selection in self.selected}
+        lines = [self._headline()]
+        if self.reason:
+            lines.append(f"  {self.reason}")
+        for candidate in self.candidates:
+            lines.append(_candidate_line(candidate, chosen=candidate.agent_id in chosen))
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        router = f"router {self.router} ({self.router_version})"
+        if self.abstained:
+            return f"Nobody was chosen by {router}."
+        names = ", ".join(selection.agent_id for selection in self.selected)
+        margin = "" if self.margin is None else f", {abs(self.margin):.3f} {_side(self.margin)} the next best"
+        drawn = "; drawn to explore" if self.explored else ""
+        return f"Chosen by {router}: {names}{margin}{drawn}."
+
+
+def _side(margin: float) -> str:
+    return "ahead of" if margin >= 0 else "behind"
+
+
+def _candidate_line(candidate: Candidate, *, chosen: bool) -> str:
+    mark = "*" if chosen else " "
+    if candidate.gate is not None:
+        return f"{mark} {candidate.agent_id}: refused by the gate {candidate.gate!r}"
+    parts = ["score unknown" if candidate.score is None else f"score {candidate.score:.3f}"]
+    parts.append(f"p {candidate.probability:.3f}")
+    if candidate.expected_quality is not None:
+        parts.append(f"expected quality {candidate.expected_quality:.3f}")
+    if candidate.expected_cost_usd is not None:
+        parts.append(f"expected cost {candidate.expected_cost_usd:.3g} USD")
+    parts.extend(f"{name} {value:.3g}" for name, value in candidate.factors.items())
+    return f"{mark} {candidate.agent_id}: " + ", ".join(parts)
+
+
+class CallStatus(StrEnum):
+    """How a call of an agent ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+class AgentCall(Record):
+    """One attempt at one agent. ``cost_usd`` is ``None`` when it is unknown, also for a failed call."""
+
+    agent_id: AgentId
+    agent_version: int = 1
+    attempt: int = Field(default=1, ge=1)
+    wave: int = Field(default=1, ge=1)
+    status: CallStatus
+    answer: Answer | None = None
+    cost_usd: Usd | None = None
+    latency_s: float = Field(default=0.0, ge=0)
+    error: str | None = None
+    retryable: bool = False
+
+
+class Position(Record):
+    """One of several answers that stood against each other, who gave it, and the weight behind it."""
+
+    text: str
+    agents: tuple[AgentId, ...]
+    weight: float
+
+
+class Conflict(Record):
+    """Answers that do not agree, heaviest first, and why the first was kept if that is known."""
+
+    positions: tuple[Position, ...]
+    explanation: str = ""
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    ABSTAINED = "abstained"
+    FAILED = "failed"
+    OVER_BUDGET = "over_budget"
+
+
+class Run(Record):
+    """One task from end to end. ``cost_usd`` is ``None`` as soon as the cost of one call is unknown."""
+
+    id: RunId
+    task: Task
+    status: RunStatus
+    answer: str | None = None
+    answered_by: tuple[AgentId, ...] = ()
+    decision: RouteDecision | None = None
+    calls: tuple[AgentCall, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    cost_usd: Usd | None = None
+    started_at: float
+    elapsed_s: float = 0.0
+    error: str | None = None
+
+
+class RunSummary(Record):
+    """A line of the list of runs."""
+
+    id: RunId
+    status: RunStatus
+    text: str
+    agents: tuple[AgentId, ...] = ()
+    cost_usd: Usd | None = None
+    started_at: float
+    elapsed_s: float | None = None
+
+
+class Feedback(Record):
+    """What an answer was worth, 0 to 1. Without ``agent_id`` it scores the final answer."""
+
+    run_id: RunId
+    score: float = Field(ge=0, le=1, allow_inf_nan=False)
+    agent_id: AgentId | None = None
+    source: str = "user"
+    at: float
+
+
+class Experience(Record):
+    """One observed outcome, as a router learns it. ``sequence`` is given by the store: 1, 2, 3 ...
+
+    Shapes:
+        ``vector`` is the task's embedding, (d,) float64 packed.
+    """
+
+    sequence: int = Field(default=0, ge=0)
+    run_id: RunId
+    text: str
+    vector: PackedFloats
+    agent_id: AgentId
+    agent_version: int = 1
+    quality: float = Field(ge=0, le=1, allow_inf_nan=False)
+    cost_usd: Usd | None = None
+    latency_s: float | None = None
+    propensity: float | None = None
+    type_hints: tuple[str, ...] = ()
+    source: str = "user"
+    at: float
+
+
+class RouterState(Record):
+    """A router as it was after the experience number ``sequence``.
+
+    ``payload`` is a safetensors file: arrays by name, the rest as JSON in its metadata. Never pickle.
+    """
+
+    router: str
+    parameters: str
+    sequence: int = Field(ge=0)
+    at: float
+    payload: bytes = Field(repr=False)
+
+    @property
+    def version(self) -> str:
+        """Return what a decision names: parameter hash and last experience."""
+        return f"{self.parameters}@{self.sequence}"

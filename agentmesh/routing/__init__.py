@@ -1,0 +1,1 @@
+"""Who should act: one router a file."""

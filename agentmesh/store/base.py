@@ -1,0 +1,145 @@
+"""The contract of every trace store. ``agentmesh.testing.TraceStoreContract`` is the same contract, executable."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from agentmesh.events import Event
+from agentmesh.records import Experience, Feedback, RegistrySnapshot, RouterState, Run, RunStatus, RunSummary
+from agentmesh.types import RunId
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event and its place in the whole store; places rise, and are never used twice."""
+
+    place: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list. ``since`` is Unix seconds; ``text`` is looked for in the task, ignoring case."""
+
+    status: RunStatus | None = None
+    text: str | None = None
+    agent_id: str | None = None
+    since: float | None = None
+
+
+class TraceStore(ABC):
+    """Keeps runs, feedback, experiences, registries and router states.
+
+    Synchronous, and safe to call from several threads. Each method is one transaction: it takes effect whole or not
+    at all. Every failure of the database is raised as a ``StoreError`` that names the database.
+    """
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Return the URL this store was opened with, without a password."""
+
+    @abstractmethod
+    def append(self, events: Sequence[Event]) -> None:
+        """Store events of any runs, in order; when this returns they survive a crash.
+
+        ``answer_chunk`` events are passed over.
+
+        Raises:
+            DuplicateEventError: an event with the same run id and seq is stored already; nothing was written.
+        """
+
+    @abstractmethod
+    def events(self, run_id: RunId) -> list[Event]:
+        """Return the events of a run by seq.
+
+        Raises:
+            RunNotFoundError: no event of this run is stored.
+        """
+
+    @abstractmethod
+    def run(self, run_id: RunId) -> Run:
+        """Return a run folded from its events.
+
+        Raises:
+            RunNotFoundError: no event of this run is stored.
+        """
+
+    @abstractmethod
+    def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
+        """List runs, newest first; those that started at the same instant by id, descending."""
+
+    @abstractmethod
+    def count_runs(self, where: RunFilter | None = None) -> int:
+        """Count the runs that ``runs`` would list without a limit."""
+
+    @abstractmethod
+    def tail(self, after: int = 0, *, limit: int = 1000) -> list[StoredEvent]:
+        """Return the events stored after place ``after``, in order."""
+
+    @abstractmethod
+    def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
+        """Store a score as a ``feedback_given`` event of its run, and what was learned from it, in one transaction.
+
+        Returns:
+            The experiences, numbered from one past the last one stored.
+
+        Raises:
+            RunNotFoundError: no event of this run is stored.
+        """
+
+    @abstractmethod
+    def experiences(self, after: int = 0, *, until: int | None = None, limit: int | None = None) -> list[Experience]:
+        """Return experiences with ``after < sequence <= until``, in order."""
+
+    @abstractmethod
+    def last_experience(self) -> int:
+        """Return the highest sequence stored, 0 when there is none."""
+
+    @abstractmethod
+    def put_registry(self, snapshot: RegistrySnapshot) -> None:
+        """Store a registry's cards under its version; storing a version again changes nothing."""
+
+    @abstractmethod
+    def registry(self, version: str) -> RegistrySnapshot:
+        """Return the cards stored under ``version``.
+
+        Raises:
+            StoreError: none are.
+        """
+
+    @abstractmethod
+    def put_router(self, name: str, parameters_hash: str, parameters: str) -> None:
+        """Store the JSON text of a router's parameters under their hash; storing it again changes nothing."""
+
+    @abstractmethod
+    def router_parameters(self, name: str, parameters_hash: str) -> str | None:
+        """Return the JSON text stored for these parameters, ``None`` when there is none."""
+
+    @abstractmethod
+    def put_state(self, state: RouterState) -> None:
+        """Store a router state; the same router, parameters and sequence replace an earlier one."""
+
+    @abstractmethod
+    def nearest_state(self, router: str, parameters: str, *, until: int | None = None) -> RouterState | None:
+        """Return the stored state with the highest ``sequence <= until``, ``None`` when there is none."""
+
+    @abstractmethod
+    def check(self) -> list[str]:
+        """Look for damage and return what was found, a line each; an empty list is a clean bill."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the database. Closing twice is harmless."""
+
+    def __enter__(self) -> Self:
+        """Return the store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()

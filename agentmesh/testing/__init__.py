@@ -1,0 +1,1 @@
+"""Doubles, a loopback server and executable contracts for those who extend agentmesh."""
