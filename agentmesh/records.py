@@ -109,10 +109,17 @@ class AgentCard(Record):
 
 
 class RegistrySnapshot(Record):
-    """The cards that were registered together. ``version`` is a hash of their content."""
+    """The cards that were registered together. ``version`` is a hash of their content and of the embedder.
+
+    Shapes:
+        ``vectors`` are the capability vectors, (n, d) float64 packed row by row in the order of ``cards``: with them a
+        decision is made again without the embedder.
+    """
 
     version: str
     cards: tuple[AgentCard, ...]
+    embedder: str = ""
+    vectors: PackedFloats = b""
 
 
 class Limits(Record):
@@ -309,6 +316,7 @@ class RunStatus(StrEnum):
     ABSTAINED = "abstained"
     FAILED = "failed"
     OVER_BUDGET = "over_budget"
+    CANCELLED = "cancelled"
 
 
 class Run(Record):
@@ -354,13 +362,14 @@ class Experience(Record):
     """One observed outcome, as a router learns it. ``sequence`` is given by the store: 1, 2, 3 ...
 
     Shapes:
-        ``vector`` is the task's embedding, (d,) float64 packed.
+        ``vector`` is the task's embedding by the embedder named, (d,) float64 packed.
     """
 
     sequence: int = Field(default=0, ge=0)
     run_id: RunId
     text: str
     vector: PackedFloats
+    embedder: str = ""
     agent_id: AgentId
     agent_version: int = 1
     quality: float = Field(ge=0, le=1, allow_inf_nan=False)
