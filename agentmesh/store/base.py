@@ -88,6 +88,7 @@ class TraceStore(ABC):
 
         Raises:
             RunNotFoundError: no event of this run is stored.
+            StoreError: the run has not finished: its next seq belongs to who is writing it.
         """
 
     @abstractmethod

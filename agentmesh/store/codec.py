@@ -1,0 +1,119 @@
+"""Events to rows and back, and the summary that a run's row holds."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeAlias
+
+from pydantic import ValidationError
+
+from agentmesh.errors import SchemaVersionError, StoreError
+from agentmesh.events import SCHEMA, CallFinished, Event, RunFinished, RunStarted, lift, parse_event
+from agentmesh.records import RunStatus, RunSummary
+from agentmesh.types import AgentId, RunId
+
+EventRow: TypeAlias = tuple[RunId, int, str, int, float, str]
+EVENT_COLUMNS = ("run_id", "seq", "kind", "schema", "at", "body")
+
+RunRow: TypeAlias = tuple[RunId, int, float | None, str | None, str | None, str | None, float | None, str | None, str]
+RUN_COLUMNS = ("id", "last_seq", "started_at", "status", "text", "folded_text", "elapsed_s", "cost_usd", "agents")
+
+
+def encode(event: Event) -> EventRow:
+    """Return the row of an event; its body is the event as JSON text."""
+    return event.run_id, event.seq, event.kind, SCHEMA, event.at, event.model_dump_json()
+
+
+def decode(body: str, schema: int, *, where: str) -> Event:
+    """Build an event from its row, lifting an old shape.
+
+    Args:
+        body: JSON text.
+        schema: The schema it was stored under.
+        where: What to call the row in an error.
+
+    Raises:
+        SchemaVersionError: the row was written by a newer package.
+        StoreError: the row is damaged.
+    """
+    if schema > SCHEMA:
+        raise SchemaVersionError(f"{where} has event schema {schema!r}; this agentmesh reads 1 to {SCHEMA}: upgrade it")
+    try:
+        return parse_event(body) if schema == SCHEMA else lift(json.loads(body), schema=schema)
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{where} is damaged: its body {body[:60]!r} is no event of schema {schema}") from error
+
+
+@dataclass(slots=True)
+class Outline:
+    """What the row of a run says, kept up to date one event after another, in order of seq.
+
+    After all events of a run it says what ``summarize(fold(events))`` says; a property test holds it to that.
+    """
+
+    run_id: RunId
+    last_seq: int = -1
+    started_at: float | None = None
+    status: RunStatus | None = None
+    text: str | None = None
+    folded_text: str | None = None
+    elapsed_s: float | None = None
+    cost_usd: Decimal | None = Decimal(0)
+    agents: list[AgentId] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        """Take in the next event."""
+        self.last_seq = event.seq
+        match event:
+            case RunStarted():
+                self._start(event)
+            case CallFinished(call=call):
+                if call.agent_id not in self.agents:
+                    self.agents.append(call.agent_id)
+                if not self.finished and self.cost_usd is not None:
+                    self.cost_usd = None if call.cost_usd is None else self.cost_usd + call.cost_usd
+            case RunFinished():
+                self.status, self.elapsed_s, self.cost_usd = event.status, event.elapsed_s, event.cost_usd
+            case _:
+                pass
+
+    @property
+    def finished(self) -> bool:
+        """Say whether ``run_finished`` was among the events."""
+        return self.status is not None and self.status is not RunStatus.RUNNING
+
+    def _start(self, event: RunStarted) -> None:
+        if self.started_at is None:
+            self.started_at = event.at
+            self.text = event.task.text[:200]
+            self.folded_text = event.task.text.casefold()
+            self.status = self.status or RunStatus.RUNNING
+
+    def row(self) -> RunRow:
+        """Return the row. ``folded_text`` is null when these events brought no new one."""
+        cost = None if self.cost_usd is None else str(self.cost_usd)
+        agents = json.dumps(self.agents, ensure_ascii=False)
+        texts = (self.text, self.folded_text)
+        return (self.run_id, self.last_seq, self.started_at, self.status, *texts, self.elapsed_s, cost, agents)
+
+
+def outline(run_id: RunId, events: Iterable[Event]) -> Outline:
+    """Return the outline of a run from all its events, in order of seq."""
+    drawn = Outline(run_id)
+    for event in events:
+        drawn.take(event)
+    return drawn
+
+
+def summary(drawn: Outline) -> RunSummary:
+    """Return the line of the list of runs for a started run."""
+    return RunSummary(
+        id=drawn.run_id,
+        status=drawn.status or RunStatus.RUNNING,
+        text=drawn.text or "",
+        agents=tuple(drawn.agents),
+        cost_usd=drawn.cost_usd,
+        started_at=drawn.started_at or 0.0,
+        elapsed_s=drawn.elapsed_s,
+    )

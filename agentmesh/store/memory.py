@@ -1,0 +1,210 @@
+"""A store that lasts as long as the process. Short and obvious: it is the reference that the others are tested on."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+
+from agentmesh.events import AnswerChunk, Event, FeedbackGiven, RunStarted, fold, summarize
+from agentmesh.records import Experience, Feedback, RegistrySnapshot, RouterState, Run, RunStatus, RunSummary
+from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
+from agentmesh.store.refusals import closed, duplicate, hole, no_registry, no_run, unfinished
+from agentmesh.types import RunId
+
+
+@dataclass(slots=True)
+class _Trace:
+    """The events of one run by seq, and its folded run until the next event comes."""
+
+    by_seq: dict[int, Event] = field(default_factory=dict)
+    folded: Run | None = None
+
+    def ordered(self) -> list[Event]:
+        return [self.by_seq[seq] for seq in sorted(self.by_seq)]
+
+    def run(self) -> Run:
+        if self.folded is None:
+            self.folded = fold(self.ordered())
+        return self.folded
+
+    def started(self) -> bool:
+        return any(isinstance(event, RunStarted) for event in self.by_seq.values())
+
+
+class MemoryStore(TraceStore):
+    """Keeps everything in this process and forgets it at the end."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()  # guards all that follows: calls come from several threads
+        self._closed = False
+        self._log: list[Event] = []
+        self._traces: dict[RunId, _Trace] = {}
+        self._experiences: list[Experience] = []
+        self._registries: dict[str, RegistrySnapshot] = {}
+        self._parameters: dict[tuple[str, str], str] = {}
+        self._states: dict[tuple[str, str], dict[int, RouterState]] = {}
+
+    @property
+    def url(self) -> str:
+        """Return ``memory://``."""
+        return "memory://"
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Store events of any runs, in order, or none of them when one is stored already."""
+        kept = [event for event in events if not isinstance(event, AnswerChunk)]
+        with self._lock:
+            self._check_open()
+            seen: set[tuple[RunId, int]] = set()
+            for event in kept:
+                key = (event.run_id, event.seq)
+                trace = self._traces.get(event.run_id)
+                if key in seen or (trace is not None and event.seq in trace.by_seq):
+                    raise duplicate(event.run_id, event.seq, self.url)
+                seen.add(key)
+            for event in kept:
+                self._put(event)
+
+    def events(self, run_id: RunId) -> list[Event]:
+        """Return the events of a run by seq."""
+        with self._lock:
+            return self._trace(run_id).ordered()
+
+    def run(self, run_id: RunId) -> Run:
+        """Return a run folded from its events."""
+        with self._lock:
+            return self._trace(run_id).run()
+
+    def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
+        """List runs, newest first."""
+        with self._lock:
+            found = self._matching(where)
+        found.sort(key=lambda run: (run.started_at, run.id), reverse=True)
+        return [summarize(run) for run in found[offset : offset + limit]]
+
+    def count_runs(self, where: RunFilter | None = None) -> int:
+        """Count the runs that ``runs`` would list without a limit."""
+        with self._lock:
+            return len(self._matching(where))
+
+    def tail(self, after: int = 0, *, limit: int = 1000) -> list[StoredEvent]:
+        """Return the events stored after place ``after``, in order."""
+        with self._lock:
+            self._check_open()
+            first = max(after, 0)
+            return [StoredEvent(first + 1 + i, event) for i, event in enumerate(self._log[first : first + limit])]
+
+    def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
+        """Store a score as an event of its run, and number and store what was learned from it."""
+        with self._lock:
+            trace = self._trace(feedback.run_id)
+            if not trace.started() or trace.run().status is RunStatus.RUNNING:
+                raise unfinished(feedback.run_id, self.url)
+            self._put(
+                FeedbackGiven(run_id=feedback.run_id, seq=max(trace.by_seq) + 1, at=feedback.at, feedback=feedback)
+            )
+            return self._number(experiences)
+
+    def experiences(self, after: int = 0, *, until: int | None = None, limit: int | None = None) -> list[Experience]:
+        """Return experiences with ``after < sequence <= until``, in order."""
+        with self._lock:
+            self._check_open()
+            found = self._experiences[max(after, 0) : None if until is None else max(until, 0)]
+        return found if limit is None else found[:limit]
+
+    def last_experience(self) -> int:
+        """Return the highest sequence stored, 0 when there is none."""
+        with self._lock:
+            self._check_open()
+            return len(self._experiences)
+
+    def put_registry(self, snapshot: RegistrySnapshot) -> None:
+        """Store a registry's cards under its version; storing a version again changes nothing."""
+        with self._lock:
+            self._check_open()
+            self._registries.setdefault(snapshot.version, snapshot)
+
+    def registry(self, version: str) -> RegistrySnapshot:
+        """Return the cards stored under ``version``."""
+        with self._lock:
+            self._check_open()
+            if version not in self._registries:
+                raise no_registry(version, self.url)
+            return self._registries[version]
+
+    def put_router(self, name: str, parameters_hash: str, parameters: str) -> None:
+        """Store the JSON text of a router's parameters under their hash; storing it again changes nothing."""
+        with self._lock:
+            self._check_open()
+            self._parameters.setdefault((name, parameters_hash), parameters)
+
+    def router_parameters(self, name: str, parameters_hash: str) -> str | None:
+        """Return the JSON text stored for these parameters, ``None`` when there is none."""
+        with self._lock:
+            self._check_open()
+            return self._parameters.get((name, parameters_hash))
+
+    def put_state(self, state: RouterState) -> None:
+        """Store a router state; the same router, parameters and sequence replace an earlier one."""
+        with self._lock:
+            self._check_open()
+            self._states.setdefault((state.router, state.parameters), {})[state.sequence] = state
+
+    def nearest_state(self, router: str, parameters: str, *, until: int | None = None) -> RouterState | None:
+        """Return the stored state with the highest ``sequence <= until``, ``None`` when there is none."""
+        with self._lock:
+            self._check_open()
+            states = self._states.get((router, parameters), {})
+            sequences = sorted(states)
+            place = len(sequences) if until is None else bisect_right(sequences, until)
+            return states[sequences[place - 1]] if place else None
+
+    def check(self) -> list[str]:
+        """Name the runs whose log has a hole; nothing else can break in memory."""
+        with self._lock:
+            self._check_open()
+            return [
+                hole(run_id, stored=len(trace.by_seq), last_seq=max(trace.by_seq))
+                for run_id, trace in self._traces.items()
+                if len(trace.by_seq) != max(trace.by_seq) + 1
+            ]
+
+    def close(self) -> None:
+        """Refuse every later call. Closing twice is harmless."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed(self.url)
+
+    def _trace(self, run_id: RunId) -> _Trace:
+        self._check_open()
+        if run_id not in self._traces:
+            raise no_run(run_id, self.url)
+        return self._traces[run_id]
+
+    def _put(self, event: Event) -> None:
+        trace = self._traces.setdefault(event.run_id, _Trace())
+        trace.by_seq[event.seq] = event
+        trace.folded = None
+        self._log.append(event)
+
+    def _number(self, experiences: Sequence[Experience]) -> list[Experience]:
+        first = len(self._experiences) + 1
+        numbered = [item.model_copy(update={"sequence": first + i}) for i, item in enumerate(experiences)]
+        self._experiences.extend(numbered)
+        return numbered
+
+    def _matching(self, where: RunFilter | None) -> list[Run]:
+        self._check_open()
+        started = (trace.run() for trace in self._traces.values() if trace.started())
+        return [run for run in started if where is None or matches(run, where)]
+
+
+def matches(run: Run, where: RunFilter) -> bool:
+    """Say whether a run is among those that ``where`` asks for."""
+    return (
+        (where.status is None or run.status is where.status)
+        and (where.text is None or where.text.casefold() in run.task.text.casefold())
+        and (where.agent_id is None or any(call.agent_id == where.agent_id for call in run.calls))
+        and (where.since is None or run.started_at >= where.since)
+    )

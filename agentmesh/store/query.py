@@ -1,0 +1,49 @@
+"""What the store asks of its tables."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from agentmesh.store.base import RunFilter
+from agentmesh.store.refusals import hole
+from agentmesh.store.schema import events, experiences, routers, run_agents, runs
+
+
+def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
+    """Narrow a query over ``runs`` to the started ones that ``where`` asks for."""
+    wanted = wanted.where(runs.c.started_at.is_not(None))
+    if where is None:
+        return wanted
+    if where.status is not None:
+        wanted = wanted.where(runs.c.status == where.status)
+    if where.text is not None:  # not LIKE: it stops at a NUL character, and its patterns are limited in length
+        wanted = wanted.where(func.instr(runs.c.folded_text, where.text.casefold()) > 0)
+    if where.agent_id is not None:
+        theirs = select(run_agents.c.run_id).where(run_agents.c.agent_id == where.agent_id)
+        wanted = wanted.where(runs.c.id.in_(theirs))
+    if where.since is not None:
+        wanted = wanted.where(runs.c.started_at >= where.since)
+    return wanted
+
+
+def parameters_of(name: str, parameters_hash: str) -> Select[Any]:
+    """Ask for the parameters stored under a hash."""
+    return select(routers.c.parameters).where(routers.c.name == name, routers.c.parameters_hash == parameters_hash)
+
+
+def last_experience(connection: Connection) -> int:
+    """Return the highest sequence stored, 0 when there is none."""
+    return connection.scalar(select(func.coalesce(func.max(experiences.c.sequence), 0))) or 0
+
+
+def holes(connection: Connection) -> list[str]:
+    """Name the runs whose events are not 0, 1, 2 ... to the last."""
+    stored = func.count(events.c.seq)
+    last = func.coalesce(func.max(events.c.seq), runs.c.last_seq)
+    wanted = (
+        select(runs.c.id, stored, last)
+        .join_from(runs, events, events.c.run_id == runs.c.id, isouter=True)
+        .group_by(runs.c.id, runs.c.last_seq)
+        .having(stored != last + 1)
+    )
+    return [hole(run_id, stored=count, last_seq=seq) for run_id, count, seq in connection.execute(wanted)]

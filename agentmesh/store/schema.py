@@ -1,0 +1,100 @@
+"""The tables, as SQLAlchemy Core sees them. The migrations make them; a test keeps the two the same.
+
+``events`` is the truth. ``runs`` and ``run_agents`` are drawn from it in the same transaction, so that lists and
+filters need not read event bodies; they could be rebuilt from it.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+Place = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("last_seq", Integer, nullable=False),
+    Column("started_at", Float),  # null until run_started is stored; such runs are not listed
+    Column("status", String),
+    Column("text", Text),  # the beginning of the task, as a list shows it
+    Column("folded_text", Text),  # all of the task, case folded, to be searched
+    Column("elapsed_s", Float),
+    Column("cost_usd", String),  # decimal text: no database rounds it; null is unknown
+    Column("agents", Text, nullable=False),  # a JSON list, in the order of their first finished call
+    Index("ix_runs_started_at", "started_at", "id"),
+    Index("ix_runs_status", "status", "started_at", "id"),
+)
+
+run_agents = Table(
+    "run_agents",
+    metadata,
+    Column("agent_id", String, primary_key=True),
+    Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
+    Index("ix_run_agents_run_id", "run_id"),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("place", Place, primary_key=True, autoincrement=True),
+    Column("run_id", String, ForeignKey("runs.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("schema", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("run_id", "seq", name="uq_events_run_id_seq"),
+    sqlite_autoincrement=True,  # a place is never used twice, also after the last rows were pruned
+)
+
+experiences = Table(
+    "experiences",
+    metadata,
+    Column("sequence", Place, primary_key=True, autoincrement=False),
+    Column("run_id", String, nullable=False),
+    Column("agent_id", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_experiences_run_id", "run_id"),
+)
+
+registries = Table(
+    "registries",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+routers = Table(
+    "routers",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("parameters_hash", String, primary_key=True),
+    Column("parameters", Text, nullable=False),
+)
+
+router_states = Table(
+    "router_states",
+    metadata,
+    Column("router", String, primary_key=True),
+    Column("parameters", String, primary_key=True),
+    Column("sequence", Place, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)

@@ -1,0 +1,142 @@
+"""Connections to a SQLite file: one that writes, some that read, and every failure turned into a ``StoreError``.
+
+Write-ahead logging lets readers work while the writer commits. ``synchronous=NORMAL`` hands a commit to the operating
+system before it returns, so it outlives a kill of the process; a power cut may take the last commits, and leaves the
+database whole. ``FULL`` would close that gap for one fsync a commit.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from sqlite3 import Error as SqliteError
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from agentmesh.errors import StoreError
+from agentmesh.store.migrate import HEAD, schema_of, upgrade
+from agentmesh.store.refusals import closed
+
+
+class Database:
+    """An open SQLite file of today's schema.
+
+    Args:
+        path: The file. It is made, and migrated, unless ``read_only``.
+        url: What to call it in errors.
+        read_only: Refuse to write; a missing file is an error, and nothing is created.
+        busy_timeout_s: How long to wait for another process that is writing.
+    """
+
+    def __init__(self, path: Path, *, url: str, read_only: bool = False, busy_timeout_s: float = 5.0) -> None:
+        self.url = url
+        self.read_only = read_only
+        self._path = path
+        self._closed = False
+        self._write_lock = Lock()  # one transaction at a time: the writing engine has one connection
+        self._check_path()
+        self._reader = _engine(path, mode="ro", begin="BEGIN", busy_timeout_s=busy_timeout_s)
+        self._writer = _engine(path, mode="rwc", begin="BEGIN IMMEDIATE", busy_timeout_s=busy_timeout_s)
+        try:
+            self._prepare()
+        except StoreError:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection that sees one state of the database throughout."""
+        self._check_open()
+        with self._translating("read"), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Lend the connection that writes; all of its work is committed at the end, or none of it."""
+        self._check_open()
+        if self.read_only:
+            raise StoreError(f"{self.url!r} was opened for reading only; open it without read_only to write")
+        with self._write_lock, self._translating("write"), self._writer.begin() as connection:
+            yield connection
+
+    def integrity(self, connection: Connection) -> list[str]:
+        """Return what SQLite's own check of the file finds, a line each."""
+        lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        return [line for line in lines if line != "ok"]
+
+    def close(self) -> None:
+        """Close every connection. Closing twice is harmless."""
+        self._closed = True
+        self._reader.dispose()
+        self._writer.dispose()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed(self.url)
+
+    def _check_path(self) -> None:
+        if self._path.is_dir():
+            raise StoreError(f"cannot open {self.url!r}: {str(self._path)!r} is a folder; name a file in it")
+        if self.read_only and not self._path.exists():
+            raise StoreError(f"cannot open {self.url!r}: there is no file {str(self._path)!r}; a run creates it")
+        if not self._path.parent.is_dir():
+            raise StoreError(f"cannot open {self.url!r}: the folder {str(self._path.parent)!r} does not exist")
+
+    def _prepare(self) -> None:
+        """Bring the file to today's schema. Until it is known to be ours it is only read."""
+        current = self._path.exists() and self._current()
+        if self.read_only and not current:
+            raise StoreError(f"{self.url!r} has no up-to-date tables; open it once without read_only to make them")
+        if not current:
+            self._upgrade()
+        if not self.read_only:
+            with self._translating("open"), closing(self._writer.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")  # it stays with the file
+
+    def _upgrade(self) -> None:
+        with self.writing() as connection:  # another process may have been faster: look again, now alone
+            found = schema_of(connection, url=self.url)
+            if found != HEAD:
+                upgrade(connection, since=found)
+
+    def _current(self) -> bool:
+        with self.reading() as connection:
+            return schema_of(connection, url=self.url) == HEAD
+
+    @contextmanager
+    def _translating(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, SqliteError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise StoreError(f"cannot {doing} {self.url!r}: {reason}") from error
+
+
+def _engine(path: Path, *, mode: str, begin: str, busy_timeout_s: float) -> Engine:
+    """Return an engine whose transactions begin with the statement ``begin``."""
+    writes = mode == "rwc"
+    engine = create_engine(
+        URL.create("sqlite", database=f"file:{_quoted(path)}", query={"mode": mode, "uri": "true"}),
+        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
+        poolclass=QueuePool,
+        pool_size=1 if writes else 4,
+        max_overflow=0 if writes else -1,
+    )
+
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # pysqlite would otherwise begin transactions by itself, and too late
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    event.listen(engine, "connect", configure)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as the file part of a SQLite URI."""
+    return path.resolve().as_uri().removeprefix("file://")

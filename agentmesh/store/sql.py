@@ -1,0 +1,216 @@
+"""The store on a database, by SQLAlchemy Core."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, and_, delete, func, insert, select
+
+from agentmesh.errors import StoreError
+from agentmesh.events import AnswerChunk, Event, FeedbackGiven, fold
+from agentmesh.records import (
+    Experience,
+    Feedback,
+    Record,
+    RegistrySnapshot,
+    RouterState,
+    Run,
+    RunStatus,
+    RunSummary,
+)
+from agentmesh.store import schema
+from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
+from agentmesh.store.bulk import insert_rows
+from agentmesh.store.codec import decode, encode, summary
+from agentmesh.store.log import OUTLINE_COLUMNS, append_events, read_events, read_outline
+from agentmesh.store.query import holes, last_experience, matching, parameters_of
+from agentmesh.store.refusals import no_registry, no_run, unfinished
+from agentmesh.store.session import Database
+from agentmesh.types import RunId
+
+_R = TypeVar("_R", bound=Record)
+_EXPERIENCE_COLUMNS = ("sequence", "run_id", "agent_id", "source", "at", "body")
+
+
+class SqlStore(TraceStore):
+    """Keeps everything in a SQLite file.
+
+    Args:
+        path: The file; it is made when it is missing, in a folder that exists.
+        url: What it is called in errors.
+        read_only: Refuse to write, and create nothing.
+        busy_timeout_s: How long to wait for another process that is writing.
+    """
+
+    def __init__(self, path: Path, *, url: str, read_only: bool = False, busy_timeout_s: float = 5.0) -> None:
+        self._url = url
+        self._database = Database(path, url=url, read_only=read_only, busy_timeout_s=busy_timeout_s)
+
+    @property
+    def url(self) -> str:
+        """Return the URL this store was opened with."""
+        return self._url
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Store events of any runs, in order; when this returns they survive a kill of the process."""
+        kept = [event for event in events if not isinstance(event, AnswerChunk)]
+        rows = [encode(event) for event in kept]  # before the transaction, so that others wait less for it
+        if rows:
+            with self._database.writing() as connection:
+                append_events(connection, kept, rows, url=self._url)
+
+    def events(self, run_id: RunId) -> list[Event]:
+        """Return the events of a run by seq."""
+        with self._database.reading() as connection:
+            found = read_events(connection, run_id, url=self._url)
+        if not found:
+            raise no_run(run_id, self._url)
+        return found
+
+    def run(self, run_id: RunId) -> Run:
+        """Return a run folded from its events."""
+        return fold(self.events(run_id))
+
+    def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
+        """List runs, newest first."""
+        wanted = matching(select(*OUTLINE_COLUMNS), where)
+        wanted = wanted.order_by(schema.runs.c.started_at.desc(), schema.runs.c.id.desc()).limit(limit).offset(offset)
+        with self._database.reading() as connection:
+            return [summary(read_outline(row)) for row in connection.execute(wanted)]
+
+    def count_runs(self, where: RunFilter | None = None) -> int:
+        """Count the runs that ``runs`` would list without a limit."""
+        with self._database.reading() as connection:
+            return connection.scalar(matching(select(func.count()).select_from(schema.runs), where)) or 0
+
+    def tail(self, after: int = 0, *, limit: int = 1000) -> list[StoredEvent]:
+        """Return the events stored after place ``after``, in order."""
+        table = schema.events.c
+        wanted = select(table.place, table.schema, table.body).where(table.place > after)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.order_by(table.place).limit(limit)).all()
+        return [
+            StoredEvent(place, decode(body, version, where=f"the event at place {place} in {self._url!r}"))
+            for place, version, body in rows
+        ]
+
+    def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
+        """Store a score as an event of its run, and number and store what was learned from it."""
+        with self._database.writing() as connection:
+            seq = self._next_seq(connection, feedback.run_id)
+            event = FeedbackGiven(run_id=feedback.run_id, seq=seq, at=feedback.at, feedback=feedback)
+            append_events(connection, [event], [encode(event)], url=self._url)
+            return _number(connection, experiences)
+
+    def experiences(self, after: int = 0, *, until: int | None = None, limit: int | None = None) -> list[Experience]:
+        """Return experiences with ``after < sequence <= until``, in order."""
+        table = schema.experiences.c
+        wanted = select(table.sequence, table.body).where(table.sequence > after).order_by(table.sequence).limit(limit)
+        if until is not None:
+            wanted = wanted.where(table.sequence <= until)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return [self._read(Experience, body, f"experience {sequence}") for sequence, body in rows]
+
+    def last_experience(self) -> int:
+        """Return the highest sequence stored, 0 when there is none."""
+        with self._database.reading() as connection:
+            return last_experience(connection)
+
+    def put_registry(self, snapshot: RegistrySnapshot) -> None:
+        """Store a registry's cards under its version; storing a version again changes nothing."""
+        with self._database.writing() as connection:
+            known = connection.scalar(select(func.count()).where(schema.registries.c.version == snapshot.version))
+            if not known:
+                connection.execute(
+                    insert(schema.registries).values(version=snapshot.version, body=snapshot.model_dump_json())
+                )
+
+    def registry(self, version: str) -> RegistrySnapshot:
+        """Return the cards stored under ``version``."""
+        with self._database.reading() as connection:
+            body = connection.scalar(select(schema.registries.c.body).where(schema.registries.c.version == version))
+        if body is None:
+            raise no_registry(version, self._url)
+        return self._read(RegistrySnapshot, body, f"registry {version!r}")
+
+    def put_router(self, name: str, parameters_hash: str, parameters: str) -> None:
+        """Store the JSON text of a router's parameters under their hash; storing it again changes nothing."""
+        with self._database.writing() as connection:
+            if connection.scalar(parameters_of(name, parameters_hash)) is None:
+                values = {"name": name, "parameters_hash": parameters_hash, "parameters": parameters}
+                connection.execute(insert(schema.routers).values(values))
+
+    def router_parameters(self, name: str, parameters_hash: str) -> str | None:
+        """Return the JSON text stored for these parameters, ``None`` when there is none."""
+        with self._database.reading() as connection:
+            found: str | None = connection.scalar(parameters_of(name, parameters_hash))
+        return found
+
+    def put_state(self, state: RouterState) -> None:
+        """Store a router state; the same router, parameters and sequence replace an earlier one."""
+        table = schema.router_states.c
+        same = and_(
+            table.router == state.router, table.parameters == state.parameters, table.sequence == state.sequence
+        )
+        with self._database.writing() as connection:
+            connection.execute(delete(schema.router_states).where(same))
+            connection.execute(insert(schema.router_states).values(state.model_dump()))
+
+    def nearest_state(self, router: str, parameters: str, *, until: int | None = None) -> RouterState | None:
+        """Return the stored state with the highest ``sequence <= until``, ``None`` when there is none."""
+        table = schema.router_states.c
+        wanted = select(schema.router_states).where(table.router == router, table.parameters == parameters)
+        if until is not None:
+            wanted = wanted.where(table.sequence <= until)
+        with self._database.reading() as connection:
+            row = connection.execute(wanted.order_by(table.sequence.desc()).limit(1)).one_or_none()
+        return None if row is None else RouterState(**row._mapping)
+
+    def check(self) -> list[str]:
+        """Ask the database to check itself, read every event, and name the runs whose log has a hole."""
+        with self._database.reading() as connection:
+            found = [f"{self._url!r}: {line}" for line in self._database.integrity(connection)]
+            return found + holes(connection) + self._unreadable(connection)
+
+    def close(self) -> None:
+        """Let go of the database. Closing twice is harmless."""
+        self._database.close()
+
+    def _next_seq(self, connection: Connection, run_id: RunId) -> int:
+        table = schema.runs.c
+        row = connection.execute(select(table.last_seq, table.status).where(table.id == run_id)).one_or_none()
+        if row is None:
+            raise no_run(run_id, self._url)
+        if row.status is None or row.status == RunStatus.RUNNING:
+            raise unfinished(run_id, self._url)
+        return int(row.last_seq) + 1
+
+    def _read(self, record: type[_R], body: str, what: str) -> _R:
+        try:
+            return record.model_validate_json(body)
+        except ValidationError as error:
+            raise StoreError(f"{what} in {self._url!r} is damaged: {body[:60]!r}") from error
+
+    def _unreadable(self, connection: Connection) -> list[str]:
+        table = schema.events.c
+        found = []
+        for run_id, seq, version, body in connection.execute(
+            select(table.run_id, table.seq, table.schema, table.body).order_by(table.place)
+        ):
+            try:
+                decode(body, version, where=f"event {seq} of run {run_id!r} in {self._url!r}")
+            except StoreError as error:
+                found.append(str(error))
+        return found
+
+
+def _number(connection: Connection, learned: Sequence[Experience]) -> list[Experience]:
+    first = last_experience(connection) + 1
+    numbered = [item.model_copy(update={"sequence": first + i}) for i, item in enumerate(learned)]
+    rows = [
+        (item.sequence, item.run_id, item.agent_id, item.source, item.at, item.model_dump_json()) for item in numbered
+    ]
+    insert_rows(connection, "experiences", _EXPERIENCE_COLUMNS, rows)
+    return numbered

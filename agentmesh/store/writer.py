@@ -1,0 +1,176 @@
+"""The one writer of a store: what many runs say at once becomes one commit.
+
+While a commit is under way, everything else that comes in waits in a list; the next commit takes the whole list. An
+idle writer commits at once, a busy one commits rarely: no delay is set, and none is tuned.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+
+from agentmesh.errors import StoreError
+from agentmesh.events import Event
+from agentmesh.store.base import TraceStore
+from agentmesh.types import RunId
+
+
+@dataclass(slots=True)
+class _Parcel:
+    """Events that were handed in together, and who waits for them."""
+
+    events: Sequence[Event]
+    waiter: asyncio.Future[None] | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Hole:
+    """The first event that a run's log lacks, and why."""
+
+    seq: int
+    error: Exception
+
+
+class TraceWriter:
+    """Writes events from an event loop in one background thread, in the order they were handed in.
+
+    A failure costs only the runs it hit. Their later events are refused with the same error, so that no stored log has
+    a hole; handing in the lost events again is accepted. A store is closed by who opened it, after :meth:`aclose`.
+
+    Args:
+        store: Where to. Nothing else may append to the same runs meanwhile.
+    """
+
+    def __init__(self, store: TraceStore) -> None:
+        self.store = store
+        self._lock = Lock()  # guards the four below, which the loops' threads and the writing thread share
+        self._pending: list[_Parcel] = []
+        self._draining = False
+        self._closed = False
+        self._unreported: list[Exception] = []
+        self._holes: dict[RunId, _Hole] = {}  # touched by the writing thread alone
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agentmesh-writer")
+
+    def post(self, events: Sequence[Event]) -> None:
+        """Hand events in and return at once.
+
+        If they cannot be stored, the next ``write`` of the same run says so, and the next ``flush`` or ``aclose``.
+
+        Raises:
+            StoreError: the writer is closed.
+        """
+        self._hand_in(_Parcel(events))
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Hand events in and return when they are committed. If this call is cancelled, they are written all the same.
+
+        Raises:
+            DuplicateEventError: one of them is stored already.
+            StoreError: they, or earlier events of the same run, cannot be stored; or the writer is closed.
+        """
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._hand_in(_Parcel(events, waiter))
+        await waiter
+
+    async def flush(self) -> None:
+        """Return when everything handed in so far is committed.
+
+        Raises:
+            StoreError: posted events could not be stored, and nobody was told yet.
+        """
+        await self.write(())
+        self._report()
+
+    async def aclose(self) -> None:
+        """Write what is left and stop. Closing twice is harmless.
+
+        Raises:
+            StoreError: posted events could not be stored, and nobody was told yet.
+        """
+        with self._lock:
+            self._closed = True
+        await asyncio.to_thread(self._executor.shutdown)
+        self._report()
+
+    def _report(self) -> None:
+        with self._lock:
+            errors, self._unreported = self._unreported, []
+        if errors:
+            raise errors[0]
+
+    def _hand_in(self, parcel: _Parcel) -> None:
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"the writer of {self.store.url!r} is closed; open a new one to write")
+            self._pending.append(parcel)
+            if not self._draining:
+                self._draining = True
+                self._executor.submit(self._drain)
+
+    def _drain(self) -> None:
+        while parcels := self._take():
+            self._commit(parcels)
+            _tell(parcels)
+
+    def _take(self) -> list[_Parcel]:
+        with self._lock:
+            parcels, self._pending = self._pending, []
+            self._draining = bool(parcels)
+        return parcels
+
+    def _commit(self, parcels: Sequence[_Parcel]) -> None:
+        """Store all parcels at once, or, when that fails, each by itself to find those that cannot be."""
+        if not self._holes and self._append([event for parcel in parcels for event in parcel.events]) is None:
+            return
+        for parcel in parcels:
+            parcel.error = self._refusal(parcel.events) or self._append(parcel.events)
+            self._remember(parcel)
+
+    def _append(self, events: Sequence[Event]) -> Exception | None:
+        try:
+            self.store.append(events)
+        except Exception as error:  # noqa: BLE001  # the worker's boundary: whoever waits for the events gets it
+            return error
+        return None
+
+    def _refusal(self, events: Sequence[Event]) -> Exception | None:
+        for event in events:
+            hole = self._holes.get(event.run_id)
+            if hole is not None and event.seq > hole.seq:
+                return hole.error
+            if hole is not None:
+                return None
+        return None
+
+    def _remember(self, parcel: _Parcel) -> None:
+        for event in parcel.events:
+            if parcel.error is None:
+                self._holes.pop(event.run_id, None)
+            else:
+                self._holes.setdefault(event.run_id, _Hole(event.seq, parcel.error))
+        if parcel.error is not None and parcel.waiter is None:
+            with self._lock:
+                self._unreported.append(parcel.error)
+
+
+def _tell(parcels: Sequence[_Parcel]) -> None:
+    """Wake those who wait, each loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Parcel]] = {}
+    for parcel in parcels:
+        if parcel.waiter is not None:
+            by_loop.setdefault(parcel.waiter.get_loop(), []).append(parcel)
+    for loop, waiting in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_wake, waiting)
+
+
+def _wake(parcels: Sequence[_Parcel]) -> None:
+    for parcel in parcels:
+        if parcel.waiter is None or parcel.waiter.done():
+            continue
+        if parcel.error is None:
+            parcel.waiter.set_result(None)
+        else:
+            parcel.waiter.set_exception(parcel.error)
