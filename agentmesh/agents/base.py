@@ -3,11 +3,15 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from agentmesh.agents.card import make_card, snake_case
 from agentmesh.errors import AgentOutputError
 from agentmesh.records import AgentCard, Answer, Money, Task
 from agentmesh.types import AgentId
+
+T = TypeVar("T")
 
 
 class Agent(ABC):
@@ -117,13 +121,18 @@ async def ask(agent: Agent, task: Task, *, on_text: Callable[[str], None] | None
     """
     if on_text is None or type(agent).stream is Agent.stream:
         return check_answer(await agent.run(task), agent.id)
-    pieces = agent.stream(task)
-    try:
+    async with closing(agent.stream(task)) as pieces:
         return await _gather(pieces, agent.id, on_text)
+
+
+@asynccontextmanager
+async def closing(stream: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close a stream on the way out: one left half way keeps its connection open until the collector finds it."""
+    try:
+        yield stream
     finally:
-        # a stream that is left half way keeps its connection open until the collector finds it
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
 async def _gather(pieces: AsyncIterator[str | Answer], agent_id: AgentId, on_text: Callable[[str], None]) -> Answer:

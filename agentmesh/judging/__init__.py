@@ -1,1 +1,17 @@
-"""What an answer is worth."""
+"""What an answer is worth: verifiers by rule, a judge by asking, and when two answers are the same."""
+
+from agentmesh.judging.equivalence import choice_key, json_key, number_key, text_key
+from agentmesh.judging.judge import PromptedJudge
+from agentmesh.judging.verifiers import CallableVerifier, ExactVerifier, NumericVerifier, RegexVerifier
+
+__all__ = [
+    "CallableVerifier",
+    "ExactVerifier",
+    "NumericVerifier",
+    "PromptedJudge",
+    "RegexVerifier",
+    "choice_key",
+    "json_key",
+    "number_key",
+    "text_key",
+]
