@@ -3,108 +3,35 @@
 A router sees vectors, arrays and cards; never the registry, the store or the network. Given the same features, pool,
 context and state it returns the same decision, also in another process, whatever was decided before: it keeps no
 counter and draws all chance from ``context.seed``.
+
+A router that rates each agent inherits ``ScoringRouter`` and is one short file: ``estimate``, and the hooks ``_fit``,
+``_learn``, ``_arrays``, ``_meta`` and ``_load`` as far as it learns.
 """
 
 import json
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from agentmesh.records import AgentCard, Experience, Objective, RouteDecision, RouterState, Turn
-from agentmesh.types import AgentId, FloatArray, IndexArray, JsonValue, MaskArray, VectorArray
+import numpy as np
+from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, slots=True)
-class TaskFeatures:
-    """What a router may know of a task. Gold answers and the task's own outcomes are not among it.
-
-    Shapes:
-        vector: (d,) float32, length 1, or zeros when no token was known.
-    """
-
-    vector: VectorArray
-    text: str
-    entities: tuple[str, ...] = ()
-    type_hints: tuple[str, ...] = ()
-    stage: int = 0
-    turns: tuple[Turn, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AgentPool:
-    """The registered agents as arrays, built once for each registry version.
-
-    Shapes:
-        vectors: (n, d) float32, the unit embeddings of the cards.
-        price_per_call, price_in_per_m, price_out_per_m: (n,) US dollars, NaN where unknown.
-        latency_s: (n,) declared seconds, NaN where unknown.
-        versions: (n,) int64, the card versions.
-        mask: (n,) True where the agent passes the task's hard gates.
-    """
-
-    ids: tuple[AgentId, ...]
-    vectors: VectorArray
-    price_per_call: FloatArray
-    price_in_per_m: FloatArray
-    price_out_per_m: FloatArray
-    latency_s: FloatArray
-    versions: IndexArray
-    mask: MaskArray
-    registry_version: str
-    cards: tuple[AgentCard, ...] = ()
-    refused: Mapping[AgentId, str] = field(default_factory=dict)
-    index: Mapping[AgentId, int] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        """Return the number of agents, gated ones included."""
-        return len(self.ids)
-
-    def gated(self, refused: Mapping[AgentId, str]) -> "AgentPool":
-        """Return this pool with the agents in ``refused`` (agent -> gate) masked out."""
-        if not refused:
-            return self
-        mask = self.mask.copy()
-        mask[[self.index[agent_id] for agent_id in refused]] = False
-        return replace(self, mask=mask, refused={**self.refused, **refused})
-
-
-@dataclass(frozen=True, slots=True)
-class RouteContext:
-    """How this decision is to be made.
-
-    ``max_agents`` is the most agents to select; ``explore`` the chance, 0 to 1, that a pick is drawn at random from
-    the gated agents; ``top`` how many readable candidates the decision carries.
-    """
-
-    seed: int
-    max_agents: int = 1
-    objective: Objective = field(default_factory=Objective)
-    explore: float = 0.0
-    top: int = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Outcomes:
-    """A table of past outcomes to fit a router on.
-
-    Shapes:
-        vectors: (m, d) float32 task embeddings; ``texts`` the m texts, ``groups`` the m group names ("" = unknown).
-        quality: (m, n) 0 to 1, NaN where the agent was not observed on the task.
-        cost: (m, n) US dollars, NaN where unknown.
-    """
-
-    agent_ids: tuple[AgentId, ...]
-    vectors: VectorArray
-    texts: tuple[str, ...]
-    groups: tuple[str, ...]
-    quality: FloatArray
-    cost: FloatArray
-
-    def __len__(self) -> int:
-        """Return the number of tasks."""
-        return len(self.texts)
+from agentmesh.errors import ConfigError, NoCandidateError, RouterOutputError, RoutingError
+from agentmesh.records import Experience, RouteDecision, RouterState, pack_floats
+from agentmesh.routing.decision import Rated, canonical_order, placed_back, reordered
+from agentmesh.routing.inputs import AgentPool as AgentPool
+from agentmesh.routing.inputs import Outcomes as Outcomes
+from agentmesh.routing.inputs import RouteContext as RouteContext
+from agentmesh.routing.inputs import TaskFeatures as TaskFeatures
+from agentmesh.routing.inputs import index_of as index_of
+from agentmesh.routing.objective import Estimate as Estimate
+from agentmesh.routing.objective import utility
+from agentmesh.routing.policy import Policy, PolicySpec
+from agentmesh.routing.state import Arrays, pack_state, unpack_state
+from agentmesh.routing.window import OutcomeWindow
+from agentmesh.types import FloatArray, JsonValue, MaskArray
 
 
 class Router(ABC):
@@ -128,7 +55,7 @@ class Router(ABC):
 
     @abstractmethod
     def snapshot(self) -> RouterState:
-        """Return the whole state; :meth:`restore` on a fresh router of the same parameters brings it back bit for bit."""
+        """Return the whole state; a fresh router of the same parameters that restores it is the same bit for bit."""
 
     @abstractmethod
     def restore(self, state: RouterState) -> None:
@@ -141,7 +68,7 @@ class Router(ABC):
     @property
     @abstractmethod
     def parameters(self) -> Mapping[str, JsonValue]:
-        """Return the arguments this router was built with, JSON-able: ``type(router)(**parameters)`` builds its twin."""
+        """Return the JSON-able arguments this was built with: ``type(router)(**parameters)`` builds its twin."""
 
     @property
     @abstractmethod
@@ -174,6 +101,209 @@ def hash_parameters(name: str, parameters: Mapping[str, JsonValue], base: str = 
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def index_of(ids: Sequence[AgentId]) -> dict[AgentId, int]:
-    """Return the place of each agent id."""
-    return {agent_id: place for place, agent_id in enumerate(ids)}
+class ScoringRouter(Router):
+    """A router that rates every agent, weighs the ratings by the task's objective, and lets a policy draw.
+
+    Subclasses write :meth:`estimate`. One that learns also writes ``_fit`` (a whole table) or ``_learn`` (one outcome)
+    or both, and hands out what it learned by ``_arrays`` and ``_meta``, which ``_load`` takes back. Its constructor
+    passes every argument on, so that ``parameters`` can name them::
+
+        def __init__(self, *, k: int = 20, policy: str = "greedy") -> None:
+            super().__init__(policy=policy, k=k)
+
+    ``policy`` is ``greedy``, ``softmax:0.1``, ``gumbel:0.1`` or ``threshold:0.6``; each mixes in ``context.explore``.
+    """
+
+    calibrated: ClassVar[bool] = False
+    """Whether ``estimate`` gives qualities of 0 to 1; otherwise affinities, which only rank the agents."""
+
+    tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {}
+    """The constructor arguments worth choosing on validation data, and the values to try."""
+
+    def __init__(self, *, policy: str = "greedy", **parameters: JsonValue) -> None:
+        """Keep the arguments; subclasses pass theirs on by name."""
+        self._policy = PolicySpec.parse(policy)
+        self._parameters: Mapping[str, JsonValue] = {**parameters, "policy": policy}
+        self._window = OutcomeWindow()
+        self._base = ""
+        self._sequence = 0
+        self._at = 0.0
+
+    @abstractmethod
+    def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
+        """Return what to expect of each agent of ``pool``, gated ones included. Pure: it changes nothing."""
+
+    def _fit(self, outcomes: Outcomes) -> None:
+        """Learn a whole table, in place of what was learned before. A router that does not keeps this."""
+
+    def _learn(self, experience: Experience) -> None:
+        """Learn one outcome. A router that does not keeps this."""
+
+    def _arrays(self) -> Arrays:
+        """Return what was learned as arrays by name."""
+        return {}
+
+    def _meta(self) -> Mapping[str, JsonValue]:
+        """Return the JSON-able rest of what was learned."""
+        return {}
+
+    def _load(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
+        """Take over what ``_arrays`` and ``_meta`` returned, in place of everything learned before."""
+
+    def _utilities(self, estimate: Estimate, mask: MaskArray, context: RouteContext) -> FloatArray:
+        """Weigh an estimate whose agents stand in the order of their ids. Baselines that ignore it override this."""
+        scale = self._window.scale()
+        return utility(estimate, context.objective, mask, scale=scale, calibrated=self.calibrated)
+
+    def _policy_for(self, context: RouteContext) -> Policy:
+        """Return the policy of this decision."""
+        return self._policy.build(explore=context.explore)
+
+    def score(self, features: TaskFeatures, pool: AgentPool) -> FloatArray:
+        """Return the estimated quality or affinity of each agent, shape (n,); higher is better."""
+        return self.estimate(features, pool).quality
+
+    async def route(self, features: TaskFeatures, pool: AgentPool, context: RouteContext) -> RouteDecision:
+        """Select up to ``context.max_agents`` agents of ``pool``; see :meth:`decide`."""
+        return self.decide(features, pool, context)
+
+    def decide(self, features: TaskFeatures, pool: AgentPool, context: RouteContext) -> RouteDecision:
+        """Estimate, weigh, draw. The order of the pool has no effect on who is drawn.
+
+        Raises:
+            NoCandidateError: the mask of ``pool`` is False everywhere.
+            RouterOutputError: ``estimate`` returned arrays that do not fit the pool.
+        """
+        started = time.perf_counter()
+        if not pool.mask.any():
+            raise NoCandidateError(_nobody(pool))
+        estimate = self._checked(self.estimate(features, pool), pool)
+        policy = self._policy_for(context)
+        rated = self._rated(estimate, pool, context, policy)
+        return RouteDecision.model_construct(
+            router=self.name,
+            router_version=self.version,
+            registry_version=pool.registry_version,
+            seed=context.seed,
+            selected=rated.selections(),
+            candidates=rated.candidates(context.top),
+            scores=rated.packed_scores(),
+            probabilities=pack_floats(rated.draw.probabilities),
+            margin=rated.margin(),
+            threshold=policy.threshold,
+            abstained=len(rated.draw.order) == 0,
+            log_propensity=rated.draw.log_p,
+            explored=rated.explored(),
+            policy=policy.name,
+            reason="" if len(rated.draw.order) else f"nobody reached {policy.threshold!r}",
+            elapsed_ms=(time.perf_counter() - started) * 1e3,
+        )
+
+    def _rated(self, estimate: Estimate, pool: AgentPool, context: RouteContext, policy: Policy) -> Rated:
+        order = canonical_order(pool.ids)
+        mask, bonus, ordered = pool.mask, context.bonus, estimate
+        if order is not None:
+            mask, ordered = mask[order], reordered(estimate, order)
+            bonus = None if bonus is None else bonus[order]
+        utilities = self._utilities(ordered, mask, context)
+        if bonus is not None:
+            utilities = utilities + bonus
+        rng = np.random.default_rng(context.seed % 2**64)
+        draw = policy.draw(utilities, mask, k=context.max_agents, rng=rng)
+        if order is not None:
+            draw, back = placed_back(draw, order), np.empty(len(order))
+            back[order] = utilities
+            utilities = back
+        return Rated(pool.ids, pool.versions, pool.mask, pool.refused, estimate, utilities, draw, self.calibrated)
+
+    def _checked(self, estimate: Estimate, pool: AgentPool) -> Estimate:
+        shape = (len(pool),)
+        for part, values in (("quality", estimate.quality), ("cost", estimate.cost), ("latency", estimate.latency)):
+            if values.shape != shape:
+                raise RouterOutputError(
+                    f"router {self.name!r} returned {part} of shape {values.shape!r}; expected {shape!r}"
+                )
+        bad = np.flatnonzero(pool.mask & ~np.isfinite(estimate.quality))
+        if len(bad):
+            value, agent_id = float(estimate.quality[bad[0]]), pool.ids[bad[0]]
+            raise RouterOutputError(f"router {self.name!r} rated {agent_id!r} {value!r}; expected a finite number")
+        return estimate
+
+    def fit(self, outcomes: Outcomes) -> None:
+        """Learn a whole table in one go, in place of everything learned before; it becomes this router's ``base``."""
+        self._fit(outcomes)
+        self._window.fill(outcomes.quality, outcomes.cost)
+        self._base = outcomes.fingerprint()
+        self._sequence, self._at = 0, 0.0
+
+    def learn(self, experience: Experience) -> None:
+        """Take in one outcome.
+
+        Raises:
+            RoutingError: its ``sequence`` is not above that of the last one.
+        """
+        if experience.sequence <= self._sequence:
+            raise RoutingError(
+                f"experience {experience.sequence!r} came after {self._sequence!r}; expected a rising sequence from 1"
+            )
+        self._learn(experience)
+        cost, latency = experience.cost_usd, experience.latency_s
+        self._window.add(
+            quality=experience.quality,
+            cost=np.nan if cost is None else float(cost),
+            latency=np.nan if latency is None else latency,
+        )
+        self._sequence, self._at = experience.sequence, experience.at
+
+    def snapshot(self) -> RouterState:
+        """Return the whole state; ``at`` is the time of the last experience, so no clock is read."""
+        meta: dict[str, JsonValue] = {"base": self._base, "router": dict(self._meta())}
+        payload = pack_state({**self._arrays(), "_window": self._window.rows()}, meta)
+        return RouterState(
+            router=self.name, parameters=self.parameters_hash, sequence=self._sequence, at=self._at, payload=payload
+        )
+
+    def restore(self, state: RouterState) -> None:
+        """Take over ``state``, its base included.
+
+        Raises:
+            ConfigError: the state is of another router or of other parameters, or cannot be read.
+        """
+        if state.router != self.name:
+            raise ConfigError(f"a state of router {state.router!r} was given; expected one of {self.name!r}")
+        arrays, meta = unpack_state(state.payload)
+        base, rest = meta.get("base"), meta.get("router")
+        if not isinstance(base, str) or not isinstance(rest, dict) or "_window" not in arrays:
+            raise ConfigError(f"a state of router {self.name!r} lacks its base, meta or window")
+        expected = hash_parameters(self.name, self.parameters, base)
+        if state.parameters != expected:
+            raise ConfigError(f"a state of parameters {state.parameters!r} was given; expected {expected!r}")
+        window = arrays.pop("_window")
+        try:
+            self._load(arrays, rest)
+            self._window.load(window)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ConfigError(f"a state of router {self.name!r} does not fit: {error!r}") from error
+        self._base, self._sequence, self._at = base, state.sequence, state.at
+
+    @property
+    def parameters(self) -> Mapping[str, JsonValue]:
+        """Return the constructor's arguments."""
+        return self._parameters
+
+    @property
+    def sequence(self) -> int:
+        """Return the number of the last experience learned."""
+        return self._sequence
+
+    @property
+    def base(self) -> str:
+        """Return the fingerprint of the table this router was fitted on, "" when it was not."""
+        return self._base
+
+
+def _nobody(pool: AgentPool) -> str:
+    if not pool.ids:
+        return "no agent is registered; expected at least one"
+    gates = ", ".join(f"{agent_id!r} by {gate!r}" for agent_id, gate in sorted(pool.refused.items())[:3])
+    return f"no agent of {len(pool)!r} passes the gates (refused: {gates or 'all'}); expected at least one"

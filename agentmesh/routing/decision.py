@@ -1,0 +1,135 @@
+"""From arrays to a ``RouteDecision``: what is kept whole, and which few candidates become readable."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from agentmesh.records import Candidate, Selection, pack_floats
+from agentmesh.routing.objective import Estimate
+from agentmesh.routing.policy import Draw, best
+from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray
+
+MOST_REFUSED: Final = 4  # more refused agents than this are listed nowhere but in the packed scores
+LEAST_WEIGHT: Final = 0.01  # an agent worth calling keeps a say when its expected quality is near 0
+
+
+@lru_cache(maxsize=32)
+def canonical_order(ids: tuple[AgentId, ...]) -> IndexArray | None:
+    """Return the places of ``ids`` in the order of their names, ``None`` when they stand so already.
+
+    >>> canonical_order(("b", "c", "a")).tolist()
+    [2, 0, 1]
+    """
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    return None if order == list(range(len(ids))) else np.array(order, dtype=np.int64)
+
+
+def reordered(estimate: Estimate, order: IndexArray) -> Estimate:
+    """Return the estimate with its agents in another order, without its factors."""
+    return Estimate(estimate.quality[order], cost=estimate.cost[order], latency=estimate.latency[order])
+
+
+def placed_back(draw: Draw, order: IndexArray) -> Draw:
+    """Return a draw made on arrays in ``order`` as a draw on the arrays before that."""
+    probabilities, inclusion = np.empty(len(order)), np.empty(len(order))
+    probabilities[order] = draw.probabilities
+    inclusion[order] = draw.inclusion
+    return Draw(order[draw.order], probabilities, inclusion, draw.log_p)
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """One decision as arrays, in the pool's order.
+
+    Shapes:
+        versions, mask, utilities: (n,).
+    """
+
+    ids: Sequence[AgentId]
+    versions: IndexArray
+    mask: MaskArray
+    refused: Mapping[AgentId, str]
+    estimate: Estimate
+    utilities: FloatArray
+    draw: Draw
+    calibrated: bool
+
+    def packed_scores(self) -> bytes:
+        """Return the utilities packed, NaN where gated."""
+        return pack_floats(self.utilities if self.mask.all() else np.where(self.mask, self.utilities, np.nan))
+
+    def selections(self) -> tuple[Selection, ...]:
+        """Return the drawn agents with the weights of their votes, which sum to 1.
+
+        Weights follow the expected quality; an affinity has no unit, so without calibration all weigh the same.
+        """
+        places = self.draw.order
+        raw = np.ones(len(places))
+        if self.calibrated:
+            raw = np.maximum(self.estimate.quality[places], LEAST_WEIGHT)
+        weights = raw / raw.sum() if len(places) else raw
+        return tuple(
+            Selection.model_construct(agent_id=self.ids[place], weight=float(weight))
+            for place, weight in zip(places.tolist(), weights.tolist(), strict=True)
+        )
+
+    def margin(self) -> float | None:
+        """Return the utility of the first drawn agent minus that of the best one left out."""
+        if len(self.draw.order) == 0:
+            return None
+        left = self.mask.copy()
+        left[self.draw.order] = False
+        if not left.any():
+            return None
+        return float(self.utilities[self.draw.order[0]] - self.utilities[left].max())
+
+    def explored(self) -> bool:
+        """Return whether an agent was drawn that is worth less than one that was not."""
+        if len(self.draw.order) == 0:
+            return False
+        left = self.mask.copy()
+        left[self.draw.order] = False
+        return bool(left.any() and self.utilities[left].max() > self.utilities[self.draw.order].min())
+
+    def candidates(self, top: int) -> tuple[Candidate, ...]:
+        """Return the ``top`` best agents and all drawn ones, best first, then the refused ones if they are few."""
+        allowed = np.flatnonzero(self.mask)
+        shown = np.union1d(best(self.utilities, allowed, top), self.draw.order)
+        ordered = shown[np.argsort(-self.utilities[shown], kind="stable")].tolist()
+        named = [self._candidate(place) for place in ordered]
+        if len(self.ids) - len(allowed) <= MOST_REFUSED:
+            named.extend(self._refused(place) for place in np.flatnonzero(~self.mask).tolist())
+        return tuple(named)
+
+    def _candidate(self, place: int) -> Candidate:
+        estimate = self.estimate
+        factors = {name: _known(values[place]) for name, values in estimate.factors.items()}
+        return Candidate.model_construct(
+            agent_id=self.ids[place],
+            score=float(self.utilities[place]),
+            probability=float(self.draw.probabilities[place]),
+            inclusion=float(self.draw.inclusion[place]),
+            agent_version=int(self.versions[place]),
+            expected_quality=float(estimate.quality[place]) if self.calibrated else None,
+            expected_cost_usd=_known(estimate.cost[place]),
+            expected_latency_s=_known(estimate.latency[place]),
+            factors={name: value for name, value in factors.items() if value is not None},
+        )
+
+    def _refused(self, place: int) -> Candidate:
+        agent_id = self.ids[place]
+        return Candidate.model_construct(
+            agent_id=agent_id,
+            score=None,
+            probability=0.0,
+            inclusion=0.0,
+            agent_version=int(self.versions[place]),
+            gate=self.refused.get(agent_id, "mask"),
+        )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,119 @@
+"""What a router is shown: the task as features, the agents as arrays, how to decide, and past outcomes to fit on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+import numpy as np
+
+from agentmesh.records import AgentCard, Objective, Turn
+from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray, VectorArray
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFeatures:
+    """What a router may know of a task. Gold answers and the task's own outcomes are not among it.
+
+    Shapes:
+        vector: (d,) float32, length 1, or zeros when no token was known.
+    """
+
+    vector: VectorArray
+    text: str
+    entities: tuple[str, ...] = ()
+    type_hints: tuple[str, ...] = ()
+    stage: int = 0
+    turns: tuple[Turn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPool:
+    """The registered agents as arrays, built once for each registry version.
+
+    Shapes:
+        vectors: (n, d) float32, the unit embeddings of the cards.
+        price_per_call, price_in_per_m, price_out_per_m: (n,) US dollars, NaN where unknown.
+        latency_s: (n,) declared seconds, NaN where unknown.
+        versions: (n,) int64, the card versions.
+        mask: (n,) True where the agent passes the task's hard gates.
+    """
+
+    ids: tuple[AgentId, ...]
+    vectors: VectorArray
+    price_per_call: FloatArray
+    price_in_per_m: FloatArray
+    price_out_per_m: FloatArray
+    latency_s: FloatArray
+    versions: IndexArray
+    mask: MaskArray
+    registry_version: str
+    cards: tuple[AgentCard, ...] = ()
+    refused: Mapping[AgentId, str] = field(default_factory=dict)
+    index: Mapping[AgentId, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of agents, gated ones included."""
+        return len(self.ids)
+
+    def gated(self, refused: Mapping[AgentId, str]) -> "AgentPool":
+        """Return this pool with the agents in ``refused`` (agent -> gate) masked out."""
+        if not refused:
+            return self
+        mask = self.mask.copy()
+        mask[[self.index[agent_id] for agent_id in refused]] = False
+        return replace(self, mask=mask, refused={**self.refused, **refused})
+
+
+@dataclass(frozen=True, slots=True)
+class RouteContext:
+    """How this decision is to be made.
+
+    ``max_agents`` is the most agents to select; ``explore`` the chance, 0 to 1, that a pick is drawn at random from
+    the gated agents; ``top`` how many readable candidates the decision carries.
+
+    Shapes:
+        bonus: (n,) added to the utilities, from preferences; ``None`` for none.
+    """
+
+    seed: int
+    max_agents: int = 1
+    objective: Objective = field(default_factory=Objective)
+    explore: float = 0.0
+    top: int = 8
+    bonus: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """A table of past outcomes to fit a router on.
+
+    Shapes:
+        vectors: (m, d) float32 task embeddings; ``texts`` the m texts, ``groups`` the m group names ("" = unknown).
+        quality: (m, n) 0 to 1, NaN where the agent was not observed on the task.
+        cost: (m, n) US dollars, NaN where unknown.
+    """
+
+    agent_ids: tuple[AgentId, ...]
+    vectors: VectorArray
+    texts: tuple[str, ...]
+    groups: tuple[str, ...]
+    quality: FloatArray
+    cost: FloatArray
+
+    def __len__(self) -> int:
+        """Return the number of tasks."""
+        return len(self.texts)
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that name this table's content."""
+        digest = blake2b(json.dumps([self.agent_ids, self.texts, self.groups]).encode(), digest_size=8)
+        for array in (self.vectors, self.quality, self.cost):
+            digest.update(repr((array.shape, array.dtype.str)).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def index_of(ids: Sequence[AgentId]) -> dict[AgentId, int]:
+    """Return the place of each agent id."""
+    return {agent_id: place for place, agent_id in enumerate(ids)}
