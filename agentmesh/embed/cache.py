@@ -89,7 +89,9 @@ class CachedEmbedder:
                 rows += database.execute(SELECT.format(marks=",".join("?" * len(part))), (self.version, *part))
             return rows
 
-        unpacked = {key: unpack(blob, dimension=self.dimension) for key, blob in self._step(read, otherwise=[])}
+        nothing: list[tuple[bytes, bytes]] = []
+        stored = self._step(read, otherwise=nothing)
+        unpacked = {key: unpack(blob, dimension=self.dimension) for key, blob in stored}
         return {key: vector for key, vector in unpacked.items() if vector is not None}
 
     def _keep(self, vectors: dict[bytes, VectorArray]) -> None:
