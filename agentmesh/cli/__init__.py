@@ -1,1 +1,1 @@
-"""The command line: a thin front end."""
+"""The command line: thin, and loaded a command at a time."""

@@ -1,0 +1,57 @@
+"""Results to stdout, everything else to stderr; tables, bars and colour only where a person looks at them."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+
+from agentmesh.cli.text import escape, escape_json, escape_line
+
+
+def print_json(value: object) -> None:
+    """Print ``value`` as JSON."""
+    click.echo(json_text(value))
+
+
+def json_text(value: object) -> str:
+    r"""Return ``value`` as indented JSON. What could steer a terminal is an escape, which JSON reads back exactly.
+
+    >>> print(json_text(["é", "\x9b1m"]))
+    [
+      "é",
+      "\u009b1m"
+    ]
+    """
+    return escape_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_text(text: str) -> None:
+    """Print a result of one or more lines."""
+    click.echo(escape(text))
+
+
+def note(text: str) -> None:
+    """Print a line for the person, on stderr."""
+    click.echo(escape_line(text), err=True)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: drawn on a terminal, tab-separated with a line of names elsewhere."""
+    if sys.stdout.isatty():
+        _draw(columns, rows)
+        return
+    for row in (columns, *rows):
+        click.echo("\t".join(escape_line(cell) for cell in row))
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(Text(escape_line(cell)) for cell in row))
+    Console().print(table)

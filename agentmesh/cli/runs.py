@@ -1,0 +1,89 @@
+"""``agentmesh runs list`` and ``agentmesh runs show RUN``: what was stored, as it was stored."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from agentmesh.cli.explain import explanation
+from agentmesh.cli.options import db_option, json_option, number
+from agentmesh.cli.output import note, print_json, print_table, print_text
+from agentmesh.cli.run import trace_line
+from agentmesh.cli.target import open_traces
+from agentmesh.cli.text import moment, seconds, shorten, usd
+
+if TYPE_CHECKING:
+    from agentmesh.records import Run, RunSummary
+
+STATUSES = ("running", "completed", "abstained", "failed", "over_budget")
+
+
+@click.group()
+def runs() -> None:
+    """List stored runs, or show one."""
+
+
+@runs.command("list")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="List at most this many.")
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over this many of the newest.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only those that ended so.")
+@click.option("--text", help="Only those whose task contains this.")
+@click.option("--agent", "agent_id", metavar="ID", help="Only those that called this agent.")
+@click.option("--since", type=number(), metavar="UNIX_SECONDS", help="Only those started at or after this time.")
+@db_option
+@json_option
+def list_runs(limit: int, offset: int, db: str | None, as_json: bool, **where: str | float | None) -> None:
+    """List stored runs, newest first."""
+    from agentmesh.store.base import RunFilter
+
+    with open_traces(db) as store:
+        wanted = RunFilter(**where)  # type: ignore[arg-type]  # click has checked each of them
+        found, total = store.runs(wanted, limit=limit, offset=offset), store.count_runs(wanted)
+    if as_json:
+        print_json([summary.model_dump(mode="json") for summary in found])
+        return
+    print_table(("run", "started", "status", "agents", "cost", "took", "task"), [_row(summary) for summary in found])
+    if len(found) < total:
+        note(f"{len(found)} of {total} runs; --limit and --offset show others")
+
+
+def _row(summary: "RunSummary") -> tuple[str, ...]:
+    agents = ", ".join(summary.agents)
+    cost, took = usd(summary.cost_usd), seconds(summary.elapsed_s)
+    return (summary.id, moment(summary.started_at), summary.status.value, agents, cost, took, shorten(summary.text, 60))
+
+
+@runs.command("show")
+@click.argument("run_id", metavar="RUN")
+@click.option("--events", is_flag=True, help="Show the events of its trace, as JSON.")
+@db_option
+@json_option
+def show_run(run_id: str, events: bool, db: str | None, as_json: bool) -> None:
+    """Show the stored run RUN: its task, decision, calls and answer."""
+    with open_traces(db) as store:
+        if events:
+            trace = [event.model_dump(mode="json") for event in store.events(run_id)]
+        run = store.run(run_id)
+    if events:
+        print_json(trace)
+    elif as_json:
+        print_json(run.model_dump(mode="json"))
+    else:
+        print_text(account(run))
+
+
+def account(run: "Run") -> str:
+    """Tell a run from its task to its answer, in lines."""
+    lines = [trace_line(run), f"started {moment(run.started_at)}", "", "Task", run.task.text, ""]
+    lines += [explanation(run), ""]
+    for call in run.calls:
+        ended = call.status.value + (f": {call.error}" if call.error else "")
+        attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
+        lines.append(f"{call.agent_id}{attempt} {ended}, {usd(call.cost_usd)}, {seconds(call.latency_s)}")
+        lines += [f"  {line}" for line in (call.answer.text.splitlines() if call.answer else ())]
+    for conflict in run.conflicts:
+        lines += ["", "Answers that stood against each other"]
+        lines += [
+            f"  {shorten(side.text, 80)} ({', '.join(side.agents)}; {side.weight:.3g})" for side in conflict.positions
+        ]
+    lines += ["", "Answer", run.answer if run.answer is not None else "none"]
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""What an import pulls in, which way imports point, and what the package calls public."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import agentmesh
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "torch_geometric", "langgraph", "litellm", "openai", "textual", "sqlalchemy", "networkx"}
+HELP = "import sys; sys.argv = ['agentmesh', '--help']; from agentmesh.cli.app import main; main()"
+PUBLIC = """
+    Agent AgentCard AgentMeshError Answer Feedback Limits Mesh Objective Preference PromptedAgent PromptedRefiner
+    RecordedAgent Refiner Replay RouteDecision Router Run RunStatus ScoringRouter Task Usage VoteRefiner agent
+    open_store replay
+"""
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the top-level modules that a fresh process has loaded after ``code``."""
+    tail = "\nimport sys; print('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert loaded_by("import agentmesh") & (HEAVY | {"numpy", "pydantic", "rich", "click"}) == set()
+
+
+def test_help_loads_click_and_nothing_heavy():
+    loaded = loaded_by(HELP)
+    assert "click" in loaded
+    assert loaded & (HEAVY | {"numpy", "pydantic", "rich"}) == set()
+
+
+@pytest.mark.parametrize(
+    "module", ["records", "events", "routing.base", "agents.base", "store.base", "cli.runs", "cli.doctor"]
+)
+def test_the_seams_load_nothing_heavy(module):
+    assert loaded_by(f"import agentmesh.{module}") & HEAVY == set()
+
+
+def test_help_takes_about_a_third_of_a_second_of_processor_time_or_less():
+    def processor_s() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", HELP], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(processor_s() for _ in range(3)) < 0.35
+
+
+@pytest.mark.timeout(120)
+def test_imports_point_the_way_of_the_plan():
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_public_names_are_these_and_no_others():
+    assert sorted(agentmesh.__all__) == sorted(PUBLIC.split())
+
+
+@pytest.mark.parametrize("name", PUBLIC.split())
+def test_a_public_name_is_there_and_documented(name):
+    assert getattr(agentmesh, name).__doc__
+    assert name in dir(agentmesh)
+
+
+def test_a_name_that_is_not_public_is_refused_by_name():
+    with pytest.raises(AttributeError, match="'agentmesh' has no attribute 'Agnet'"):
+        agentmesh.Agnet  # noqa: B018 - the access is what is tested

@@ -1,0 +1,120 @@
+"""A folder with a user's app in it, and a way to run commands there."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentmesh.cli.app import COMMANDS, Entry, main
+
+APP = """
+from agentmesh import Mesh, Task, agent
+
+@agent(description="Solves arithmetic word problems.", skills=["math"], price_per_call_usd="0.0002")
+async def mathematician(task: Task) -> str:
+    if "fail" in task.text:
+        raise ValueError("no idea\\x1b[31m")
+    return "84\\x1b[31m" if "colour" in task.text else "84"
+
+@agent(description="Answers questions on world history.", skills=["history"], price_per_call_usd="0.5")
+async def historian(task: Task) -> str:
+    return "In 1789."
+
+def build():
+    return Mesh([mathematician, historian], store="sqlite:///agentmesh.db", explore=0)
+
+async def build_later():
+    return build()
+
+def fails():
+    raise ValueError("the key is missing")
+
+def alone():
+    return Mesh([mathematician], store="sqlite:///agentmesh.db")
+
+class Holder:
+    mesh = build()
+
+mesh = build()
+number = 3
+"""
+
+MATH = "What is 12 * 7, an arithmetic word problem?"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Return stdout read as JSON."""
+        return json.loads(self.out)
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in an empty folder with a user's ``app.py``; forget what was imported from it."""
+    before = set(sys.modules)
+    for variable in ("AGENTMESH_DB", "AGENTMESH_APP", "AGENTMESH_EMBEDDER", "NO_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command as the console script does, and return how it ended."""
+
+    def run(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        code = main(arguments)
+        written = capsys.readouterr()
+        return Outcome(code, written.out, written.err)
+
+    return run
+
+
+@pytest.fixture
+def run_id(command: Command) -> str:
+    """Run one task with the user's app and return the run's id."""
+    outcome = command("run", MATH, "--app", "app:mesh", "--json")
+    assert outcome.code == 0, outcome.err
+    return str(outcome.json["id"])
+
+
+@pytest.fixture
+def broken_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Add a command that raises, or returns, what the expression it is given makes."""
+    source = """
+import click
+from agentmesh.errors import *
+
+@click.command()
+@click.argument("expression")
+def broken(expression):
+    made = eval(expression)
+    if isinstance(made, BaseException):
+        raise made
+    return made
+"""
+    (folder / "broken_command.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setitem(COMMANDS, "broken", Entry("broken_command", "broken", "Break."))
+    return "broken"

@@ -1,0 +1,85 @@
+"""The doctor: what it looks at, and that it finds what is broken."""
+
+from pathlib import Path
+
+import pytest
+
+from agentmesh.cli.doctor import installed, packages, requirements
+
+
+def named(checks):
+    return {check["name"]: check for check in checks}
+
+
+def test_a_sound_installation_exits_0_and_tells_what_was_found(command):
+    outcome = command("doctor", "--json")
+    checks = named(outcome.json["checks"])
+    assert (outcome.code, outcome.json["ok"]) == (0, True)
+    assert checks["python"]["detail"].startswith("3.")
+    assert "click" in checks["packages"]["detail"]
+    assert "ms a sentence" in checks["embedder static"]["detail"]
+    assert "not there yet" in checks["database"]["detail"]
+    assert checks["mesh"]["detail"].startswith("none named")
+
+
+@pytest.mark.usefixtures("run_id")
+def test_it_opens_the_database_and_looks_for_damage(command):
+    [check] = [check for check in command("doctor", "--json").json["checks"] if check["name"] == "database"]
+    assert check["detail"] == "sqlite:///agentmesh.db: 1 runs, no damage found"
+
+
+def test_it_loads_the_mesh_that_is_named(command):
+    checks = named(command("doctor", "--app", "app:mesh", "--json").json["checks"])
+    assert checks["mesh"]["detail"].startswith("app:mesh: 2 agents, router ")
+
+
+def test_it_prints_a_line_for_each_check(command):
+    lines = command("doctor").out.splitlines()
+    assert lines[0] == "\twhat\tfound"
+    assert all(line.startswith("ok\t") for line in lines[1:])
+
+
+def test_a_broken_database_exits_1_and_the_rest_is_still_checked(command):
+    Path("notes.txt").write_text("remember the milk" * 100, encoding="utf-8")
+    outcome = command("doctor", "--db", "sqlite:///notes.txt", "--json")
+    broken = [check["name"] for check in outcome.json["checks"] if not check["ok"]]
+    assert (outcome.code, broken) == (1, ["database"])
+    assert outcome.json["checks"][-1]["name"] == "terminal"
+
+
+@pytest.mark.usefixtures("run_id")
+def test_a_torn_database_is_reported(command):
+    whole = Path("agentmesh.db").read_bytes()
+    Path("torn.db").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    assert command("doctor", "--db", "sqlite:///torn.db").code == 1
+
+
+def test_a_wrong_app_exits_1(command):
+    assert command("doctor", "--app", "app:nothing").code == 1
+
+
+def test_a_wrong_setting_exits_1_and_is_named(command, monkeypatch):
+    monkeypatch.setenv("AGENTMESH_DB", "mesh.db")
+    outcome = command("doctor")
+    assert outcome.code == 1
+    assert "BROKEN\tsettings\tConfigError: AGENTMESH_DB is 'mesh.db'" in outcome.out
+
+
+def test_no_color_is_reported(command, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert named(command("doctor", "--json").json["checks"])["terminal"]["detail"].endswith("NO_COLOR is set")
+
+
+def test_a_missing_package_is_broken_and_a_missing_extra_is_not():
+    core, extra = packages(["click>=8", "surely-not-installed>=1", "nor-this; extra == 'gnn'"])
+    assert (core.ok, core.detail) == (False, "missing: surely-not-installed")
+    assert (extra.ok, extra.detail) == (True, "not installed: pip install 'agentmesh-routing[gnn]'")
+
+
+def test_extras_for_developers_are_not_asked_for():
+    assert requirements(["a; extra == 'dev'", "b; extra == 'all'", "c[x]>=1; extra == 'llm'"]) == {"": [], "llm": ["c"]}
+
+
+@pytest.mark.parametrize(("name", "there"), [("click", True), ("surely-not-installed", False)])
+def test_installed_packages_are_told_from_others(name, there):
+    assert (installed(name) is not None) is there

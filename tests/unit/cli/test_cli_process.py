@@ -1,0 +1,92 @@
+"""The command line as a process: a terminal, a reader that leaves, Ctrl-C."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AGENTMESH = [sys.executable, "-m", "agentmesh"]
+WAITING = """
+import asyncio
+from agentmesh import Mesh, Task, agent
+
+@agent(description="Waits.")
+async def waiter(task: Task) -> str:
+    print("waiting", flush=True)
+    await asyncio.Event().wait()
+
+mesh = Mesh([waiter])
+"""
+
+
+def on_terminal(*arguments: str, **variables: str) -> str:
+    """Run a command with a pseudo-terminal as stdout and return what it wrote there."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    environment |= {"TERM": "xterm-256color", "COLUMNS": "120", **variables}
+    with subprocess.Popen(
+        [*AGENTMESH, *arguments], stdout=theirs, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        os.close(theirs)
+        written = bytearray()
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # Linux says so when the other side has closed
+                break
+            if not piece:
+                break
+            written += piece
+        process.wait()
+    os.close(ours)
+    return written.decode()
+
+
+def test_a_table_on_a_terminal_is_drawn_and_coloured():
+    shown = on_terminal("doctor")
+    assert "──" in shown
+    assert "\x1b[" in shown
+
+
+def test_a_table_on_a_terminal_without_colour_is_drawn_plain():
+    shown = on_terminal("doctor", NO_COLOR="1")
+    assert "──" in shown
+    assert "\x1b[3" not in shown
+
+
+def test_a_reader_that_leaves_is_not_an_error_to_talk_about():
+    listing = subprocess.Popen([*AGENTMESH, "doctor", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert listing.stdout is not None
+    assert listing.stderr is not None
+    with listing, listing.stderr as stderr:
+        listing.stdout.close()
+        assert stderr.read() == b""
+    assert listing.returncode == 1
+
+
+def test_ctrl_c_ends_a_run_with_130_and_no_traceback(folder: Path):
+    (folder / "waiting.py").write_text(WAITING, encoding="utf-8")
+    command = [*AGENTMESH, "run", "Wait.", "--app", "waiting:mesh"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.strip() == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_an_output_that_lacks_a_letter_gets_an_escape(encoding: str):
+    done = subprocess.run(
+        [*AGENTMESH, "explain", "Zoë", "--db", "sqlite:///ë.db"],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "ë.db" in done.stderr.decode() or "\\xeb.db" in done.stderr.decode()
