@@ -112,6 +112,7 @@ class ScoringRouter(Router):
             super().__init__(policy=policy, k=k)
 
     ``policy`` is ``greedy``, ``softmax:0.1``, ``gumbel:0.1`` or ``threshold:0.6``; each mixes in ``context.explore``.
+    It is among the parameters unless it is ``greedy``.
     """
 
     calibrated: ClassVar[bool] = False
@@ -123,7 +124,8 @@ class ScoringRouter(Router):
     def __init__(self, *, policy: str = "greedy", **parameters: JsonValue) -> None:
         """Keep the arguments; subclasses pass theirs on by name."""
         self._policy = PolicySpec.parse(policy)
-        self._parameters: Mapping[str, JsonValue] = {**parameters, "policy": policy}
+        drawn: Mapping[str, JsonValue] = {} if policy == "greedy" else {"policy": policy}
+        self._parameters: Mapping[str, JsonValue] = {**parameters, **drawn}
         self._window = OutcomeWindow()
         self._base = ""
         self._sequence = 0

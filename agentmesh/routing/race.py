@@ -6,9 +6,9 @@ import numpy as np
 
 from agentmesh.types import FloatArray
 
-STEP: Final = 0.5  # the trapezoid rule on this integrand errs by about exp(-pi**2 / STEP), 3e-9
-EARLY: Final = -24.0  # log of a time so early that the likeliest agent has arrived with a chance of 4e-11
-LATE: Final = 4.0  # log of a time so late, exp(4) mean waits, that an agent is missing with a chance of 2e-24
+STEP: Final = 0.6  # the trapezoid rule on this integrand errs by about exp(-pi**2 / STEP), 7e-8
+EARLY: Final = -18.0  # log of a time so early that the likeliest agent has arrived with a chance of 2e-8
+LATE: Final = 3.0  # log of a time so late, exp(3) mean waits, that an agent is missing with a chance of 2e-9
 ROOM: Final = 1 << 20  # numbers in one array of the tree; times are taken in parts to stay near it
 WIDEST: Final = 30.0  # agents exp(30) times less likely than the next above them come after it for good
 
