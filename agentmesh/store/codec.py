@@ -1,12 +1,14 @@
 """Events to rows and back, and the summary that a run's row holds."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from agentmesh.errors import SchemaVersionError, StoreError
 from agentmesh.events import SCHEMA, CallFinished, Event, RunFinished, RunStarted, lift, parse_event
@@ -19,10 +21,20 @@ EVENT_COLUMNS = ("run_id", "seq", "kind", "schema", "at", "body")
 RunRow: TypeAlias = tuple[RunId, int, float | None, str | None, str | None, str | None, float | None, str | None, str]
 RUN_COLUMNS = ("id", "last_seq", "started_at", "status", "text", "folded_text", "elapsed_s", "cost_usd", "agents")
 
+_HALF_PAIR = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
+"""A surrogate as ``json.dumps`` writes it; pydantic writes none, and refuses to read half a pair."""
+
 
 def encode(event: Event) -> EventRow:
     """Return the row of an event; its body is the event as JSON text."""
-    return event.run_id, event.seq, event.kind, SCHEMA, event.at, event.model_dump_json()
+    return event.run_id, event.seq, event.kind, SCHEMA, event.at, _body(event)
+
+
+def _body(event: Event) -> str:
+    try:
+        return event.model_dump_json()
+    except PydanticSerializationError:  # half of a surrogate pair, as a cut stream leaves it: no UTF-8, but JSON
+        return json.dumps(event.model_dump(mode="json"))
 
 
 def decode(body: str, schema: int, *, where: str) -> Event:
@@ -40,9 +52,25 @@ def decode(body: str, schema: int, *, where: str) -> Event:
     if schema > SCHEMA:
         raise SchemaVersionError(f"{where} has event schema {schema!r}; this agentmesh reads 1 to {SCHEMA}: upgrade it")
     try:
-        return parse_event(body) if schema == SCHEMA else lift(json.loads(body), schema=schema)
+        if schema == SCHEMA and not _HALF_PAIR.search(body):
+            return parse_event(body)
+        return lift(json.loads(body), schema=schema)
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{where} is damaged: its body {body[:60]!r} is no event of schema {schema}") from error
+
+
+def searchable(text: str) -> str:
+    """Return text as it is stored to be searched, and searched for: case folded, and sure to be UTF-8."""
+    return storable(text.casefold())
+
+
+def storable(text: str) -> str:
+    r"""Return text in which half of a surrogate pair, which no UTF-8 column holds, is spelled out.
+
+    >>> storable("caf\u00e9 \ud83d")
+    'café \\ud83d'
+    """
+    return text.encode(errors="backslashreplace").decode()
 
 
 @dataclass(slots=True)
@@ -86,8 +114,8 @@ class Outline:
     def _start(self, event: RunStarted) -> None:
         if self.started_at is None:
             self.started_at = event.at
-            self.text = event.task.text[:200]
-            self.folded_text = event.task.text.casefold()
+            self.text = storable(event.task.text[:200])
+            self.folded_text = searchable(event.task.text)
             self.status = self.status or RunStatus.RUNNING
 
     def row(self) -> RunRow:

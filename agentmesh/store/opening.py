@@ -21,7 +21,8 @@ def open_store(url: str | None = None, *, read_only: bool = False, busy_timeout_
     Args:
         url: ``None`` or ``"memory://"`` keeps traces in this process; ``"sqlite:///mesh.db"`` names a file in the
             current folder, ``"sqlite:////var/mesh.db"`` one from the root. Its folder must exist.
-        read_only: Refuse to write. A missing database is then an error, and nothing is created or migrated.
+        read_only: Refuse to write. A missing database is then an error, and nothing is created or migrated. A store
+            in memory is always new, so it may be written all the same.
         busy_timeout_s: How long to wait for another process that is writing.
 
     Raises:
@@ -34,7 +35,7 @@ def open_store(url: str | None = None, *, read_only: bool = False, busy_timeout_
     """
     if url is None or url == "memory://":
         return MemoryStore()
-    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+    if url.startswith(_SQLITE) and url not in {_SQLITE, _SQLITE + ":memory:"} and "\0" not in url:
         path = Path(url.removeprefix(_SQLITE))
         return _sql_store()(path, url=url, read_only=read_only, busy_timeout_s=busy_timeout_s)
     raise ConfigError(f"{url!r} names no store; {_hint(url)}")

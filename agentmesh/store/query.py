@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from agentmesh.store.base import RunFilter
+from agentmesh.store.codec import searchable
 from agentmesh.store.refusals import hole
 from agentmesh.store.schema import events, experiences, routers, run_agents, runs
 
@@ -17,7 +18,7 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
     if where.status is not None:
         wanted = wanted.where(runs.c.status == where.status)
     if where.text is not None:  # not LIKE: it stops at a NUL character, and its patterns are limited in length
-        wanted = wanted.where(func.instr(runs.c.folded_text, where.text.casefold()) > 0)
+        wanted = wanted.where(func.instr(runs.c.folded_text, searchable(where.text)) > 0)
     if where.agent_id is not None:
         theirs = select(run_agents.c.run_id).where(run_agents.c.agent_id == where.agent_id)
         wanted = wanted.where(runs.c.id.in_(theirs))

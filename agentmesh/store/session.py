@@ -5,6 +5,7 @@ system before it returns, so it outlives a kill of the process; a power cut may 
 database whole. ``FULL`` would close that gap for one fsync a commit.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +21,15 @@ from sqlalchemy.pool import QueuePool
 from agentmesh.errors import StoreError
 from agentmesh.store.migrate import HEAD, schema_of, upgrade
 from agentmesh.store.refusals import closed
+
+_HINTS = {
+    "is locked": "another process is writing to it: try again, or give a longer busy_timeout_s",
+    "is full": "nothing was written: free some space",
+    "not a database": "name a file that agentmesh made, or one that does not exist yet",
+    "malformed": "restore it from a copy, or move it away",
+    "readonly": "open it with read_only=True, or make the file and its folder writable",
+}
+"""What to do about what SQLite says."""
 
 
 class Database:
@@ -38,8 +48,12 @@ class Database:
         self._path = path
         self._closed = False
         self._write_lock = Lock()  # one transaction at a time: the writing engine has one connection
-        self._check_path()
-        self._reader = _engine(path, mode="ro", begin="BEGIN", busy_timeout_s=busy_timeout_s)
+        try:
+            _check_path(path, read_only=read_only)
+        except OSError as error:
+            raise StoreError(f"cannot open {url!r}: {error.strerror or error}") from error
+        # a reader of a database that may be written must be able to clean up after a process that was killed
+        self._reader = _engine(path, mode="ro" if read_only else "rw", begin="BEGIN", busy_timeout_s=busy_timeout_s)
         self._writer = _engine(path, mode="rwc", begin="BEGIN IMMEDIATE", busy_timeout_s=busy_timeout_s)
         try:
             self._prepare()
@@ -50,14 +64,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Lend a connection that sees one state of the database throughout."""
-        self._check_open()
+        self.check_open()
         with self._translating("read"), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Lend the connection that writes; all of its work is committed at the end, or none of it."""
-        self._check_open()
+        self.check_open()
         if self.read_only:
             raise StoreError(f"{self.url!r} was opened for reading only; open it without read_only to write")
         with self._write_lock, self._translating("write"), self._writer.begin() as connection:
@@ -74,17 +88,10 @@ class Database:
         self._reader.dispose()
         self._writer.dispose()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise a ``StoreError`` when the database was closed."""
         if self._closed:
             raise closed(self.url)
-
-    def _check_path(self) -> None:
-        if self._path.is_dir():
-            raise StoreError(f"cannot open {self.url!r}: {str(self._path)!r} is a folder; name a file in it")
-        if self.read_only and not self._path.exists():
-            raise StoreError(f"cannot open {self.url!r}: there is no file {str(self._path)!r}; a run creates it")
-        if not self._path.parent.is_dir():
-            raise StoreError(f"cannot open {self.url!r}: the folder {str(self._path.parent)!r} does not exist")
 
     def _prepare(self) -> None:
         """Bring the file to today's schema. Until it is known to be ours it is only read."""
@@ -111,16 +118,32 @@ class Database:
     def _translating(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, SqliteError) as error:
-            reason = getattr(error, "orig", None) or error
-            raise StoreError(f"cannot {doing} {self.url!r}: {reason}") from error
+        except (SQLAlchemyError, SqliteError, OverflowError, UnicodeError) as error:
+            reason = str(getattr(error, "orig", None) or error)
+            hints = [hint for sign, hint in _HINTS.items() if sign in reason]
+            raise StoreError("; ".join([f"cannot {doing} {self.url!r}: {reason}", *hints])) from error
+
+
+def _check_path(path: Path, *, read_only: bool) -> None:
+    """Refuse a path early where SQLite would only say that it is unable to open the file."""
+    if path.is_dir():
+        raise IsADirectoryError(0, f"{str(path)!r} is a folder; name a file in it")
+    if read_only:
+        if not path.exists():
+            raise FileNotFoundError(0, f"there is no file {str(path)!r}; a run creates it")
+        return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(0, f"the folder {str(path.parent)!r} does not exist; make it first")
+    for place in (path.parent, path):  # the log of writes lies beside the file, so the folder matters as well
+        if place.exists() and not os.access(place, os.W_OK):
+            raise PermissionError(0, f"{str(place)!r} may not be written; name another place, or open it read_only")
 
 
 def _engine(path: Path, *, mode: str, begin: str, busy_timeout_s: float) -> Engine:
     """Return an engine whose transactions begin with the statement ``begin``."""
     writes = mode == "rwc"
     engine = create_engine(
-        URL.create("sqlite", database=f"file:{_quoted(path)}", query={"mode": mode, "uri": "true"}),
+        URL.create("sqlite", database=f"file:{_quoted(path)}", query={**_access(path, mode), "uri": "true"}),
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
         poolclass=QueuePool,
         pool_size=1 if writes else 4,
@@ -140,3 +163,15 @@ def _engine(path: Path, *, mode: str, begin: str, busy_timeout_s: float) -> Engi
 def _quoted(path: Path) -> str:
     """Return a path as the file part of a SQLite URI."""
     return path.resolve().as_uri().removeprefix("file://")
+
+
+def _access(path: Path, mode: str) -> dict[str, str]:
+    """Return how SQLite is to open the file.
+
+    Beside a file that is being read SQLite wants to make two more. Where it may not, on a read-only disk, and none are
+    left over from a writer, the file cannot change and is read as it is.
+    """
+    log = path.with_name(path.name + "-wal")
+    if mode == "ro" and not os.access(path.parent, os.W_OK) and not log.exists():
+        return {"mode": mode, "immutable": "1"}
+    return {"mode": mode}

@@ -170,9 +170,16 @@ class SqlStore(TraceStore):
 
     def check(self) -> list[str]:
         """Ask the database to check itself, read every event, and name the runs whose log has a hole."""
-        with self._database.reading() as connection:
-            found = [f"{self._url!r}: {line}" for line in self._database.integrity(connection)]
-            return found + holes(connection) + self._unreadable(connection)
+        found: list[str] = []
+        try:
+            with self._database.reading() as connection:
+                found += [f"{self._url!r}: {line}" for line in self._database.integrity(connection)]
+                found += holes(connection)
+                found += self._unreadable(connection)
+        except StoreError as error:
+            self._database.check_open()
+            found.append(str(error))  # damage so bad that the check itself cannot go on
+        return found
 
     def close(self) -> None:
         """Let go of the database. Closing twice is harmless."""

@@ -7,11 +7,12 @@ idle writer commits at once, a busy one commits rarely: no delay is set, and non
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
-from agentmesh.errors import StoreError
-from agentmesh.events import Event
+from agentmesh.errors import DuplicateEventError, StoreError
+from agentmesh.events import AnswerChunk, Event
 from agentmesh.store.base import TraceStore
 from agentmesh.types import RunId
 
@@ -61,7 +62,7 @@ class TraceWriter:
         Raises:
             StoreError: the writer is closed.
         """
-        self._hand_in(_Parcel(events))
+        self._hand_in(_Parcel(_stored(events)))
 
     async def write(self, events: Sequence[Event]) -> None:
         """Hand events in and return when they are committed. If this call is cancelled, they are written all the same.
@@ -71,7 +72,7 @@ class TraceWriter:
             StoreError: they, or earlier events of the same run, cannot be stored; or the writer is closed.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._hand_in(_Parcel(events, waiter))
+        self._hand_in(_Parcel(_stored(events), waiter))
         await waiter
 
     async def flush(self) -> None:
@@ -106,8 +107,8 @@ class TraceWriter:
                 raise StoreError(f"the writer of {self.store.url!r} is closed; open a new one to write")
             self._pending.append(parcel)
             if not self._draining:
-                self._draining = True
                 self._executor.submit(self._drain)
+                self._draining = True
 
     def _drain(self) -> None:
         while parcels := self._take():
@@ -122,10 +123,14 @@ class TraceWriter:
 
     def _commit(self, parcels: Sequence[_Parcel]) -> None:
         """Store all parcels at once, or, when that fails, each by itself to find those that cannot be."""
-        if not self._holes and self._append([event for parcel in parcels for event in parcel.events]) is None:
-            return
-        for parcel in parcels:
-            parcel.error = self._refusal(parcel.events) or self._append(parcel.events)
+        wanted = [parcel for parcel in parcels if not self._refuse(parcel)]
+        error = self._append([event for parcel in wanted for event in parcel.events])
+        one_is_to_blame = isinstance(error, DuplicateEventError) or not isinstance(error, StoreError)
+        for parcel in wanted:
+            if error is not None and one_is_to_blame:
+                parcel.error = self._refusal(parcel.events) or self._append(parcel.events)
+            else:  # a locked database or a full disk hits all alike
+                parcel.error = error if parcel.events else None
             self._remember(parcel)
 
     def _append(self, events: Sequence[Event]) -> Exception | None:
@@ -135,24 +140,41 @@ class TraceWriter:
             return error
         return None
 
+    def _refuse(self, parcel: _Parcel) -> bool:
+        parcel.error = self._refusal(parcel.events)
+        if parcel.error is not None:
+            self._remember(parcel)
+        return parcel.error is not None
+
     def _refusal(self, events: Sequence[Event]) -> Exception | None:
+        """Return why these events would leave a hole in the log of a run, ``None`` when they would not."""
+        if not self._holes:
+            return None
+        first: dict[RunId, int] = {}
         for event in events:
-            hole = self._holes.get(event.run_id)
-            if hole is not None and event.seq > hole.seq:
+            first.setdefault(event.run_id, event.seq)
+        for run_id, seq in first.items():
+            hole = self._holes.get(run_id)
+            if hole is not None and seq > hole.seq:
                 return hole.error
-            if hole is not None:
-                return None
         return None
 
     def _remember(self, parcel: _Parcel) -> None:
+        if parcel.error is None:
+            if self._holes:
+                for event in parcel.events:
+                    self._holes.pop(event.run_id, None)
+            return
         for event in parcel.events:
-            if parcel.error is None:
-                self._holes.pop(event.run_id, None)
-            else:
-                self._holes.setdefault(event.run_id, _Hole(event.seq, parcel.error))
-        if parcel.error is not None and parcel.waiter is None:
-            with self._lock:
+            self._holes.setdefault(event.run_id, _Hole(event.seq, parcel.error))
+        with self._lock:
+            self._unreported = [error for error in self._unreported if error is not parcel.error]
+            if parcel.waiter is None:
                 self._unreported.append(parcel.error)
+
+
+def _stored(events: Sequence[Event]) -> list[Event]:
+    return [event for event in events if not isinstance(event, AnswerChunk)]
 
 
 def _tell(parcels: Sequence[_Parcel]) -> None:
@@ -162,7 +184,7 @@ def _tell(parcels: Sequence[_Parcel]) -> None:
         if parcel.waiter is not None:
             by_loop.setdefault(parcel.waiter.get_loop(), []).append(parcel)
     for loop, waiting in by_loop.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits any more
             loop.call_soon_threadsafe(_wake, waiting)
 
 
