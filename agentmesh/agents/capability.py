@@ -92,8 +92,10 @@ def capability_texts(card: AgentCard) -> tuple[str, ...]:
 def capability_vectors(texts: Sequence[tuple[str, ...]], embedder: Embedder) -> VectorArray:
     """Embed agents, all their texts in one batch.
 
-    Rule: the mean of an agent's text vectors, scaled to length 1. Every text weighs the same, so that examples, where
-    given, outvote a description that was written to please. An agent none of whose texts is known gets zeros.
+    Rule: description vector plus the mean of the example vectors scaled to length 1; the sum is scaled to length 1. An
+    agent none of whose texts is known gets zeros. Top-1 by cosine with the static embedder and five examples an agent,
+    clinc150 / hwu64: description alone .570 / .455, examples alone .682 / .698, mean of all texts .706 / .716, the
+    nearest single text .660 / .638, this rule .734 / .726.
 
     Args:
         texts: For each agent, its :func:`capability_texts`; at least one text each.
@@ -104,12 +106,18 @@ def capability_vectors(texts: Sequence[tuple[str, ...]], embedder: Embedder) -> 
     """
     if not texts:
         return np.zeros((0, embedder.dimension), dtype=np.float32)
-    flat = embedder.embed([text for group in texts for text in group])
+    flat = embedder.embed([text for group in texts for text in group]).astype(np.float64)
     starts = np.cumsum([0, *(len(group) for group in texts[:-1])])
-    sums = np.add.reduceat(flat.astype(np.float64), starts, axis=0)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    units: FloatArray = np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0)
-    return units.astype(np.float32)
+    descriptions = flat[starts]
+    examples = np.add.reduceat(flat, starts, axis=0) - descriptions
+    return _unit_rows(descriptions + _unit_rows(examples)).astype(np.float32)
+
+
+def _unit_rows(rows: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    # what the subtraction above leaves of an agent without examples is rounding, not a direction
+    units: FloatArray = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-9)
+    return units
 
 
 def granted(names: Sequence[str] | frozenset[str]) -> frozenset[str]:

@@ -102,10 +102,11 @@ class PromptedRefiner(Refiner):
 
 
 def _refined(groups: Sequence[AnswerGroup], merged: _Merged, cost_usd: Decimal | None) -> Refined:
-    conflicts = conflicts_between(groups, merged.explanation)
     if merged.answer is None or not merged.answer.strip():
         note = "the refining model found no answer that helps"
+        conflicts = conflicts_between(groups, merged.explanation or note)
         return Refined(answer=None, conflicts=conflicts, note=note, cost_usd=cost_usd)
+    conflicts = conflicts_between(groups, merged.explanation)
     everybody = tuple(sorted({agent_id for group in groups for agent_id in group.agents}))
     return Refined(answer=merged.answer, answered_by=everybody, conflicts=conflicts, cost_usd=cost_usd)
 

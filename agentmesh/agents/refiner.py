@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import fsum
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from pydantic import Field
 
@@ -46,7 +46,7 @@ class Refiner(ABC):
     in a conflict.
     """
 
-    name: ClassVar[str]
+    name: str
 
     @abstractmethod
     async def refine(self, task: Task, answers: Sequence[WeightedAnswer]) -> Refined:
