@@ -1,0 +1,65 @@
+"""What holds for every test: no network but loopback, no keys from outside, no deadline on a busy machine."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("agentmesh", deadline=None)  # two processes share two cores: the clock says nothing
+settings.load_profile("agentmesh")
+
+OUTSIDE = (
+    "AGENTMESH_APP",
+    "AGENTMESH_DB",
+    "AGENTMESH_EMBEDDER",
+    "AGENTMESH_EMBEDDER_KEY",
+    "AGENTMESH_EMBEDDER_MODEL",
+    "AGENTMESH_EMBEDDER_URL",
+    "ANTHROPIC_API_KEY",
+    "NO_COLOR",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the settings and keys of whoever runs the tests."""
+    for name in OUTSIDE:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network_but_loopback() -> Iterator[None]:
+    """Refuse every connection that would leave this machine, so that no test can reach a real model."""
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            refuse_unless_loopback(address[0])
+        connect(self, address)
+
+    def guarded_resolve(host: Any, *arguments: Any, **options: Any) -> Any:
+        refuse_unless_loopback(host)
+        return resolve(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket, "getaddrinfo", guarded_resolve)
+        yield
+
+
+def refuse_unless_loopback(host: str | bytes | None) -> None:
+    """Raise for a host that is not this machine. ``None`` is what a server that listens asks for."""
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "localhost", ""):
+        return
+    try:
+        outside = not ipaddress.ip_address(str(name)).is_loopback
+    except ValueError:
+        outside = True
+    if outside:
+        raise OSError(f"a test tried to reach {name!r}; tests talk to loopback only")
