@@ -24,7 +24,7 @@ from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCard, RegistrySnapshot, Task
 from agentmesh.types import AgentId, VectorArray
 
-Closure: TypeAlias = Literal["disabled", "unhealthy"]
+Barrier: TypeAlias = Literal["disabled", "unhealthy"]
 """Why an agent is out for every task."""
 
 
@@ -40,9 +40,9 @@ class _Entry:
 class _Roster:
     """Everybody registered at one moment. It never changes; the registry replaces it."""
 
-    def __init__(self, entries: Mapping[AgentId, _Entry], closed: Mapping[AgentId, Closure]) -> None:
+    def __init__(self, entries: Mapping[AgentId, _Entry], barred: Mapping[AgentId, Barrier]) -> None:
         self.entries = entries
-        self.closed = closed
+        self.barred = barred
 
     @cached_property
     def ordered(self) -> tuple[_Entry, ...]:
@@ -148,30 +148,30 @@ class Registry:
         with self._writing:
             entry = self._find(agent_id)
             entries = {key: kept for key, kept in self._roster.entries.items() if key != agent_id}
-            closed = {key: gate for key, gate in self._roster.closed.items() if key != agent_id}
-            self._roster = _Roster(entries, closed)
+            barred = {key: gate for key, gate in self._roster.barred.items() if key != agent_id}
+            self._roster = _Roster(entries, barred)
         return entry.agent
 
-    def close(self, agent_id: AgentId, gate: Closure = "disabled") -> None:
-        """Refuse an agent for every task until :meth:`reopen`. The registry's version stays.
+    def disable(self, agent_id: AgentId, gate: Barrier = "disabled") -> None:
+        """Refuse an agent for every task until :meth:`enable`. The registry's version stays.
 
         Raises:
             RegistrationError: no agent of this id is registered.
         """
         with self._writing:
             self._find(agent_id)
-            self._roster = _Roster(self._roster.entries, {**self._roster.closed, agent_id: gate})
+            self._roster = _Roster(self._roster.entries, {**self._roster.barred, agent_id: gate})
 
-    def reopen(self, agent_id: AgentId) -> None:
-        """Undo :meth:`close`. Reopening an open agent is harmless.
+    def enable(self, agent_id: AgentId) -> None:
+        """Undo :meth:`disable`. Enabling an enabled agent is harmless.
 
         Raises:
             RegistrationError: no agent of this id is registered.
         """
         with self._writing:
             self._find(agent_id)
-            closed = {key: gate for key, gate in self._roster.closed.items() if key != agent_id}
-            self._roster = _Roster(self._roster.entries, closed)
+            barred = {key: gate for key, gate in self._roster.barred.items() if key != agent_id}
+            self._roster = _Roster(self._roster.entries, barred)
 
     def get(self, agent_id: AgentId) -> Agent:
         """Return the agent of this id.
@@ -201,10 +201,15 @@ class Registry:
     def refused(self, task: Task) -> dict[AgentId, str]:
         """Return the agents that a hard gate refuses for this task, and the gate, such as ``"skill:python"``."""
         roster = self._roster
-        refused: dict[AgentId, str] = dict(roster.closed)
+        refused: dict[AgentId, str] = dict(roster.barred)
         if task.required_skills or task.required_flags:
+            # thousands of agents have a handful of different skill sets, so each set is judged once
+            gates: dict[tuple[frozenset[str], frozenset[str]], str | None] = {}
             for agent_id, entry in roster.entries.items():
-                gate = refusing_gate(task, skills=entry.skills, flags=entry.flags)
+                has = (entry.skills, entry.flags)
+                if has not in gates:
+                    gates[has] = refusing_gate(task, skills=entry.skills, flags=entry.flags)
+                gate = gates[has]
                 if gate is not None:
                     refused.setdefault(agent_id, gate)
         return refused
@@ -248,7 +253,7 @@ class Registry:
         return max(known.version + 1, card.version)
 
     def _publish(self, entries: Mapping[AgentId, _Entry]) -> None:
-        self._roster = _Roster({**self._roster.entries, **entries}, self._roster.closed)
+        self._roster = _Roster({**self._roster.entries, **entries}, self._roster.barred)
         # removed agents stay known: one that comes back changed must not pass for its former self
         self._known.update((agent_id, entry.card) for agent_id, entry in entries.items())
 

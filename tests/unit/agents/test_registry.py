@@ -103,7 +103,7 @@ def test_a_removed_agent_is_gone() -> None:
     assert [card.id for card in mesh.cards()] == ["b"]
 
 
-@pytest.mark.parametrize("act", ["get", "card", "remove", "close", "reopen"])
+@pytest.mark.parametrize("act", ["get", "card", "remove", "disable", "enable"])
 def test_an_unknown_id_is_answered_with_those_that_exist(act: str) -> None:
     with pytest.raises(RegistrationError, match="no agent has the id 'x'; registered are: 'a', 'b'"):
         getattr(registry(Worker("a"), Worker("b")), act)("x")
@@ -214,27 +214,34 @@ def test_a_task_without_requirements_is_refused_by_nobody() -> None:
     assert registry(Worker("a")).refused(Task(text="?")) == {}
 
 
-def test_a_closed_agent_is_refused_until_it_is_reopened() -> None:
+def test_a_disabled_agent_is_refused_until_it_is_enabled() -> None:
     mesh = registry(Worker("a"), Worker("b"))
     before = mesh.version
-    mesh.close("a")
-    mesh.close("b", "unhealthy")
+    mesh.disable("a")
+    mesh.disable("b", "unhealthy")
     assert mesh.refused(Task(text="?")) == {"a": "disabled", "b": "unhealthy"}
-    mesh.reopen("a")
-    mesh.reopen("a")
+    mesh.enable("a")
+    mesh.enable("a")
     assert mesh.refused(Task(text="?")) == {"b": "unhealthy"}
     assert mesh.version == before
 
 
-def test_closing_weighs_more_than_a_missing_skill() -> None:
+def test_being_disabled_is_named_before_a_missing_skill() -> None:
     mesh = registry(Worker("a"))
-    mesh.close("a")
+    mesh.disable("a")
     assert mesh.refused(Task(text="?", required_skills=frozenset({"x"}))) == {"a": "disabled"}
 
 
-def test_a_removed_agent_is_not_closed_when_it_comes_back() -> None:
+def test_a_disabled_agent_stays_disabled_when_it_is_updated() -> None:
     mesh = registry(Worker("a"))
-    mesh.close("a")
+    mesh.disable("a")
+    mesh.update(Worker("a", "Works better."))
+    assert mesh.refused(Task(text="?")) == {"a": "disabled"}
+
+
+def test_a_removed_agent_is_not_disabled_when_it_comes_back() -> None:
+    mesh = registry(Worker("a"))
+    mesh.disable("a")
     mesh.remove("a")
     mesh.add(Worker("a"))
     assert mesh.refused(Task(text="?")) == {}
