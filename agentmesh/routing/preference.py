@@ -86,14 +86,19 @@ def apply(preferences: Sequence[Preference], task: Task, pool: AgentPool) -> App
     pinned = _named("pin", holding)
     if pinned:
         refused |= {agent_id: PIN for agent_id in pool.ids if agent_id not in pinned and agent_id not in refused}
+    passing = {agent_id for agent_id, place in pool.index.items() if pool.mask[place]}
+    fresh = {agent_id: gate for agent_id, gate in refused.items() if agent_id in passing}
+    reasons = tuple(preference.describe() for preference in holding)
+    return Applied(pool.gated(fresh), _bonus(holding, pool), reasons)
+
+
+def _bonus(preferences: Sequence[Preference], pool: AgentPool) -> FloatArray:
     bonus = np.zeros(len(pool))
-    for preference in holding:
+    for preference in preferences:
         if preference.action == "prefer":
-            bonus[[pool.index[agent_id] for agent_id in set(preference.agents) & pool.index.keys()]] += (
-                preference.strength
-            )
-    fresh = {agent_id: gate for agent_id, gate in refused.items() if agent_id in pool.index and _passes(pool, agent_id)}
-    return Applied(pool.gated(fresh), bonus, tuple(preference.describe() for preference in holding))
+            places = [pool.index[agent_id] for agent_id in set(preference.agents) if agent_id in pool.index]
+            bonus[places] += preference.strength
+    return bonus
 
 
 def _named(action: str, preferences: Sequence[Preference]) -> set[AgentId]:
