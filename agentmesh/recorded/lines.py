@@ -28,7 +28,10 @@ class SetInfo(Record):
 
 
 class AgentLine(Record):
-    """One line of ``agents.jsonl``. Nothing in it is computed from outcomes; prices are US dollars."""
+    """One line of ``agents.jsonl``. Nothing in it is computed from outcomes; prices are US dollars.
+
+    Where only ``price_in_per_M`` is given, the source has one price for what is read and written.
+    """
 
     id: str = Field(min_length=1)
     description: str
@@ -39,7 +42,7 @@ class AgentLine(Record):
     price_per_call_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     def card(self) -> AgentCard:
-        """Return the card that a registry shows routers for this agent."""
+        """Return the card that a registry shows routers for this agent; a single token price holds for both ways."""
         return AgentCard.model_validate(
             {
                 "id": self.id,
@@ -47,7 +50,7 @@ class AgentLine(Record):
                 "examples": self.examples,
                 "group": self.group,
                 "price_in_per_m_usd": self.price_in_per_M,
-                "price_out_per_m_usd": self.price_out_per_M,
+                "price_out_per_m_usd": self.price_in_per_M if self.price_out_per_M is None else self.price_out_per_M,
                 "price_per_call_usd": self.price_per_call_usd,
             }
         )

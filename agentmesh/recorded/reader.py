@@ -90,7 +90,7 @@ class RecordedSet:
 
     @property
     def agent_ids(self) -> tuple[str, ...]:
-        """Return the ids of the agents, in file order: the columns of every table."""
+        """Return the ids of the agents, sorted as in a pool: the columns of every table."""
         return tuple(card.id for card in self.agents)
 
     def count(self, split: Split) -> int:
@@ -170,7 +170,7 @@ def load_set(folder: str | os.PathLike[str]) -> RecordedSet:
     """
     root = Path(folder)
     info = parse_record("".join(read_text_lines(root / SET_FILE)), SetInfo, place=str(root / SET_FILE))
-    agents = tuple(_agents(root / AGENTS_FILE))
+    agents = tuple(sorted(_agents(root / AGENTS_FILE), key=lambda card: card.id))
     if info.kind == "outcomes" and not (root / OUTCOMES_FILE).is_file():
         raise RecordedSetError(f"recorded set: {str(root / OUTCOMES_FILE)!r} is missing; kind 'outcomes' needs it")
     tasks = tuple(_tasks(root / TASKS_FILE, {card.id for card in agents}, need_labels=info.kind == "labels"))

@@ -1,0 +1,138 @@
+"""Chooses everything tunable on val: a router's arguments, and the weight of cost in its utility.
+
+One rule for every router: fit each combination of its ``tunables`` on train, let it decide on val with each cost
+weight, and keep the point with the highest mean val quality, the cheaper one of those that tie, then the first tried.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from agentmesh.bench.material import Material, Part
+from agentmesh.bench.yardsticks import taken
+from agentmesh.records import Objective
+from agentmesh.routing.base import AgentPool, ScoringRouter
+from agentmesh.routing.objective import Estimate, Scale, utility
+from agentmesh.routing.window import OutcomeWindow
+from agentmesh.types import FloatArray, IndexArray, JsonValue
+
+COST_WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 4.0)
+"""What is tried as ``Objective(quality=1, cost=w)``: from quality alone to mostly cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A router fitted on train, and what it expects on each val task.
+
+    Shapes:
+        estimates: one for each val task, over the agents of the pool.
+    """
+
+    router: ScoringRouter
+    arguments: Mapping[str, JsonValue]
+    estimates: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A fitted router at one cost weight, and how it does on val (cost NaN when one is unknown)."""
+
+    fitted: Fitted
+    cost_weight: float
+    quality: float
+    cost: float
+
+    @property
+    def objective(self) -> Objective:
+        """Return the objective that this point decides under."""
+        return Objective(quality=1.0, cost=self.cost_weight)
+
+    @property
+    def chosen(self) -> dict[str, JsonValue]:
+        """Return what val chose."""
+        return {**self.fitted.arguments, "cost_weight": self.cost_weight}
+
+
+def combinations(tunables: Mapping[str, Sequence[JsonValue]]) -> Iterator[dict[str, JsonValue]]:
+    """Yield every combination of the values to try, the first value of each first.
+
+    >>> list(combinations({"k": (5, 10), "weighting": ("rank",)}))
+    [{'k': 5, 'weighting': 'rank'}, {'k': 10, 'weighting': 'rank'}]
+    """
+    for values in product(*tunables.values()):
+        yield dict(zip(tunables, values, strict=True))
+
+
+def fit_all(kind: type[ScoringRouter], material: Material) -> Iterator[Fitted]:
+    """Fit a router on train once for each combination of its tunables, and estimate val with it."""
+    outcomes = material.train.outcomes()
+    build: Callable[..., ScoringRouter] = kind
+    for arguments in combinations(kind.tunables):
+        router = build(**arguments)
+        router.fit(outcomes)
+        yield Fitted(router=router, arguments=arguments, estimates=estimate_all(router, material.val, material.pool))
+
+
+def estimate_all(router: ScoringRouter, part: Part, pool: AgentPool) -> tuple[Estimate, ...]:
+    """Return what ``router`` expects on each task of a split."""
+    return tuple(router.estimate(features, part.pool_at(row, pool)) for row, features in enumerate(part.features))
+
+
+def greedy_choice(fitted: Fitted, material: Material, objective: Objective) -> IndexArray:
+    """Return the agent that ``fitted`` would call on each val task, without exploring.
+
+    It weighs as the router's own ``route`` does, on estimates that are made once for all cost weights.
+
+    Shapes:
+        returns (m,).
+    """
+    val, scale = material.val, fitted_scale(material)
+    choice = np.zeros(len(val), dtype=np.int64)
+    for row, estimate in enumerate(fitted.estimates):
+        seen = val.pool_at(row, material.pool)
+        worth = utility(estimate, objective, seen.mask, scale=scale, calibrated=fitted.router.calibrated)
+        choice[row] = np.argmax(np.where(seen.mask, worth, -np.inf))
+    return choice
+
+
+def fitted_scale(material: Material) -> Scale:
+    """Return the scale of costs that every router holds after it was fitted on train."""
+    window = OutcomeWindow()
+    window.fill(material.train.quality, material.train.cost)
+    return window.scale()
+
+
+def points(fitted: Fitted, material: Material, cost_weights: Sequence[float] = COST_WEIGHTS) -> Iterator[Point]:
+    """Yield how a fitted router does on val at each cost weight."""
+    val = material.val
+    for weight in cost_weights:
+        choice = greedy_choice(fitted, material, Objective(quality=1.0, cost=weight))
+        quality, cost = taken(val.quality, choice), taken(val.cost, choice)
+        yield Point(fitted, weight, float(quality.mean()), float(cost.mean()))
+
+
+def best_point(candidates: Sequence[Point]) -> Point:
+    """Return the point with the highest val quality, the cheaper one of those that tie."""
+    return min(candidates, key=lambda point: (-round(point.quality, 12), _known(point.cost)))
+
+
+def cheapest_point(candidates: Sequence[Point], *, at_least: float) -> Point | None:
+    """Return the cheapest point whose val quality is ``at_least``, ``None`` when there is none or costs are unknown."""
+    good = [point for point in candidates if point.quality >= at_least and not np.isnan(point.cost)]
+    return min(good, key=lambda point: (point.cost, -point.quality), default=None)
+
+
+def _known(cost: float) -> float:
+    return float("inf") if np.isnan(cost) else cost
+
+
+def mean_or_none(values: FloatArray) -> float | None:
+    """Return the mean, ``None`` as soon as one value is unknown.
+
+    >>> mean_or_none(np.array([1.0, np.nan])) is None
+    True
+    """
+    mean = float(values.mean())
+    return None if np.isnan(mean) else mean
