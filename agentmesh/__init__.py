@@ -1,1 +1,105 @@
-"""Route tasks to agents by learning from outcomes."""
+"""Route tasks to agents by learning from outcomes: quality, cost, and a decision you can read and replay.
+
+Public names are imported when they are first used, so that ``import agentmesh`` loads nothing heavy.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentmesh.agents.base import Agent as Agent
+    from agentmesh.agents.function import agent as agent
+    from agentmesh.agents.merging import PromptedRefiner as PromptedRefiner
+    from agentmesh.agents.prompted import PromptedAgent as PromptedAgent
+    from agentmesh.agents.recorded import RecordedAgent as RecordedAgent
+    from agentmesh.agents.refiner import Refiner as Refiner
+    from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
+    from agentmesh.errors import AgentMeshError as AgentMeshError
+    from agentmesh.mesh import Mesh as Mesh
+    from agentmesh.playback.player import Replay as Replay
+    from agentmesh.playback.player import replay as replay
+    from agentmesh.records import AgentCard as AgentCard
+    from agentmesh.records import Answer as Answer
+    from agentmesh.records import Feedback as Feedback
+    from agentmesh.records import Limits as Limits
+    from agentmesh.records import Objective as Objective
+    from agentmesh.records import RouteDecision as RouteDecision
+    from agentmesh.records import Run as Run
+    from agentmesh.records import RunStatus as RunStatus
+    from agentmesh.records import Task as Task
+    from agentmesh.records import Usage as Usage
+    from agentmesh.routing.base import Router as Router
+    from agentmesh.routing.base import ScoringRouter as ScoringRouter
+    from agentmesh.routing.preference import Preference as Preference
+    from agentmesh.store.opening import open_store as open_store
+else:
+    _HOMES = {
+        "Agent": "agents.base",
+        "AgentCard": "records",
+        "AgentMeshError": "errors",
+        "Answer": "records",
+        "Feedback": "records",
+        "Limits": "records",
+        "Mesh": "mesh",
+        "Objective": "records",
+        "Preference": "routing.preference",
+        "PromptedAgent": "agents.prompted",
+        "PromptedRefiner": "agents.merging",
+        "RecordedAgent": "agents.recorded",
+        "Refiner": "agents.refiner",
+        "Replay": "playback.player",
+        "RouteDecision": "records",
+        "Router": "routing.base",
+        "Run": "records",
+        "RunStatus": "records",
+        "ScoringRouter": "routing.base",
+        "Task": "records",
+        "Usage": "records",
+        "VoteRefiner": "agents.refiner",
+        "agent": "agents.function",
+        "open_store": "store.opening",
+        "replay": "playback.player",
+    }
+
+    def __getattr__(name):
+        """Import a public name when it is first asked for."""
+        import importlib  # noqa: PLC0415 - only when a name is asked for
+
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'agentmesh' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"agentmesh.{home}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        """Return the public names."""
+        return sorted(__all__)
+
+
+__all__ = [
+    "Agent",
+    "AgentCard",
+    "AgentMeshError",
+    "Answer",
+    "Feedback",
+    "Limits",
+    "Mesh",
+    "Objective",
+    "Preference",
+    "PromptedAgent",
+    "PromptedRefiner",
+    "RecordedAgent",
+    "Refiner",
+    "Replay",
+    "RouteDecision",
+    "Router",
+    "Run",
+    "RunStatus",
+    "ScoringRouter",
+    "Task",
+    "Usage",
+    "VoteRefiner",
+    "agent",
+    "open_store",
+    "replay",
+]

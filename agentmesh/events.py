@@ -52,11 +52,17 @@ class RunStarted(BaseEvent):
 
 
 class TaskPrepared(BaseEvent):
-    """The task was embedded and the gates were applied. ``vector`` is (d,); ``refused`` maps agent to gate."""
+    """The task was embedded, and gates and preferences were applied.
+
+    ``vector`` is (d,) float64 packed; ``refused`` maps an agent to the gate that refuses it; ``bonus`` maps an agent to
+    what preferences add to its utility, and ``rules`` says which preferences spoke.
+    """
 
     kind: Literal["task_prepared"] = "task_prepared"
     vector: PackedFloats
     refused: Mapping[AgentId, str] = Field(default_factory=dict)
+    bonus: Mapping[AgentId, float] = Field(default_factory=dict)
+    rules: tuple[str, ...] = ()
 
 
 class DecisionMade(BaseEvent):

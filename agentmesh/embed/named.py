@@ -1,0 +1,36 @@
+"""Makes an embedder from its name, through the entry points."""
+
+from agentmesh.embed.remote import RemoteEmbedder
+from agentmesh.errors import ConfigError, PluginError
+from agentmesh.plugins import load
+from agentmesh.protocols import Embedder
+from agentmesh.settings import Settings
+
+
+def embedder_named(name: str | None = None, *, settings: Settings | None = None) -> Embedder:
+    """Build the embedder registered under ``name``; without one, what ``AGENTMESH_EMBEDDER`` names.
+
+    ``"remote"`` takes its endpoint from ``AGENTMESH_EMBEDDER_URL``, ``_MODEL`` and ``_KEY``.
+
+    Raises:
+        PluginError: there is no such embedder, or what the entry point names is none.
+        ConfigError: ``"remote"`` lacks its URL or model.
+        MissingExtraError: its optional dependency is not installed.
+    """
+    known = settings or Settings.load()
+    wanted = name or known.embedder
+    made = load("agentmesh.embedders", wanted)
+    if made is RemoteEmbedder:
+        return _remote(known)
+    if not callable(made):
+        raise PluginError(f"the entry point {wanted!r} of 'agentmesh.embedders' is {made!r}; it must name a class")
+    embedder = made()
+    if not isinstance(embedder, Embedder):
+        raise PluginError(f"the entry point {wanted!r} of 'agentmesh.embedders' makes {embedder!r}, which cannot embed")
+    return embedder
+
+
+def _remote(settings: Settings) -> Embedder:
+    if settings.embedder_url is None or settings.embedder_model is None:
+        raise ConfigError("the embedder 'remote' needs AGENTMESH_EMBEDDER_URL and AGENTMESH_EMBEDDER_MODEL")
+    return RemoteEmbedder(settings.embedder_model, base_url=settings.embedder_url, api_key=settings.embedder_key or "")

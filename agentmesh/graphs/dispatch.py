@@ -1,0 +1,180 @@
+"""Calls the chosen agents in parallel, within limits, so that one failure loses nothing."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from agentmesh.agents.base import ask
+from agentmesh.agents.registry import Registry
+from agentmesh.errors import AgentOutputError, LlmError, ReplayMissError
+from agentmesh.events import CallFinished, CallStarted
+from agentmesh.graphs.limits import Budget, actual_usd
+from agentmesh.graphs.log import RunLog
+from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Limits, RouteDecision, Task
+from agentmesh.types import AgentId, Clock
+
+FIRST_BACKOFF_S = 0.2
+"""The wait before the second attempt; it doubles with each further one, plus up to as much again at random."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """One attempt at one agent. ``timeout_s`` is what this attempt may take, ``None`` for as long as it likes."""
+
+    card: AgentCard
+    task: Task
+    attempt: int
+    timeout_s: float | None
+
+
+class Caller(Protocol):
+    """Makes a call happen: for real, or out of a recording. A failed call is a value, not an exception."""
+
+    async def call(self, request: CallRequest, log: RunLog) -> AgentCall:
+        """Return the call as it ended."""
+        ...
+
+    async def wait(self, card: AgentCard, attempt: int, seconds: float, deadline: float | None) -> bool:
+        """Wait after a failed attempt, and say whether there is time for another one."""
+        ...
+
+
+@dataclass(slots=True)
+class LiveCaller:
+    """Calls registered agents, each within its ``max_concurrency``."""
+
+    registry: Registry
+    clock: Clock
+    _gates: dict[AgentId, asyncio.Semaphore] = field(default_factory=dict)  # bounds calls in flight for each agent
+
+    async def call(self, request: CallRequest, log: RunLog) -> AgentCall:
+        """Run the agent; every failure of it ends up in the call that is returned."""
+        card = request.card
+        begun = self.clock.monotonic()
+        answer: Answer | None = None
+        status, error, retryable = CallStatus.OK, None, False
+        scope = asyncio.timeout(request.timeout_s)
+        try:
+            async with scope:
+                answer = await self._answer(request, log)
+        except Exception as failure:  # noqa: BLE001 - the node boundary: whatever an agent raises is recorded in its call
+            if scope.expired():
+                status, retryable = CallStatus.TIMED_OUT, True
+                error = f"no answer within {request.timeout_s:g} s"
+            else:
+                status, error, retryable = CallStatus.FAILED, _describe(failure), _is_retryable(failure)
+        return AgentCall(
+            agent_id=card.id,
+            agent_version=card.version,
+            attempt=request.attempt,
+            status=status,
+            answer=answer,
+            cost_usd=actual_usd(card, answer),
+            latency_s=max(self.clock.monotonic() - begun, 0.0),
+            error=error,
+            retryable=retryable,
+        )
+
+    async def wait(self, card: AgentCard, attempt: int, seconds: float, deadline: float | None) -> bool:  # noqa: ARG002 - the seam's signature
+        """Sleep, unless the deadline would pass meanwhile."""
+        if deadline is not None and self.clock.monotonic() + seconds >= deadline:
+            return False
+        await asyncio.sleep(seconds)
+        return True
+
+    async def _answer(self, request: CallRequest, log: RunLog) -> Answer:
+        agent = self.registry.get(request.card.id)
+        on_text = partial(log.chunk, request.card.id) if log.is_watched else None
+        async with self._gate(request.card):
+            return await ask(agent, request.task, on_text=on_text)
+
+    def _gate(self, card: AgentCard) -> AbstractAsyncContextManager[object]:
+        if card.max_concurrency is None:
+            return nullcontext()
+        return self._gates.setdefault(card.id, asyncio.Semaphore(card.max_concurrency))
+
+
+def _describe(failure: Exception) -> str:
+    return f"{type(failure).__name__}: {failure}"
+
+
+def _is_retryable(failure: Exception) -> bool:
+    if isinstance(failure, LlmError):
+        return failure.retryable
+    return not isinstance(failure, AgentOutputError | ReplayMissError)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Everything that the calls of one run share. ``deadline`` is on the clock's monotonic scale."""
+
+    task: Task
+    cards: Mapping[AgentId, AgentCard]
+    limits: Limits
+    caller: Caller
+    log: RunLog
+    clock: Clock
+    deadline: float | None
+
+    async def run(self, decision: RouteDecision) -> tuple[AgentCall, ...]:
+        """Call every selected agent at once and return all attempts, in order of selection."""
+        budget = Budget(self.limits)
+        reserved = [budget.reserve(self.cards[chosen.agent_id], self.task) for chosen in decision.selected]
+        async with asyncio.TaskGroup() as group:
+            running = [
+                group.create_task(self._attempts(chosen.agent_id, budget, first, decision.seed))
+                for chosen, first in zip(decision.selected, reserved, strict=True)
+            ]
+        return tuple(call for task in running for call in task.result())
+
+    async def _attempts(
+        self, agent_id: AgentId, budget: Budget, reserved: tuple[Decimal, str | None], seed: int
+    ) -> list[AgentCall]:
+        card, calls = self.cards[agent_id], []
+        for attempt in range(1, self.limits.retries + 2):
+            estimate, refusal = reserved if attempt == 1 else budget.reserve(card, self.task)
+            if refusal is not None:
+                calls.append(await self._refuse(card, attempt, refusal))
+                break
+            calls.append(await self._attempt(card, attempt))
+            budget.settle(estimate, calls[-1])
+            if calls[-1].status is CallStatus.OK or not calls[-1].retryable or attempt > self.limits.retries:
+                break
+            if not await self.caller.wait(card, attempt, _backoff_s(attempt, seed), self.deadline):
+                break
+        return calls
+
+    async def _attempt(self, card: AgentCard, attempt: int) -> AgentCall:
+        self.log.post(CallStarted, agent_id=card.id, attempt=attempt)
+        call = await self.caller.call(CallRequest(card, self.task, attempt, self._time_left_s()), self.log)
+        await self.log.commit(CallFinished, call=call)
+        return call
+
+    async def _refuse(self, card: AgentCard, attempt: int, reason: str) -> AgentCall:
+        call = AgentCall(
+            agent_id=card.id,
+            agent_version=card.version,
+            attempt=attempt,
+            status=CallStatus.REFUSED,
+            cost_usd=Decimal(0),
+            error=reason,
+        )
+        await self.log.commit(CallFinished, call=call)
+        return call
+
+    def _time_left_s(self) -> float | None:
+        allowed = [self.limits.call_timeout_s] if self.limits.call_timeout_s is not None else []
+        if self.deadline is not None:
+            allowed.append(max(self.deadline - self.clock.monotonic(), 0.0))
+        return min(allowed, default=None)
+
+
+def _backoff_s(attempt: int, seed: int) -> float:
+    wait: float = FIRST_BACKOFF_S * 2 ** (attempt - 1)
+    return wait * (1 + np.random.default_rng([seed, attempt]).random())

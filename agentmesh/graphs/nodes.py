@@ -1,0 +1,164 @@
+"""The three nodes of a run: decide who acts, dispatch the task to them, refine their answers into one."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from agentmesh.agents.refiner import Refined, VoteRefiner, WeightedAnswer
+from agentmesh.errors import AgentMeshError, RouterOutputError
+from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared
+from agentmesh.graphs.dispatch import Dispatch
+from agentmesh.graphs.state import RunContext, RunState, Services
+from agentmesh.records import AgentCall, CallStatus, RouteDecision, Task, pack_floats
+from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
+from agentmesh.routing.preference import Applied
+from agentmesh.types import RunId
+
+
+def draw_seed(mesh_seed: int, run_id: RunId) -> int:
+    """Return the seed of a run's draws: a hash of the mesh's seed and the run's id, 63 bits.
+
+    >>> draw_seed(0, "run-1") == draw_seed(0, "run-1") != draw_seed(1, "run-1")
+    True
+    """
+    digest = blake2b(f"{mesh_seed}/{run_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A decision with what it was made on."""
+
+    features: TaskFeatures
+    applied: Applied
+    decision: RouteDecision
+
+
+async def consider(task: Task, services: Services, *, run_id: RunId, max_agents: int, explore: float) -> Considered:
+    """Embed the task, apply gates and preferences, and let the router choose; nothing is called or stored.
+
+    Raises:
+        RoutingError: nobody passes the gates, or the router returned no decision.
+    """
+    vector = (await asyncio.to_thread(services.embedder.embed, [task.text]))[0]
+    features = TaskFeatures(vector=vector, text=task.text, type_hints=task.type_hints, turns=task.turns)
+    applied = services.pools.for_task(task)
+    context = RouteContext(
+        seed=draw_seed(services.mesh_seed, run_id),
+        max_agents=max_agents,
+        objective=task.objective,
+        explore=explore,
+        bonus=applied.bonus if applied.bonus.any() else None,
+    )
+    decision = await services.router.route(features, applied.pool, context)
+    check_decision(decision, applied.pool)
+    return Considered(features, applied, decision)
+
+
+async def decide(state: RunState, context: RunContext) -> RunState:
+    """Choose who acts."""
+    services, log = context.services, context.log
+    considered = await consider(
+        state["task"],
+        services,
+        run_id=log.run_id,
+        max_agents=context.max_agents,
+        explore=services.explore,
+    )
+    pool, bonus = considered.applied.pool, considered.applied.bonus
+    log.post(
+        TaskPrepared,
+        vector=pack_floats(considered.features.vector.astype(np.float64)),
+        refused=dict(pool.refused),
+        bonus={pool.ids[place]: float(bonus[place]) for place in np.flatnonzero(bonus)},
+        rules=considered.applied.reasons,
+    )
+    log.post(DecisionMade, decision=considered.decision)
+    chosen = {choice.agent_id: pool.cards[pool.index[choice.agent_id]] for choice in considered.decision.selected}
+    return {"decision": considered.decision, "cards": chosen}
+
+
+def check_decision(decision: RouteDecision, pool: AgentPool) -> None:
+    """See that a router chose only agents that exist and pass the gates, each once.
+
+    Raises:
+        RouterOutputError: it did not.
+    """
+    chosen = [selection.agent_id for selection in decision.selected]
+    for agent_id in chosen:
+        if agent_id not in pool.index:
+            raise RouterOutputError(f"router {decision.router!r} chose {agent_id!r}, which is not registered")
+        if not pool.mask[pool.index[agent_id]]:
+            gate = pool.refused.get(agent_id, "mask")
+            raise RouterOutputError(f"router {decision.router!r} chose {agent_id!r}, which the gate {gate!r} refuses")
+    if len(set(chosen)) != len(chosen):
+        raise RouterOutputError(f"router {decision.router!r} chose an agent twice: {chosen!r}")
+    if not chosen and not decision.abstained:
+        raise RouterOutputError(f"router {decision.router!r} chose nobody and did not abstain")
+
+
+async def dispatch(state: RunState, context: RunContext) -> RunState:
+    """Call the chosen agents."""
+    services = context.services
+    work = Dispatch(
+        task=state["task"],
+        cards=state["cards"],
+        limits=context.limits,
+        caller=services.caller,
+        log=context.log,
+        clock=services.clock,
+        deadline=context.deadline,
+    )
+    try:
+        return {"calls": await work.run(state["decision"])}
+    except* AgentMeshError as failures:  # a failing agent is a value; what comes here is the store's
+        raise _first(failures) from failures
+
+
+def _first(failures: BaseExceptionGroup[AgentMeshError]) -> AgentMeshError:
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def refine(state: RunState, context: RunContext) -> RunState:
+    """Make one answer of those that came."""
+    answers = weighted_answers(state["decision"], state["calls"])
+    if not answers:
+        return {}
+    refiner = context.services.refiner
+    refined = await _within_deadline(state["task"], answers, context)
+    context.log.post(
+        AnswerRefined,
+        refiner=refiner.name,
+        answer=refined.answer,
+        answered_by=refined.answered_by,
+        conflicts=refined.conflicts,
+        cost_usd=refined.cost_usd,
+        note=refined.note,
+    )
+    return {}
+
+
+def weighted_answers(decision: RouteDecision, calls: Sequence[AgentCall]) -> list[WeightedAnswer]:
+    """Return the answers that came, each with the weight the router gave its agent."""
+    weights = {selection.agent_id: selection.weight for selection in decision.selected}
+    return [
+        WeightedAnswer(agent_id=call.agent_id, text=call.answer.text, weight=weights[call.agent_id])
+        for call in calls
+        if call.status is CallStatus.OK and call.answer is not None
+    ]
+
+
+async def _within_deadline(task: Task, answers: list[WeightedAnswer], context: RunContext) -> Refined:
+    clock = context.services.clock
+    left = None if context.deadline is None else max(context.deadline - clock.monotonic(), 0.0)
+    try:
+        async with asyncio.timeout(left):
+            return await context.services.refiner.refine(task, answers)
+    except TimeoutError:
+        voted = await VoteRefiner().refine(task, answers)
+        note = f"{context.services.refiner.name} did not finish within the run's time; the vote stands"
+        return voted.model_copy(update={"note": note})

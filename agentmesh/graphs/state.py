@@ -1,0 +1,48 @@
+"""What passes between the nodes of a run, and what they all may use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+from agentmesh.agents.refiner import Refiner
+from agentmesh.graphs.dispatch import Caller
+from agentmesh.graphs.log import RunLog
+from agentmesh.graphs.pool import PoolSource
+from agentmesh.protocols import Embedder
+from agentmesh.records import AgentCall, AgentCard, Limits, RouteDecision, Task
+from agentmesh.routing.base import Router
+from agentmesh.types import AgentId, Clock
+
+
+class RunState(TypedDict, total=False):
+    """What the nodes hand on: the task, then the decision with the cards of those chosen, then the calls."""
+
+    task: Task
+    decision: RouteDecision
+    cards: Mapping[AgentId, AgentCard]
+    calls: tuple[AgentCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The live parts that every run of a mesh shares. The mesh owns their lifetimes."""
+
+    embedder: Embedder
+    router: Router
+    refiner: Refiner
+    caller: Caller
+    clock: Clock
+    pools: PoolSource
+    mesh_seed: int = 0
+    explore: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What the nodes of one run use. ``deadline`` is on the clock's monotonic scale, ``None`` for no time limit."""
+
+    services: Services
+    log: RunLog
+    limits: Limits
+    max_agents: int
+    deadline: float | None

@@ -1,0 +1,378 @@
+"""The mesh: agents, a router and a store, opened and closed together. It owns lifetimes and nothing else."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from agentmesh.agents.base import Agent
+from agentmesh.agents.refiner import Refiner, VoteRefiner
+from agentmesh.agents.registry import Registry
+from agentmesh.embed.named import embedder_named
+from agentmesh.errors import AgentMeshError, ConfigError
+from agentmesh.events import Event
+from agentmesh.graphs.dispatch import LiveCaller
+from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.limits import overlay
+from agentmesh.graphs.nodes import consider
+from agentmesh.graphs.pool import LivePool
+from agentmesh.graphs.state import Services
+from agentmesh.learning.learner import Learner
+from agentmesh.learning.scoring import score_answers
+from agentmesh.protocols import Embedder, EventSink, Judge, Verifier
+from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
+from agentmesh.routing.base import Router
+from agentmesh.routing.named import router_named
+from agentmesh.routing.preference import Preference
+from agentmesh.store import open_store
+from agentmesh.store.base import TraceStore
+from agentmesh.store.writer import TraceWriter
+from agentmesh.types import AgentId, RunId, SystemClock
+
+MAX_TASK_CHARACTERS = 2**20
+"""A task is a request, not a file: longer text belongs in a place that agents read from."""
+
+DEFAULT_LIMITS = Limits(call_timeout_s=300.0)
+"""An agent that hangs must not hang its caller for ever; everything else is the user's to limit."""
+
+WITH_REFINER = 3
+"""Agents that answer when a refining agent merges and ``max_agents`` is not given."""
+
+logger = logging.getLogger(__name__)
+
+
+class Mesh:
+    """Routes tasks to agents, learns from what came of them, and keeps every trace.
+
+    Open it with ``async with``; what it opened it closes. ``run_sync`` opens and closes by itself.
+
+    Args:
+        agents: Who can act. More can be registered later.
+        router: The name of a router, or one of your own. ``"auto"`` is kernel regression over past outcomes, with the
+            similarity of card and task for a cold start.
+        store: Where traces are kept: a URL such as ``"sqlite:///mesh.db"``, an open store, or ``None`` for memory.
+        refiner: Makes one answer of several; by default the heaviest group of equal answers wins.
+        verifiers: Score answers by rule after each run; the router learns from it.
+        judge: Scores answers that no verifier could, after each run.
+        preferences: The user's own rules; they stand above what is learned.
+        limits: What each run may use, unless the run says otherwise.
+        explore: The chance, 0 to 1, that a pick is drawn at random, so that every agent stays observed.
+        seed: With the run's id it fixes every draw. The default is 0.
+        embedder: The name of an embedder, or one of your own; by default what ``AGENTMESH_EMBEDDER`` names.
+
+    Raises:
+        RegistrationError: an agent cannot be registered.
+        ConfigError: another argument cannot be used as given.
+    """
+
+    def __init__(
+        self,
+        agents: Iterable[Agent],
+        *,
+        router: str | Router = "auto",
+        store: str | TraceStore | None = None,
+        refiner: Refiner | None = None,
+        verifiers: Sequence[Verifier] = (),
+        judge: Judge | None = None,
+        preferences: Sequence[Preference] = (),
+        limits: Limits | None = None,
+        explore: float = 0.02,
+        seed: int | None = None,
+        embedder: str | Embedder | None = None,
+    ) -> None:
+        if not 0 <= explore <= 1:
+            raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
+        self._embedder = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
+        self._registry = Registry(self._embedder, agents)
+        self._router = router_named(router) if isinstance(router, str) else router
+        self._store_at = store if isinstance(store, str) else None
+        self._store: TraceStore | None = open_store(None) if store is None else None
+        if isinstance(store, TraceStore):
+            self._store = store
+        self._refiner = refiner
+        self._verifiers, self._judge = tuple(verifiers), judge
+        self._preferences = tuple(preferences)
+        self._limits = overlay(DEFAULT_LIMITS, limits)
+        self._explore, self._seed = explore, seed or 0
+        self._clock = SystemClock()
+        self._open: _Open | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the store, bring the router up to date, and start writing.
+
+        Raises:
+            ConfigError: the mesh is open already.
+            StoreError: the store cannot be opened.
+        """
+        if self._open is not None:
+            raise ConfigError("the mesh is open already; open it once, and share it")
+        async with AsyncExitStack() as stack:
+            self._open = await self._start(stack)
+            self._open.stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish scoring, write what is queued, and close what was opened."""
+        parts, self._open = self._parts(), None
+        await parts.stack.__aexit__(kind, error, trace)
+
+    @property
+    def store(self) -> TraceStore:
+        """Return the store.
+
+        Raises:
+            ConfigError: the mesh is closed, and its store with it.
+        """
+        if self._store is None:
+            raise ConfigError(
+                f"the store {self._store_at!r} is closed; open the mesh with 'async with', or open_store()"
+            )
+        return self._store
+
+    @property
+    def router(self) -> Router:
+        """Return the router."""
+        return self._router
+
+    def cards(self) -> tuple[AgentCard, ...]:
+        """Return the cards of all agents, sorted by id."""
+        return self._registry.cards()
+
+    def register(self, agent: Agent) -> AgentCard:
+        """Add an agent, also while tasks run.
+
+        Raises:
+            RegistrationError: its id is taken, or what it declares cannot be used.
+        """
+        return self._registry.add(agent)
+
+    def update(self, agent: Agent) -> AgentCard:
+        """Replace the agent of the same id; a changed card gets the next version, and learning begins anew for it.
+
+        Raises:
+            RegistrationError: no agent has this id, or what it declares cannot be used.
+        """
+        return self._registry.update(agent)
+
+    def remove(self, agent_id: AgentId) -> Agent:
+        """Take an agent out; runs that are under way finish with it.
+
+        Raises:
+            RegistrationError: no agent has this id.
+        """
+        return self._registry.remove(agent_id)
+
+    async def route(self, task: str | Task, *, max_agents: int = 1) -> RouteDecision:
+        """Decide, and do nothing else: no agent is called, nothing is stored, nothing is left to chance.
+
+        Raises:
+            ConfigError: the task cannot be used, or the mesh is not open.
+            RoutingError: nobody passes the gates, or the router returned no decision.
+        """
+        checked, parts = as_task(task), self._parts()
+        await self._publish(parts)
+        considered = await consider(checked, parts.services, run_id="", max_agents=max_agents, explore=0.0)
+        return considered.decision
+
+    async def run(self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None) -> Run:
+        """Route the task, call the chosen agents, make one answer, and return when the trace is committed.
+
+        Agents that fail, a budget that does not suffice, and abstention are told by ``Run.status``.
+
+        Args:
+            task: What is asked.
+            limits: Fields that are set here stand above the mesh's.
+            run_id: A name of your own for the run; it must be new to the store.
+
+        Raises:
+            ConfigError: the task cannot be used, or the mesh is not open.
+            RoutingError: nobody passes the gates, or the router returned no decision.
+            StoreError: the trace cannot be written.
+        """
+        return await self._run(as_task(task), limits=limits, run_id=run_id)
+
+    def run_sync(self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None) -> Run:
+        """Open the mesh, run one task, close it. Inside a running loop (a notebook) one worker thread does so.
+
+        Raises:
+            ConfigError: the mesh is open; then ``await mesh.run(...)``.
+        """
+        if self._open is not None:
+            raise ConfigError("the mesh is open in an event loop; use 'await mesh.run(...)' there")
+        if not _in_loop():
+            return asyncio.run(self._run_once(task, limits, run_id))
+        with ThreadPoolExecutor(max_workers=1) as worker:
+            return worker.submit(asyncio.run, self._run_once(task, limits, run_id)).result()
+
+    async def stream(
+        self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """Run a task and yield its events as they happen, pieces of answers among them; the last is ``run_finished``.
+
+        Leaving the loop early and closing the generator cancels the run.
+
+        Raises:
+            ConfigError, RoutingError, StoreError: as for :meth:`run`, after the events that came before.
+        """
+        checked, parts = as_task(task), self._parts()
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        running = parts.tasks.create_task(
+            _outcome(
+                self._run(checked, limits=limits, run_id=run_id, listeners=(lambda event: queue.put_nowait(event),))
+            )
+        )
+        running.add_done_callback(lambda _: queue.put_nowait(None))
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+            outcome = await running
+            if isinstance(outcome, AgentMeshError):
+                raise outcome
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    async def feedback(
+        self, run_id: RunId, score: float, *, agent: AgentId | None = None, source: str = "user"
+    ) -> None:
+        """Say what an answer was worth, 0 to 1, and let the router learn from it.
+
+        Without ``agent`` it scores the final answer, and credit goes to the agents whose answer group won.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: the score or the agent does not fit the run, or the mesh is not open.
+        """
+        await self._parts().learner.take(run_id, score, agent=agent, source=source)
+
+    async def _run(
+        self, task: Task, *, limits: Limits | None, run_id: RunId | None, listeners: Sequence[EventSink] = ()
+    ) -> Run:
+        parts = self._parts()
+        await self._publish(parts)
+        run = await parts.executor.submit(
+            task,
+            run_id=run_id if run_id is not None else new_run_id(self._clock.now()),
+            limits=self._effective(limits),
+            listeners=listeners,
+        )
+        if self._verifiers or self._judge is not None:
+            parts.tasks.create_task(self._score(run, parts.learner))
+        return run
+
+    async def _run_once(self, task: str | Task, limits: Limits | None, run_id: RunId | None) -> Run:
+        async with self:
+            return await self.run(task, limits=limits, run_id=run_id)
+
+    async def _score(self, run: Run, learner: Learner) -> None:
+        try:
+            async for score in score_answers(run, self._verifiers, self._judge):
+                await learner.take(run.id, score.value, agent=score.agent_id, source=score.source)
+        except Exception:  # the worker boundary: a verifier of the user's must not stop the mesh
+            logger.exception("run %r could not be scored", run.id)
+
+    def _effective(self, limits: Limits | None) -> Limits:
+        effective = overlay(self._limits, limits)
+        if effective.max_agents is not None:
+            return effective
+        return effective.model_copy(update={"max_agents": 1 if self._refiner is None else WITH_REFINER})
+
+    async def _start(self, stack: AsyncExitStack) -> "_Open":
+        if self._store_at is not None:
+            self._store = await asyncio.to_thread(open_store, self._store_at)
+            stack.callback(self._close_store)
+        store = self.store
+        writer = TraceWriter(store)
+        stack.push_async_callback(writer.aclose)
+        learner = Learner(store, self._router, self._embedder)
+        await asyncio.to_thread(learner.open)
+        pools = LivePool(self._registry, self._embedder, self._preferences)
+        services = Services(
+            embedder=self._embedder,
+            router=self._router,
+            refiner=self._refiner or VoteRefiner(),
+            caller=LiveCaller(self._registry, self._clock),
+            clock=self._clock,
+            pools=pools,
+            mesh_seed=self._seed,
+            explore=self._explore,
+        )
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        return _Open(services, pools, LocalExecutor(services, writer), learner, tasks, stack)
+
+    def _close_store(self) -> None:
+        store, self._store = self.store, None
+        store.close()
+
+    def _parts(self) -> "_Open":
+        if self._open is None:
+            raise ConfigError("the mesh is not open; use 'async with mesh:', or mesh.run_sync(...)")
+        return self._open
+
+    async def _publish(self, parts: "_Open") -> None:
+        """Store the registry's cards once for each of its versions, so that a trace can name them."""
+        if parts.published != self._registry.version:
+            parts.published = self._registry.version
+            await asyncio.to_thread(lambda: self.store.put_registry(parts.pools.snapshot()))
+
+
+@dataclass(slots=True)
+class _Open:
+    """What exists only while a mesh is open."""
+
+    services: Services
+    pools: LivePool
+    executor: LocalExecutor
+    learner: Learner
+    tasks: asyncio.TaskGroup
+    stack: AsyncExitStack
+    published: str = ""
+
+
+def as_task(task: str | Task) -> Task:
+    """Return ``task`` as a ``Task`` that can be routed and stored.
+
+    Raises:
+        ConfigError: it is empty, longer than 1,048,576 characters, or no valid Unicode.
+    """
+    checked = Task(text=task) if isinstance(task, str) else task
+    if not checked.text.strip():
+        raise ConfigError(f"the task is {checked.text[:20]!r}; give it some text")
+    if len(checked.text) > MAX_TASK_CHARACTERS:
+        raise ConfigError(f"the task has {len(checked.text)} characters; at most {MAX_TASK_CHARACTERS} are accepted")
+    try:
+        checked.text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"the task holds {error.object[error.start]!r} at {error.start}, which is no Unicode"
+        ) from error
+    return checked
+
+
+def new_run_id(now: float) -> RunId:
+    """Return an id that sorts by time: milliseconds since the epoch in hexadecimal, then 40 random bits."""
+    return f"{int(now * 1000):011x}-{secrets.token_hex(5)}"
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _outcome(work: Coroutine[Any, Any, Run]) -> Run | AgentMeshError:
+    """Return an expected error as a value, since one raised in the mesh's task group would end all other runs."""
+    try:
+        return await work
+    except AgentMeshError as error:
+        return error

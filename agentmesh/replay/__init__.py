@@ -1,1 +1,0 @@
-"""Stored runs, executed again."""
