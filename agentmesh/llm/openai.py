@@ -77,6 +77,16 @@ class OpenAIChat:
         """Return the model that is asked for."""
         return self._model
 
+    @property
+    def price_in_per_m_usd(self) -> Decimal | None:
+        """Return US dollars for a million tokens read, ``None`` if unknown."""
+        return self._price_in
+
+    @property
+    def price_out_per_m_usd(self) -> Decimal | None:
+        """Return US dollars for a million tokens written, ``None`` if unknown."""
+        return self._price_out
+
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Answer once, whole.
 
