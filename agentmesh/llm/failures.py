@@ -8,15 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import openai
 
 from agentmesh.errors import LlmError
 
-TRANSPORT_ERRORS: tuple[type[Exception], ...] = tuple(
-    sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules
+TRANSPORT_ERRORS: tuple[type[Exception], ...] = (
+    httpx.HTTPError,
+    *(sys.modules[name].HTTPError for name in ("httpx2",) if name in sys.modules),
 )
-"""What breaks through openai when a connection fails in the middle of a stream: version 2 sends with httpx, version 3
-with httpx2, and either has loaded its own by now."""
+"""What breaks through openai when a connection fails in the middle of a stream: its version 2 sends with httpx, its
+version 3 with httpx2, which it has loaded by now."""
 
 _FOREIGN: tuple[type[Exception], ...] = (openai.OpenAIError, ValueError, *TRANSPORT_ERRORS)
 
