@@ -1,0 +1,262 @@
+"""Makes the golden database of today's schema and what must be read from it. usage: make_golden.py
+
+Run it once for each new schema, and commit what it makes; a file that exists is never made again, because its worth is
+that an older agentmesh wrote it.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+
+from agentmesh.events import (
+    AnswerRefined,
+    CallFinished,
+    CallStarted,
+    DecisionMade,
+    Event,
+    RunFinished,
+    RunStarted,
+    TaskPrepared,
+)
+from agentmesh.records import (
+    AgentCall,
+    AgentCard,
+    Answer,
+    CallStatus,
+    Candidate,
+    Conflict,
+    Experience,
+    Feedback,
+    Limits,
+    Objective,
+    Position,
+    RegistrySnapshot,
+    RouteDecision,
+    RouterState,
+    Run,
+    RunStatus,
+    RunSummary,
+    Selection,
+    Task,
+    Turn,
+    Usage,
+    pack_floats,
+)
+from agentmesh.store import TraceStore, open_store
+from agentmesh.store.migrate import HEAD
+from agentmesh.types import RunId
+
+FOLDER = Path(__file__).parent / "golden"
+
+
+class StoredRun(BaseModel):
+    """A run, its line in the list, and its events, as they must be read."""
+
+    run: Run
+    summary: RunSummary
+    events: list[Event]
+
+
+class Expected(BaseModel):
+    """What must be read from a golden database."""
+
+    runs: list[StoredRun]
+    experiences: list[Experience]
+    registry: RegistrySnapshot
+    parameters: str
+    state: RouterState
+
+
+def call(agent_id: str, status: CallStatus, text: str | None, cost_usd: str | None, wave: int = 1) -> AgentCall:
+    """Return a call; one without an answer failed."""
+    answer = None if text is None else Answer(text=text, usage=Usage(input_tokens=21, output_tokens=3), data={"n": [1]})
+    return AgentCall(
+        agent_id=agent_id,
+        agent_version=2,
+        attempt=1,
+        wave=wave,
+        status=status,
+        answer=answer,
+        cost_usd=None if cost_usd is None else Decimal(cost_usd),
+        latency_s=0.25,
+        error=None if answer else "the endpoint said 503",
+        retryable=answer is None,
+    )
+
+
+def decision() -> RouteDecision:
+    """Return a decision for two of three agents, one of them gated."""
+    return RouteDecision(
+        router="kernel",
+        router_version="0123456789ab@2",
+        registry_version="golden-registry",
+        seed=2**63 + 5,
+        selected=(Selection(agent_id="ada", weight=0.75), Selection(agent_id="bob", weight=0.25)),
+        candidates=(
+            Candidate(
+                agent_id="ada", score=0.9, probability=0.5, inclusion=0.8, expected_quality=0.9, factors={"n": 3}
+            ),
+            Candidate(agent_id="bob", score=0.4, probability=0.5, inclusion=0.7, expected_cost_usd=0.001),
+            Candidate(agent_id="Čeněk", score=None, probability=0.0, inclusion=0.0, gate="required_skills"),
+        ),
+        scores=pack_floats(np.array([0.9, 0.4, np.nan])),
+        probabilities=pack_floats(np.array([0.5, 0.5, 0.0])),
+        margin=0.5,
+        threshold=0.1,
+        log_propensity=-0.69,
+        explored=True,
+        policy="gumbel_top_k",
+        elapsed_ms=0.4,
+        reason="three past tasks were alike",
+    )
+
+
+def start(run_id: RunId, text: str, at: float) -> RunStarted:
+    """Return the start of a run, every field of its task in use."""
+    task = Task(
+        text=text,
+        id="t-1",
+        inputs={"a": [1, 2.5, None, True], "ü": "\0\n\u2028"},
+        type_hints=("math",),
+        required_skills=frozenset({"math"}),
+        required_flags=frozenset({"eu"}),
+        turns=(Turn(role="user", text="Hello"), Turn(role="assistant", text="Hi", agent_id="bob")),
+        objective=Objective(quality=1.0, cost=0.5, latency=0.1),
+    )
+    limits = Limits(cost_usd="0.05", timeout_s=30.0, call_timeout_s=10.0, max_calls=4, max_agents=2, retries=1)
+    return RunStarted(
+        run_id=run_id,
+        seq=0,
+        at=at,
+        task=task,
+        limits=limits,
+        registry_version="golden-registry",
+        embedder="hashing-256",
+        router="kernel",
+        mesh_seed=7,
+        explore=0.02,
+    )
+
+
+def full_run(run_id: RunId) -> list[Event]:
+    """Return a finished run that holds every kind of event but feedback."""
+    first = call("ada", CallStatus.OK, "84", "0.0002")
+    second = call("bob", CallStatus.OK, "eighty-five", "0.0010", wave=2)
+    positions = (
+        Position(text="84", agents=("ada",), weight=0.75),
+        Position(text="eighty-five", agents=("bob",), weight=0.25),
+    )
+    conflict = Conflict(positions=positions, explanation="12 * 7 is 84")
+    events = [
+        start(run_id, "What is 12 * 7? Grüße ∑ 🜚", 1_700_000_000.125),
+        TaskPrepared(run_id=run_id, seq=0, at=1, vector=pack_floats(np.array([0.6, 0.8])), refused={"Čeněk": "skills"}),
+        DecisionMade(run_id=run_id, seq=0, at=2, decision=decision()),
+        CallStarted(run_id=run_id, seq=0, at=3, agent_id="ada", attempt=1, wave=1),
+        CallFinished(run_id=run_id, seq=0, at=4, call=first),
+        CallStarted(run_id=run_id, seq=0, at=5, agent_id="bob", attempt=1, wave=2),
+        CallFinished(run_id=run_id, seq=0, at=6, call=second),
+        AnswerRefined(
+            run_id=run_id,
+            seq=0,
+            at=7,
+            refiner="vote",
+            answer="84",
+            answered_by=("ada",),
+            conflicts=(conflict,),
+            cost_usd=Decimal("0.0001"),
+            note="by weight",
+        ),
+        RunFinished(
+            run_id=run_id,
+            seq=0,
+            at=8,
+            status=RunStatus.COMPLETED,
+            answer="84",
+            cost_usd=Decimal("0.0013"),
+            elapsed_s=0.75,
+        ),
+    ]
+    return [event.model_copy(update={"seq": seq}) for seq, event in enumerate(events)]
+
+
+def other_runs() -> list[Event]:
+    """Return a run that failed, and one that was cut off in the middle."""
+    failed = call("bob", CallStatus.FAILED, None, None)
+    return [
+        start("failed", "Who built Petra?", 1_700_000_100.0),
+        CallFinished(run_id="failed", seq=1, at=1, call=failed),
+        RunFinished(run_id="failed", seq=2, at=2, status=RunStatus.FAILED, elapsed_s=0.5, error="no agent answered"),
+        start("cut", "Is this the end?", 1_700_000_200.0),
+        CallFinished(run_id="cut", seq=1, at=1, call=call("ada", CallStatus.OK, "No", "0.0002")),
+    ]
+
+
+def fill(store: TraceStore) -> None:
+    """Store something of every kind."""
+    vectors = pack_floats(np.array([1.0, 0.0, 0.6, 0.8]))
+    cards = (
+        AgentCard(id="ada", description="Solves arithmetic.", skills=("math",), price_per_call_usd="0.0002", version=2),
+        AgentCard(
+            id="bob", description="Guesses.", examples=("Who?",), group="general", policy_flags=frozenset({"eu"})
+        ),
+    )
+    store.put_registry(
+        RegistrySnapshot(version="golden-registry", cards=cards, embedder="hashing-256", vectors=vectors)
+    )
+    store.put_router("kernel", "0123456789ab", '{"bandwidth": 0.2}')
+    store.put_state(RouterState(router="kernel", parameters="0123456789ab", sequence=2, at=9.0, payload=b"arrays"))
+    store.append(full_run("full"))
+    store.append(other_runs())
+    lessons = [
+        Experience(
+            run_id="full",
+            text="What is 12 * 7?",
+            vector=pack_floats(np.array([0.6, 0.8])),
+            embedder="hashing-256",
+            agent_id=agent_id,
+            agent_version=2,
+            quality=quality,
+            cost_usd=Decimal("0.0002"),
+            latency_s=0.25,
+            propensity=0.5,
+            type_hints=("math",),
+            at=10.0,
+        )
+        for agent_id, quality in (("ada", 1.0), ("bob", 0.0))
+    ]
+    store.add_feedback(Feedback(run_id="full", score=1.0, agent_id="ada", source="user", at=10.0), lessons)
+
+
+def read(store: TraceStore) -> Expected:
+    """Return everything that a golden database holds."""
+    runs = [
+        StoredRun(run=store.run(line.id), summary=line, events=store.events(line.id)) for line in store.runs(limit=100)
+    ]
+    state = store.nearest_state("kernel", "0123456789ab")
+    parameters = store.router_parameters("kernel", "0123456789ab")
+    if state is None or parameters is None:
+        raise LookupError("the golden database holds a router state and its parameters")
+    return Expected(
+        runs=runs,
+        experiences=store.experiences(),
+        registry=store.registry("golden-registry"),
+        parameters=parameters,
+        state=state,
+    )
+
+
+def main() -> None:
+    """Make both files, or refuse when the database exists."""
+    database = FOLDER / f"schema{int(HEAD)}.db"
+    if database.exists():
+        raise SystemExit(f"{database.name} exists; an older agentmesh made it, and it stays as it is")
+    with open_store(f"sqlite:///{database}") as store:
+        fill(store)
+        text = read(store).model_dump_json(indent=1)
+    database.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Old databases are read by today's package, and the migrations make the tables that schema.py describes."""
+
+import importlib.util
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from agentmesh.events import SCHEMA, AnswerChunk, Event
+from agentmesh.store import open_store
+from agentmesh.store.migrate import HEAD, VERSION_TABLE, scripts
+from agentmesh.store.schema import metadata
+from agentmesh.testing.stores import whole
+
+FOLDER = Path(__file__).parent
+GOLDEN = sorted((FOLDER / "golden").glob("*.db"))
+
+
+def load_maker():
+    spec = importlib.util.spec_from_file_location("make_golden", FOLDER / "make_golden.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+maker = load_maker()
+
+
+def expected_of(golden):
+    return maker.Expected.model_validate_json(golden.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=GOLDEN, ids=lambda path: path.stem)
+def golden(request, tmp_path):
+    """Return a golden database, and a copy of it that may be changed."""
+    copy = tmp_path / request.param.name
+    shutil.copyfile(request.param, copy)
+    return request.param, copy
+
+
+def test_every_schema_has_its_golden_database():
+    assert [path.stem for path in GOLDEN] == [f"schema{number}" for number in range(1, int(HEAD) + 1)]
+    assert int(HEAD) >= SCHEMA
+
+
+def test_a_golden_database_is_migrated_and_reads_as_it_was_written(golden):
+    kept, copy = golden
+    with open_store(f"sqlite:///{copy}") as store:
+        assert maker.read(store) == expected_of(kept)
+        assert store.check() == []
+
+
+def test_a_golden_database_can_be_written_to(golden):
+    _, copy = golden
+    with open_store(f"sqlite:///{copy}") as store:
+        store.append(whole("new"))
+        assert {run.id for run in store.runs()} == {"full", "failed", "cut", "new"}
+
+
+def test_a_golden_database_holds_every_kind_of_event(golden):
+    stored = {event.kind for run in expected_of(golden[0]).runs for event in run.events}
+    members = get_args(get_args(Event)[0])
+    assert stored == {member.model_fields["kind"].default for member in members} - {
+        AnswerChunk.model_fields["kind"].default
+    }
+
+
+def test_the_maker_still_makes_what_the_newest_golden_database_holds(tmp_path):
+    with open_store(f"sqlite:///{tmp_path}/made.db") as store:
+        maker.fill(store)
+        assert maker.read(store) == expected_of(GOLDEN[-1])
+
+
+def test_a_golden_database_is_never_made_again():
+    with pytest.raises(SystemExit, match="exists"):
+        maker.main()
+
+
+def test_the_migrations_end_in_todays_schema():
+    assert scripts().get_current_head() == HEAD
+
+
+def made_by_migrations(path):
+    open_store(f"sqlite:///{path}").close()
+    return create_engine(f"sqlite:///{path}")
+
+
+def test_the_migrations_make_what_schema_describes_as_alembic_sees_it(tmp_path):
+    engine = made_by_migrations(tmp_path / "mesh.db")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def statements(path):
+    """Return the statements that a SQLite file keeps for its tables and indexes."""
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    return {name: " ".join(sql.split()) for name, sql in found if not name.startswith("sqlite_")}
+
+
+def test_the_migrations_make_what_schema_describes_to_the_letter(tmp_path):
+    made_by_migrations(tmp_path / "migrated.db").dispose()
+    engine = create_engine(f"sqlite:///{tmp_path}/described.db")
+    metadata.create_all(engine)
+    engine.dispose()
+    migrated = statements(tmp_path / "migrated.db")
+    del migrated[VERSION_TABLE]
+    assert migrated == statements(tmp_path / "described.db")
