@@ -289,6 +289,11 @@ async def test_it_is_a_chat_model_and_names_its_model() -> None:
         assert chat.name == "small"
 
 
+def test_it_tells_its_prices() -> None:
+    chat = OpenAIChat("small", api_key="k", price_in_per_m_usd=0.1)
+    assert (chat.price_in_per_m_usd, chat.price_out_per_m_usd) == (Decimal("0.1"), None)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
