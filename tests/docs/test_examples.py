@@ -1,0 +1,48 @@
+"""The example scripts run as they stand, offline, from any folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+NO_NETWORK = """
+import socket
+
+def refuse(*arguments, **options):
+    raise OSError("the examples run offline")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+"""
+
+SAID = {
+    "01_first_mesh": ["Chosen by router", "run_finished", "identical"],
+    "02_class_agents": ["(gazetteer, geographer)", "Sydney: traveller", "gazetteer: failed"],
+    "03_teach": ["before: boaster", "after: clerk"],
+    "04_own_router": ["-> small", "-> large", "identical"],
+    "05_replay_whatif": ["task-1: identical", "cheapest would ask apprentice"],
+}
+
+
+def test_every_example_is_checked():
+    assert [path.stem for path in EXAMPLES] == sorted(SAID)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_example_runs_offline_and_shows_what_it_promises(path, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [said for said in SAID[path.stem] if said not in done.stdout] == []
