@@ -1,0 +1,97 @@
+"""The demo from end to end: 700 real questions, one by one, to 12 recorded chat models."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from agentmesh.demo.baselines import figure, table_baselines
+from agentmesh.demo.explaining import three_decisions
+from agentmesh.demo.records import Baselines, DemoResult, Figure, Progress
+from agentmesh.demo.stream import Answered, answer_all, mesh_of
+from agentmesh.demo.team import Team, load_team
+from agentmesh.errors import ConfigError
+from agentmesh.mesh import Mesh
+from agentmesh.store import open_store
+from agentmesh.types import SystemClock
+
+ProgressSink = Callable[[Progress], None]
+
+
+async def run_demo(store_url: str, *, limit: int | None = None, progress: ProgressSink | None = None) -> DemoResult:
+    """Route every question, reveal only the called agent's outcome, learn from it, and sum up.
+
+    The same questions give the same decisions on every machine. Nothing needs the network.
+
+    Args:
+        store_url: A store without runs, for instance ``fresh_store_url(Path())``.
+        limit: How many questions, from the first; all 700 by default.
+        progress: Told after every question how many are done and what they were worth.
+
+    Raises:
+        ConfigError: ``limit`` is less than 1, or the store holds runs already.
+        StoreError: the store cannot be opened or written.
+    """
+    clock = SystemClock()
+    begin = clock.monotonic()
+    team = await asyncio.to_thread(load_team, limit)
+    await asyncio.to_thread(_check_empty, store_url)
+    knn = _figure(await _answers(team, mesh_of(team, router="knn", store=None), None))
+    mesh = mesh_of(team, router="auto", store=store_url)
+    answered = await _answers(team, mesh, progress)
+    tables, own = table_baselines(team), _figure(answered)
+    return DemoResult(
+        tasks=len(answered),
+        quality=own.quality,
+        cost_usd_per_1k=own.cost_usd_per_1k,
+        share_of_best_single_cost=own.cost_usd_per_1k / tables.best_single.cost_usd_per_1k,
+        baselines=Baselines(
+            random=tables.random,
+            cheapest=tables.cheapest,
+            best_single=tables.best_single,
+            knn=knn,
+            oracle=tables.oracle,
+        ),
+        db=store_url,
+        router=mesh.router.name,
+        best_single=tables.best_single_id,
+        cheapest=tables.cheapest_id,
+        explained=three_decisions(answered, tables.best_single_id),
+        elapsed_s=clock.monotonic() - begin,
+    )
+
+
+def fresh_store_url(folder: Path) -> str:
+    """Return the URL of a SQLite file in ``folder`` that does not exist yet: agentmesh-demo.db, or the next number."""
+    number, path = 1, folder / "agentmesh-demo.db"
+    while path.exists():
+        number += 1
+        path = folder / f"agentmesh-demo-{number}.db"
+    return f"sqlite:///{path}"
+
+
+def _check_empty(store_url: str) -> None:
+    with open_store(store_url) as store:
+        runs = store.count_runs()
+    if runs:
+        raise ConfigError(f"the store {store_url!r} holds {runs} runs; the demo starts from nothing: name a new file")
+
+
+async def _answers(team: Team, mesh: Mesh, progress: ProgressSink | None) -> list[Answered]:
+    answered: list[Answered] = []
+    async with mesh:
+        async for one in answer_all(team, mesh):
+            answered.append(one)
+            if progress is not None:
+                progress(_progress(answered, len(team.tasks)))
+    return answered
+
+
+def _progress(answered: list[Answered], total: int) -> Progress:
+    so_far = _figure(answered)
+    return Progress(done=len(answered), total=total, quality=so_far.quality, cost_usd_per_1k=so_far.cost_usd_per_1k)
+
+
+def _figure(answered: list[Answered]) -> Figure:
+    return figure(np.array([one.quality for one in answered]), np.array([one.cost_usd for one in answered]))

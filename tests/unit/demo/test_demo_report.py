@@ -1,0 +1,89 @@
+import io
+
+from rich.console import Console
+
+from agentmesh.demo.explaining import three_decisions
+from agentmesh.demo.records import Baselines, DemoResult, Explained, Figure
+from agentmesh.demo.report import render
+from agentmesh.demo.stream import Answered
+from agentmesh.records import Run, RunStatus, Task
+
+FIGURE = Figure(quality=0.5, cost_usd_per_1k=0.2)
+RESULT = DemoResult(
+    tasks=700,
+    quality=0.72,
+    cost_usd_per_1k=0.3,
+    share_of_best_single_cost=0.6,
+    baselines=Baselines(
+        random=FIGURE,
+        cheapest=FIGURE,
+        best_single=Figure(quality=0.73, cost_usd_per_1k=0.5),
+        knn=FIGURE,
+        oracle=FIGURE,
+    ),
+    db="sqlite:///demo.db",
+    router="kernel",
+    best_single="dear",
+    cheapest="cheap",
+    explained=(
+        Explained(
+            run_id="demo-0001", title="First", question="Why [x]?", words="Because.", quality=1.0, cost_usd=0.001
+        ),
+    ),
+    elapsed_s=12.3,
+)
+
+
+def answered(row: int, agent: str, quality: float, cost: float, text: str = "Why?") -> Answered:
+    run = Run(id=f"demo-{row + 1:04d}", task=Task(text=text), status=RunStatus.COMPLETED, started_at=0.0)
+    return Answered(row, run, agent, quality, cost)
+
+
+def printed(result: DemoResult) -> str:
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(render(result))
+    return console.export_text()
+
+
+def test_the_table_marks_what_only_hindsight_knows() -> None:
+    text = printed(RESULT)
+    assert "best single: dear (in hindsight)" in text
+    assert "cheapest: cheap (in hindsight)" in text
+    assert "oracle (has seen every answer)" in text
+    assert "700 questions, 12 recorded models, one call each, in 12 s" in text
+
+
+def test_the_verdict_gives_points_and_share_of_cost() -> None:
+    assert "-1.0 points of quality against the best single model in hindsight, at 60% of its cost" in " ".join(
+        printed(RESULT).split()
+    )
+
+
+def test_decisions_and_next_commands_are_printed_literally() -> None:
+    text = printed(RESULT)
+    assert "Why [x]?" in text
+    assert "Because." in text
+    assert "agentmesh runs list --db sqlite:///demo.db" in text
+    assert "agentmesh explain demo-0700 --db sqlite:///demo.db" in text
+    assert "agentmesh replay demo-0700 --db sqlite:///demo.db" in text
+
+
+def test_three_kinds_of_decision_are_picked() -> None:
+    rows = [
+        answered(0, "a", 0.0, 0.1),
+        answered(1, "a", 1.0, 0.1),
+        answered(2, "a", 1.0, 0.3),
+        answered(3, "b", 1.0, 0.2),
+        answered(4, "best", 1.0, 0.9),
+        answered(5, "best", 0.0, 0.9),
+    ]
+    picked = three_decisions(rows, "best")
+    assert [one.run_id for one in picked] == ["demo-0001", "demo-0004", "demo-0006"]
+
+
+def test_kinds_that_never_came_up_are_left_out_and_long_questions_cut() -> None:
+    picked = three_decisions([answered(0, "a", 0.0, 0.1, text="long " * 100)], "best")
+    assert len(picked) == 1
+    assert len(picked[0].question) == 200
+    assert picked[0].question.endswith("...")
+    assert picked[0].words == ""
