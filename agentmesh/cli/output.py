@@ -3,10 +3,17 @@
 import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from agentmesh.cli.text import escape, escape_json, escape_line
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+WIDE = 160
+"""Columns of a report that goes to a file or a pipe."""
 
 
 def print_json(value: object) -> None:
@@ -47,11 +54,39 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*columns, box=SIMPLE_HEAD)
     for row in rows:
         table.add_row(*(Text(escape_line(cell)) for cell in row))
-    Console().print(table)
+    print_drawn(table)
+
+
+def print_drawn(drawing: "RenderableType") -> None:
+    """Print what Rich draws; away from a terminal it is plain text, wide enough for a table."""
+    from rich.console import Console
+
+    console = shown_on("stdout") or Console(width=WIDE, color_system=None, force_terminal=False)
+    console.print(_Harmless(drawing))
+
+
+def shown_on(name: Literal["stdout", "stderr"]) -> "Console | None":
+    """Return a console on a stream of the process, ``None`` when it is no terminal."""
+    if not getattr(sys, name).isatty():
+        return None
+    from rich.console import Console
+
+    return Console(stderr=name == "stderr")
+
+
+class _Harmless:
+    """A drawing whose texts are escaped on their way out; Rich itself lets most control characters through."""
+
+    def __init__(self, drawing: "RenderableType") -> None:
+        self._drawing = drawing
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Draw, and escape each piece of text."""
+        for segment in console.render(self._drawing, options):
+            yield segment if segment.control else segment._replace(text=escape(segment.text))

@@ -1,5 +1,6 @@
 """A folder with a user's app in it, and a way to run commands there."""
 
+import gzip
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -118,3 +119,29 @@ def broken(expression):
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setitem(COMMANDS, "broken", Entry("broken_command", "broken", "Break."))
     return "broken"
+
+
+@pytest.fixture
+def recorded_set(folder: Path) -> str:
+    """Write a recorded set of 24 questions and two agents, each right on its own kind, and return its folder."""
+    here = folder / "tiny"
+    here.mkdir()
+    about = {"name": "tiny", "kind": "outcomes", "source": "made up", "licence": "CC0", "note": ""}
+    (here / "set.json").write_text(json.dumps(about), encoding="utf-8")
+    agents = [
+        {"id": "adder", "description": "Adds."},
+        {"id": "poet", "description": "Rhymes.", "price_per_call_usd": 0.01},
+    ]
+    (here / "agents.jsonl").write_text("\n".join(map(json.dumps, agents)) + "\n", encoding="utf-8")
+    tasks, outcomes = [], ["task,agent,quality,input_tokens,output_tokens,cost_usd"]
+    for number in range(24):
+        split = ("train", "train", "val", "test")[number // 2 % 4]
+        text, right = (f"add {number} and 2", "adder") if number % 2 else (f"a rhyme on the number {number}", "poet")
+        tasks.append(json.dumps({"id": f"t{number}", "split": split, "text": text, "group": right}))
+        for agent, cost in (("adder", 0.001), ("poet", 0.01)):
+            outcomes.append(f"t{number},{agent},{int(agent == right)},5,5,{cost}")
+    with gzip.open(here / "tasks.jsonl.gz", "wt", encoding="utf-8") as stream:
+        stream.write("\n".join(tasks) + "\n")
+    with gzip.open(here / "outcomes.csv.gz", "wt", encoding="utf-8") as stream:
+        stream.write("\n".join(outcomes) + "\n")
+    return str(here)

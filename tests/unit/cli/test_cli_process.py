@@ -23,27 +23,28 @@ mesh = Mesh([waiter])
 """
 
 
-def on_terminal(*arguments: str, **variables: str) -> str:
-    """Run a command with a pseudo-terminal as stdout and return what it wrote there."""
+def on_terminal(*arguments: str, stream: str = "stdout", **variables: str) -> str:
+    """Run a command with a pseudo-terminal as one of its streams and return what it wrote there."""
     ours, theirs = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     environment |= {"TERM": "xterm-256color", "COLUMNS": "120", **variables}
-    with subprocess.Popen(
-        [*AGENTMESH, *arguments], stdout=theirs, stderr=subprocess.DEVNULL, env=environment
-    ) as process:
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: theirs}
+    with subprocess.Popen([*AGENTMESH, *arguments], env=environment, **streams) as process:  # type: ignore[call-overload]
         os.close(theirs)
         written = bytearray()
-        while True:
-            try:
-                piece = os.read(ours, 65536)
-            except OSError:  # Linux says so when the other side has closed
-                break
-            if not piece:
-                break
+        while piece := read(ours):
             written += piece
         process.wait()
     os.close(ours)
     return written.decode()
+
+
+def read(terminal: int) -> bytes:
+    """Return what was written on the other side; nothing when it has closed, which Linux reports as an error."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
 
 
 def test_a_table_on_a_terminal_is_drawn_and_coloured():
@@ -56,6 +57,17 @@ def test_a_table_on_a_terminal_without_colour_is_drawn_plain():
     shown = on_terminal("doctor", NO_COLOR="1")
     assert "──" in shown
     assert "\x1b[3" not in shown
+
+
+def test_the_demo_shows_a_bar_on_a_terminal():
+    shown = on_terminal("demo", "--limit", "3", stream="stderr")
+    assert "3/3" in shown
+    assert "USD per 1,000" in shown
+
+
+def test_bench_says_what_it_is_doing_on_a_terminal(recorded_set: str):
+    shown = on_terminal("bench", recorded_set, "--routers", "cosine", stream="stderr")
+    assert "reading" in shown
 
 
 def test_a_reader_that_leaves_is_not_an_error_to_talk_about():
