@@ -5,6 +5,7 @@ system before it returns, so it outlives a kill of the process; a power cut may 
 database whole. ``FULL`` would close that gap for one fsync a commit.
 """
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,8 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from agentmesh.errors import StoreError
-from agentmesh.store.migrate import HEAD, schema_of, upgrade
 from agentmesh.store.refusals import closed
+from agentmesh.store.version import HEAD, schema_of
 
 _HINTS = {
     "is locked": "another process is writing to it: try again, or give a longer busy_timeout_s",
@@ -52,9 +53,8 @@ class Database:
             _check_path(path, read_only=read_only)
         except OSError as error:
             raise StoreError(f"cannot open {url!r}: {error.strerror or error}") from error
-        # a reader of a database that may be written must be able to clean up after a process that was killed
-        self._reader = _engine(path, mode="ro" if read_only else "rw", begin="BEGIN", busy_timeout_s=busy_timeout_s)
-        self._writer = _engine(path, mode="rwc", begin="BEGIN IMMEDIATE", busy_timeout_s=busy_timeout_s)
+        self._reader = _engine(path, _access(path), begin="BEGIN", busy_timeout_s=busy_timeout_s)
+        self._writer = _engine(path, {"mode": "rwc"}, begin="BEGIN IMMEDIATE", busy_timeout_s=busy_timeout_s)
         try:
             self._prepare()
         except StoreError:
@@ -108,7 +108,8 @@ class Database:
         with self.writing() as connection:  # another process may have been faster: look again, now alone
             found = schema_of(connection, url=self.url)
             if found != HEAD:
-                upgrade(connection, since=found)
+                # loaded only now: alembic takes 0.1 s, and nearly every database is of today's schema
+                importlib.import_module("agentmesh.store.migrate").upgrade(connection, since=found)
 
     def _current(self) -> bool:
         with self.reading() as connection:
@@ -139,11 +140,11 @@ def _check_path(path: Path, *, read_only: bool) -> None:
             raise PermissionError(0, f"{str(place)!r} may not be written; name another place, or open it read_only")
 
 
-def _engine(path: Path, *, mode: str, begin: str, busy_timeout_s: float) -> Engine:
+def _engine(path: Path, access: dict[str, str], *, begin: str, busy_timeout_s: float) -> Engine:
     """Return an engine whose transactions begin with the statement ``begin``."""
-    writes = mode == "rwc"
+    writes = begin != "BEGIN"
     engine = create_engine(
-        URL.create("sqlite", database=f"file:{_quoted(path)}", query={**_access(path, mode), "uri": "true"}),
+        URL.create("sqlite", database=f"file:{_quoted(path)}", query={**access, "uri": "true"}),
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
         poolclass=QueuePool,
         pool_size=1 if writes else 4,
@@ -154,6 +155,7 @@ def _engine(path: Path, *, mode: str, begin: str, busy_timeout_s: float) -> Engi
         connection.isolation_level = None  # pysqlite would otherwise begin transactions by itself, and too late
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
 
     event.listen(engine, "connect", configure)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
@@ -165,13 +167,14 @@ def _quoted(path: Path) -> str:
     return path.resolve().as_uri().removeprefix("file://")
 
 
-def _access(path: Path, mode: str) -> dict[str, str]:
-    """Return how SQLite is to open the file.
+def _access(path: Path) -> dict[str, str]:
+    """Return how SQLite is to open the file for reading.
 
-    Beside a file that is being read SQLite wants to make two more. Where it may not, on a read-only disk, and none are
-    left over from a writer, the file cannot change and is read as it is.
+    Beside a file that it reads, SQLite makes two more and cleans up after a writer that was killed, so it wants to
+    write even then. Where it may not write the folder, and no writer left a log, the file cannot change and is read
+    as it is.
     """
-    log = path.with_name(path.name + "-wal")
-    if mode == "ro" and not os.access(path.parent, os.W_OK) and not log.exists():
-        return {"mode": mode, "immutable": "1"}
-    return {"mode": mode}
+    folder, log = path.parent, path.with_name(path.name + "-wal")
+    if os.access(folder, os.W_OK):
+        return {"mode": "rw" if os.access(path, os.W_OK) or not path.exists() else "ro"}
+    return {"mode": "ro"} if log.exists() else {"mode": "ro", "immutable": "1"}

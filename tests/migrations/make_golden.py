@@ -45,7 +45,7 @@ from agentmesh.records import (
     pack_floats,
 )
 from agentmesh.store import TraceStore, open_store
-from agentmesh.store.migrate import HEAD
+from agentmesh.store.version import HEAD
 from agentmesh.types import RunId
 
 FOLDER = Path(__file__).parent / "golden"

@@ -13,8 +13,9 @@ from sqlalchemy import create_engine
 
 from agentmesh.events import SCHEMA, AnswerChunk, Event
 from agentmesh.store import open_store
-from agentmesh.store.migrate import HEAD, VERSION_TABLE, scripts
+from agentmesh.store.migrate import scripts
 from agentmesh.store.schema import metadata
+from agentmesh.store.version import HEAD, VERSION_TABLE
 from agentmesh.testing.stores import whole
 
 FOLDER = Path(__file__).parent

@@ -165,12 +165,10 @@ def test_two_hundred_killed_writers_leave_every_acknowledged_run_and_no_torn_one
 def test_a_process_killed_while_it_makes_the_database_leaves_one_that_can_be_made(url):
     code = """
 import os, signal, sys
-from agentmesh.store import migrate, open_store, session
-def upgrade_and_die(connection, *, since):
-    migrate.upgrade(connection, since=since)
-    connection.exec_driver_sql("PRAGMA cache_size = 0")
-    os.kill(os.getpid(), signal.SIGKILL)
-session.upgrade = upgrade_and_die
+from sqlalchemy import Engine, event
+from agentmesh.store import open_store
+event.listen(Engine, "commit", lambda connection: "agentmesh_schema" in str(connection.exec_driver_sql(
+    "SELECT group_concat(name) FROM sqlite_master").scalar()) and os.kill(os.getpid(), signal.SIGKILL))
 open_store(sys.argv[1])
 """
     done = subprocess.run([sys.executable, "-c", code, url], check=False)

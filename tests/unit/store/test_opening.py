@@ -189,6 +189,15 @@ def test_a_reader_sees_everything_and_may_write_nothing(made):
             store.append(whole("s"))
         assert store.count_runs() == 1
     assert made.read_bytes() == before
+    assert list(made.parent.iterdir()) == [made]
+
+
+def test_a_database_of_todays_schema_is_opened_without_loading_alembic(made):
+    code = (
+        "import sys; from agentmesh.store import open_store; open_store(sys.argv[1]); print('alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, url_of(made)], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_reader_sees_what_a_writer_adds_meanwhile(made):
