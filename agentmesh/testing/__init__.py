@@ -1,1 +1,53 @@
-"""Doubles, a loopback server and executable contracts for those who extend agentmesh."""
+"""Doubles, a loopback server and executable contracts for those who extend agentmesh.
+
+The contracts are classes of tests to inherit in a test module of your own; they need pytest, and the strategies
+Hypothesis, which is why names are imported when they are first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentmesh.testing.agents import AgentContract as AgentContract
+    from agentmesh.testing.agents import AgentDouble as AgentDouble
+    from agentmesh.testing.agents import CannedAgent as CannedAgent
+    from agentmesh.testing.agents import EchoAgent as EchoAgent
+    from agentmesh.testing.agents import FailingAgent as FailingAgent
+    from agentmesh.testing.agents import HangingAgent as HangingAgent
+    from agentmesh.testing.agents import NoneAgent as NoneAgent
+    from agentmesh.testing.agents import SlowAgent as SlowAgent
+    from agentmesh.testing.agents import StreamingAgent as StreamingAgent
+    from agentmesh.testing.completions import ServedRequest as ServedRequest
+    from agentmesh.testing.completions import ServerFault as ServerFault
+    from agentmesh.testing.completions import ServerReply as ServerReply
+    from agentmesh.testing.routers import RouterContract as RouterContract
+    from agentmesh.testing.server import FakeOpenAIServer as FakeOpenAIServer
+    from agentmesh.testing.stores import TraceStoreContract as TraceStoreContract
+
+_HOMES = {
+    "AgentContract": "agents",
+    "AgentDouble": "agents",
+    "CannedAgent": "agents",
+    "EchoAgent": "agents",
+    "FailingAgent": "agents",
+    "FakeOpenAIServer": "server",
+    "HangingAgent": "agents",
+    "NoneAgent": "agents",
+    "RouterContract": "routers",
+    "ServedRequest": "completions",
+    "ServerFault": "completions",
+    "ServerReply": "completions",
+    "SlowAgent": "agents",
+    "StreamingAgent": "agents",
+    "TraceStoreContract": "stores",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'agentmesh.testing' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"agentmesh.testing.{home}"), name)

@@ -5,12 +5,22 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from agentmesh import Agent, Limits, Mesh, Router, Task, open_store, replay
-from agentmesh.errors import ReplayError, RunNotFoundError
+from agentmesh import Agent, Limits, Mesh, Refiner, Router, Task, open_store, replay
+from agentmesh.agents.refiner import Refined, WeightedAnswer
+from agentmesh.embed.static import StaticEmbedder
+from agentmesh.errors import ReplayError, ReplayMissError, RunNotFoundError
+from agentmesh.events import Event
+from agentmesh.routing.inputs import Outcomes
+from agentmesh.routing.neighbours import KernelRouter
+from agentmesh.routing.similarity import CosineRouter
+from agentmesh.store.memory import MemoryStore
 from agentmesh.testing.agents import CannedAgent, EchoAgent, FailingAgent, HangingAgent
 
 QUESTIONS = ["who built petra", "what is twelve times seven", "name a prime", "who was cleopatra", "add one and two"]
@@ -157,3 +167,140 @@ async def test_a_run_without_a_decision_is_not_replayed(url: str) -> None:
             await mesh.run(Task(text="q", required_skills=frozenset({"x"})), run_id="r1")
     with open_store(url, read_only=True) as store, pytest.raises(ReplayError, match="holds no TaskPrepared"):
         await replay(store, "r1")
+
+
+class HomemadeRouter(CosineRouter):
+    """A router that no entry point names."""
+
+    name = "homemade"
+
+
+async def test_a_router_of_ones_own_is_passed_in(url: str) -> None:
+    ids = await _taught(url, router=HomemadeRouter())
+    with open_store(url, read_only=True) as store:
+        assert (await replay(store, ids[0], router=HomemadeRouter())).identical
+        with pytest.raises(ReplayError, match="pass router="):
+            await replay(store, ids[0])
+        with pytest.raises(ReplayError, match="'homemade'; 'cosine' was given"):
+            await replay(store, ids[0], router=CosineRouter())
+
+
+async def test_a_router_of_other_parameters_is_refused(url: str) -> None:
+    ids = await _taught(url)
+    with open_store(url, read_only=True) as store, pytest.raises(ReplayError, match="no state of router 'kernel'"):
+        await replay(store, ids[0], router=KernelRouter(temperature=0.5))
+
+
+async def test_a_fitted_router_replays_from_its_first_snapshot(url: str) -> None:
+    vectors = StaticEmbedder().embed(QUESTIONS[:2])
+    quality = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
+    router = KernelRouter()
+    router.fit(Outcomes(("bad", "echo", "good"), vectors, tuple(QUESTIONS[:2]), ("", ""), quality, quality))
+    ids = await _taught(url, router=router)
+    with open_store(url, read_only=True) as store:
+        for run_id in ids:
+            assert (await replay(store, run_id)).identical
+
+
+class Committee(Refiner):
+    """Stands in for a refining agent behind a model: what it says cannot be computed again."""
+
+    name = "committee"
+
+    async def refine(self, task: Task, answers: Sequence[WeightedAnswer]) -> Refined:
+        return Refined(answer=f"settled at {id(answers)}", answered_by=tuple(one.agent_id for one in answers))
+
+
+async def test_what_a_refining_agent_said_is_recorded_not_asked_again(url: str) -> None:
+    async with Mesh([EchoAgent("a"), EchoAgent("b")], refiner=Committee(), store=url) as mesh:
+        run = await mesh.run("q")
+    with open_store(url, read_only=True) as store:
+        again = await replay(store, run.id)
+    assert again.identical
+    assert again.run.answer == run.answer
+
+
+def _rewrite(events: list[Event], kind: str, change: Callable[[Any], dict[str, Any]]) -> MemoryStore:
+    """Return a store with these events, those of one kind changed."""
+    store = MemoryStore()
+    store.append([event.model_copy(update=change(event)) if event.kind == kind else event for event in events])
+    return store
+
+
+async def _with_events(url: str, kind: str, change: Callable[[Any], dict[str, Any]]) -> tuple[str, MemoryStore]:
+    """Return the last run of a small history, its events of one kind changed, beside all that a replay needs."""
+    ids = await _taught(url, router="cosine")
+    with open_store(url, read_only=True) as store:
+        changed = _rewrite(store.events(ids[-1]), kind, change)
+        decision = store.run(ids[-1]).decision
+        assert decision is not None
+        changed.put_registry(store.registry(decision.registry_version))
+        parameters = decision.router_version.partition("@")[0]
+        changed.put_router("cosine", parameters, store.router_parameters("cosine", parameters) or "")
+    return ids[-1], changed
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "where"),
+    [
+        ("run_finished", lambda event: {"answer": "something else"}, "RunFinished 1 answer"),
+        (
+            "decision_made",
+            lambda event: {"decision": event.decision.model_copy(update={"seed": 1})},
+            "decision seed",
+        ),
+        (
+            "decision_made",
+            lambda event: {"decision": event.decision.model_copy(update={"selected": ()})},
+            "selection",
+        ),
+        (
+            "decision_made",
+            lambda event: {"decision": event.decision.model_copy(update={"scores": event.decision.scores[:8]})},
+            "number of score values",
+        ),
+        (
+            "decision_made",
+            lambda event: {
+                "decision": event.decision.model_copy(update={"candidates": event.decision.candidates[::-1]})
+            },
+            "order of candidates",
+        ),
+        (
+            "decision_made",
+            lambda event: {
+                "decision": event.decision.model_copy(
+                    update={
+                        "candidates": tuple(one.model_copy(update={"score": None}) for one in event.decision.candidates)
+                    }
+                )
+            },
+            "candidate 'good'",
+        ),
+    ],
+)
+async def test_the_place_where_a_replay_parts_is_named(
+    url: str, kind: str, change: Callable[[Any], dict[str, Any]], where: str
+) -> None:
+    run_id, store = await _with_events(url, kind, change)
+    again = await replay(store, run_id)
+    assert where in [difference.where for difference in again.differences]
+    assert all(part in str(again.differences[0]) for part in ("recorded", "replayed"))
+
+
+async def test_an_answer_that_the_trace_lacks_is_named(url: str) -> None:
+    def misattribute(event: Any) -> dict[str, Any]:
+        return {"call": event.call.model_copy(update={"agent_id": "nobody"})}
+
+    run_id, store = await _with_events(url, "call_finished", misattribute)
+    with pytest.raises(ReplayMissError, match="no answer of"):
+        await replay(store, run_id)
+
+
+async def test_parameters_that_are_not_stored_are_named(url: str) -> None:
+    run_id, store = await _with_events(url, "run_finished", lambda event: {})
+    bare = MemoryStore()
+    bare.append(store.events(run_id))
+    bare.put_registry(store.registry(store.events(run_id)[0].model_dump()["registry_version"]))
+    with pytest.raises(ReplayError, match="holds no parameters"):
+        await replay(bare, run_id)
