@@ -16,7 +16,7 @@ SEARCHED: Final = 500
 """Only so many characters of a text are searched: with two open repeats the time grows with the cube of it."""
 MOST_REPEATS: Final = 2
 MOST_CHOICES: Final = 256
-_REPEAT: Final = re.compile(r"\*|\+|\?|\{(\d*)(,?)(\d*)\}")
+_REPEAT: Final = re.compile(r"\*|\+|\?|\{(\d*)(,?)\d*\}")
 _GROUP: Final = re.compile(r"\((?:\?(?:P?<\w+>|<?[=!]|[a-zA-Z]*:|[a-zA-Z]+(?=\))))?")
 _OPAQUE: Final = re.compile(r"\(\?(?:#|[a-zA-Z]*x)")
 _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
@@ -108,11 +108,11 @@ class _Scan:
         self.closed = group
 
     def _repeat(self, repeat: re.Match[str]) -> None:
-        low, comma, high = repeat.groups()
+        low, comma = repeat.groups()
         fixed = low is not None and not comma
         if repeat.group() == "?":
             self.choices *= 2
-        elif not fixed and low != high:
+        elif not fixed:
             self.repeats += 1
         self.nested = self.nested or (repeat.group() != "?" and self.closed is not None and self.closed.branching)
         self.groups[-1].branching = self.groups[-1].branching or not fixed
