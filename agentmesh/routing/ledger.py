@@ -51,10 +51,10 @@ class Ledger:
         self._found: tuple[tuple[AgentId, ...], int, IndexArray] | None = None
 
     @property
-    def observed(self) -> tuple[float, float]:
-        """Return the number of outcomes of all agents and the sum of their qualities."""
-        count, quality = self._sums[:2].sum(axis=1).tolist()
-        return count, quality
+    def counts(self) -> FloatArray:
+        """Return the number of outcomes of each agent, (len(self.ids),)."""
+        counts: FloatArray = self._sums[0]
+        return counts
 
     def fit(self, outcomes: Outcomes) -> None:
         """Forget everything and count ``outcomes``."""

@@ -140,7 +140,7 @@ class KnnRouter(NeighbourRouter):
         k: int = 40,
         weighting: str = "uniform",
         prior_strength: float = 1.0,
-        curiosity: float = 0.2,
+        curiosity: float = 0.1,
         max_tasks: int = 20_000,
         policy: str = "greedy",
     ) -> None:
@@ -197,14 +197,14 @@ class KernelRouter(NeighbourRouter):
     """
 
     name: ClassVar[str] = "kernel"
-    tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"temperature": (0.03, 0.07, 0.1, 0.15)}
+    tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"temperature": (0.03, 0.05, 0.07, 0.1)}
 
     def __init__(
         self,
         *,
         temperature: float = 0.1,
         prior_strength: float = 8.0,
-        curiosity: float = 0.2,
+        curiosity: float = 0.1,
         max_tasks: int = 20_000,
         policy: str = "greedy",
     ) -> None:

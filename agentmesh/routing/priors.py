@@ -12,7 +12,7 @@ EDGE = 0.05
 """A guess stays this far from 0 and 1: only outcomes may be certain."""
 CARD_GAIN = 1.0
 """How much quality one unit of cosine between card and task is worth in a guess."""
-PRICE_GAIN = 0.2
+PRICE_GAIN = 0.15
 """How much quality one standard deviation of log price is worth in a guess; chosen on streams of mmlu_pro's train."""
 OWN_STRENGTH = 8.0
 """How many outcomes a guess is worth beside an agent's own; chosen as PRICE_GAIN was, where 4 and 8 did alike."""
@@ -48,6 +48,12 @@ def _standing(priced: FloatArray) -> FloatArray:
 def own_quality(means: Means, cold: FloatArray) -> FloatArray:
     """Return each agent's mean quality over all its life, smoothed as if OWN_STRENGTH outcomes had been ``cold``."""
     mean: FloatArray = (means.quality + OWN_STRENGTH * cold) / (means.count + OWN_STRENGTH)
+    return mean
+
+
+def blended(predicted: FloatArray, means: Means, cold: FloatArray) -> FloatArray:
+    """Return a model's prediction, weighing as many outcomes as it has of the agent, and ``cold`` OWN_STRENGTH."""
+    mean: FloatArray = (means.count * predicted + OWN_STRENGTH * cold) / (means.count + OWN_STRENGTH)
     return mean
 
 
