@@ -292,6 +292,7 @@ class Mesh:
         store = self.store
         writer = TraceWriter(store)
         stack.push_async_callback(writer.aclose)
+        self._registry.recall(await asyncio.to_thread(store.latest_cards))
         learner = Learner(store, self._router, self._embedder)
         await asyncio.to_thread(learner.open)
         pools = LivePool(self._registry, self._embedder, self._preferences)

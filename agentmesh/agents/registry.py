@@ -21,7 +21,7 @@ from agentmesh.agents.capability import (
 from agentmesh.agents.card import check_id
 from agentmesh.errors import RegistrationError
 from agentmesh.protocols import Embedder
-from agentmesh.records import AgentCard, RegistrySnapshot, Task
+from agentmesh.records import AgentCard, Task
 from agentmesh.types import AgentId, VectorArray
 
 Barrier: TypeAlias = Literal["disabled", "unhealthy"]
@@ -71,18 +71,14 @@ class Registry:
     Args:
         embedder: What turns descriptions into vectors.
         agents: Who is there from the start.
-        previous: The agents as an earlier process knew them. An agent whose card is unchanged since keeps its
-            version; one whose card has changed gets the next.
     """
 
-    def __init__(
-        self, embedder: Embedder, agents: Iterable[Agent] = (), *, previous: RegistrySnapshot | None = None
-    ) -> None:
+    def __init__(self, embedder: Embedder, agents: Iterable[Agent] = ()) -> None:
         self._embedder = embedder
         self._writing = Lock()  # guards the step from one roster to the next; readers take no lock
         self._embedding = Lock()  # guards the vectors, so that two readers do not embed the same card twice
         self._roster = _Roster({}, {})
-        self._known = {card.id: card for card in previous.cards} if previous else {}
+        self._known: dict[AgentId, AgentCard] = {}
         self._vectors: dict[tuple[str, ...], VectorArray] = {}
         self._table: CapabilityTable | None = None
         self.add_all(agents)
@@ -126,6 +122,18 @@ class Registry:
                 added[entry.card.id] = entry
             self._publish(added)
         return tuple(entry.card for entry in added.values())
+
+    def recall(self, cards: Iterable[AgentCard]) -> None:
+        """Take up the versions that an earlier process gave.
+
+        An agent whose card is unchanged since then gets that version; one whose card has changed gets the next.
+        """
+        with self._writing:
+            for card in cards:
+                known = self._known.get(card.id)
+                if known is None or card.version >= known.version:
+                    self._known[card.id] = card
+            self._publish({agent_id: self._entry(entry.agent) for agent_id, entry in self._roster.entries.items()})
 
     def update(self, agent: Agent) -> AgentCard:
         """Replace the agent of the same id and return its card; its version rises if the card has changed.
@@ -192,11 +200,6 @@ class Registry:
     def cards(self) -> tuple[AgentCard, ...]:
         """Return all cards, sorted by id."""
         return self._roster.cards
-
-    def snapshot(self) -> RegistrySnapshot:
-        """Return the cards and their version as a record."""
-        roster = self._roster
-        return RegistrySnapshot(version=roster.version, cards=roster.cards)
 
     def refused(self, task: Task) -> dict[AgentId, str]:
         """Return the agents that a hard gate refuses for this task, and the gate, such as ``"skill:python"``."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from agentmesh.events import Event
-from agentmesh.records import Experience, Feedback, RegistrySnapshot, RouterState, Run, RunStatus, RunSummary
+from agentmesh.records import AgentCard, Experience, Feedback, RegistrySnapshot, RouterState, Run, RunStatus, RunSummary
 from agentmesh.types import RunId
 
 
@@ -109,6 +109,13 @@ class TraceStore(ABC):
 
         Raises:
             StoreError: none are.
+        """
+
+    @abstractmethod
+    def latest_cards(self) -> tuple[AgentCard, ...]:
+        """Return the card of the highest version of every agent in any registry stored, sorted by id.
+
+        A mesh that opens compares its agents with these, so that one that was changed meanwhile gets the next version.
         """
 
     @abstractmethod

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from threading import RLock
 
 from agentmesh.events import AnswerChunk, Event, FeedbackGiven, RunStarted, fold, summarize
-from agentmesh.records import Experience, Feedback, RegistrySnapshot, RouterState, Run, RunStatus, RunSummary
+from agentmesh.records import AgentCard, Experience, Feedback, RegistrySnapshot, RouterState, Run, RunStatus, RunSummary
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
 from agentmesh.store.refusals import closed, duplicate, hole, no_registry, no_run, unfinished
-from agentmesh.types import RunId
+from agentmesh.types import AgentId, RunId
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class MemoryStore(TraceStore):
         self._traces: dict[RunId, _Trace] = {}
         self._experiences: list[Experience] = []
         self._registries: dict[str, RegistrySnapshot] = {}
+        self._cards: dict[AgentId, AgentCard] = {}
         self._parameters: dict[tuple[str, str], str] = {}
         self._states: dict[tuple[str, str], dict[int, RouterState]] = {}
 
@@ -121,7 +122,12 @@ class MemoryStore(TraceStore):
         """Store a registry's cards under its version; storing a version again changes nothing."""
         with self._lock:
             self._check_open()
-            self._registries.setdefault(snapshot.version, snapshot)
+            if snapshot.version not in self._registries:
+                self._registries[snapshot.version] = snapshot
+                for card in snapshot.cards:
+                    known = self._cards.get(card.id)
+                    if known is None or known.version < card.version:
+                        self._cards[card.id] = card
 
     def registry(self, version: str) -> RegistrySnapshot:
         """Return the cards stored under ``version``."""
@@ -130,6 +136,12 @@ class MemoryStore(TraceStore):
             if version not in self._registries:
                 raise no_registry(version, self.url)
             return self._registries[version]
+
+    def latest_cards(self) -> tuple[AgentCard, ...]:
+        """Return the card of the highest version of every agent in any registry stored, sorted by id."""
+        with self._lock:
+            self._check_open()
+            return tuple(self._cards[agent_id] for agent_id in sorted(self._cards))
 
     def put_router(self, name: str, parameters_hash: str, parameters: str) -> None:
         """Store the JSON text of a router's parameters under their hash; storing it again changes nothing."""

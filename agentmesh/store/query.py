@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, func, select
 from agentmesh.store.base import RunFilter
 from agentmesh.store.codec import searchable
 from agentmesh.store.refusals import hole
-from agentmesh.store.schema import events, experiences, routers, run_agents, runs
+from agentmesh.store.schema import agent_cards, events, experiences, routers, run_agents, runs
 
 
 def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
@@ -30,6 +30,17 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
 def parameters_of(name: str, parameters_hash: str) -> Select[Any]:
     """Ask for the parameters stored under a hash."""
     return select(routers.c.parameters).where(routers.c.name == name, routers.c.parameters_hash == parameters_hash)
+
+
+def latest_cards() -> Select[Any]:
+    """Ask for the card of the highest version of every agent, by id."""
+    newest = (
+        select(agent_cards.c.agent_id, func.max(agent_cards.c.version).label("version"))
+        .group_by(agent_cards.c.agent_id)
+        .subquery()
+    )
+    same = (agent_cards.c.agent_id == newest.c.agent_id) & (agent_cards.c.version == newest.c.version)
+    return select(agent_cards.c.body).join(newest, same).order_by(agent_cards.c.agent_id)
 
 
 def last_experience(connection: Connection) -> int:

@@ -81,6 +81,14 @@ registries = Table(
     Column("body", Text, nullable=False),
 )
 
+agent_cards = Table(
+    "agent_cards",
+    metadata,
+    Column("agent_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+)
+
 routers = Table(
     "routers",
     metadata,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select
 from agentmesh.errors import StoreError
 from agentmesh.events import AnswerChunk, Event, FeedbackGiven, fold
 from agentmesh.records import (
+    AgentCard,
     Experience,
     Feedback,
     Record,
@@ -24,12 +25,13 @@ from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.codec import decode, encode, summary
 from agentmesh.store.log import OUTLINE_COLUMNS, append_events, read_events, read_outline
-from agentmesh.store.query import holes, last_experience, matching, parameters_of
+from agentmesh.store.query import holes, last_experience, latest_cards, matching, parameters_of
 from agentmesh.store.refusals import no_registry, no_run, unfinished
 from agentmesh.store.session import Database
 from agentmesh.types import RunId
 
 _R = TypeVar("_R", bound=Record)
+_CARD_COLUMNS = ("agent_id", "version", "body")
 _EXPERIENCE_COLUMNS = ("sequence", "run_id", "agent_id", "source", "at", "body")
 
 
@@ -126,6 +128,8 @@ class SqlStore(TraceStore):
                 connection.execute(
                     insert(schema.registries).values(version=snapshot.version, body=snapshot.model_dump_json())
                 )
+                rows = [(card.id, card.version, card.model_dump_json()) for card in snapshot.cards]
+                insert_rows(connection, "agent_cards", _CARD_COLUMNS, rows, conflict="ON CONFLICT DO NOTHING")
 
     def registry(self, version: str) -> RegistrySnapshot:
         """Return the cards stored under ``version``."""
@@ -134,6 +138,12 @@ class SqlStore(TraceStore):
         if body is None:
             raise no_registry(version, self._url)
         return self._read(RegistrySnapshot, body, f"registry {version!r}")
+
+    def latest_cards(self) -> tuple[AgentCard, ...]:
+        """Return the card of the highest version of every agent in any registry stored, sorted by id."""
+        with self._database.reading() as connection:
+            bodies = connection.scalars(latest_cards()).all()
+        return tuple(self._read(AgentCard, body, "a card") for body in bodies)
 
     def put_router(self, name: str, parameters_hash: str, parameters: str) -> None:
         """Store the JSON text of a router's parameters under their hash; storing it again changes nothing."""

@@ -329,6 +329,16 @@ class TraceStoreContract(ABC):
             store.put_registry(other)
             assert store.registry(snapshot.version) == snapshot
 
+    def test_the_latest_card_of_every_agent_is_kept_also_when_it_left(self) -> None:
+        """The highest version counts, in whatever order the registries came; an agent that left is still known."""
+        old, new = AgentCard(id="a", description="old"), AgentCard(id="a", description="new", version=2)
+        gone = AgentCard(id="gone", description="d")
+        with self.make_store() as store:
+            assert store.latest_cards() == ()
+            store.put_registry(RegistrySnapshot(version="2", cards=(new,)))
+            store.put_registry(RegistrySnapshot(version="1", cards=(gone, old)))
+            assert store.latest_cards() == (new, gone)
+
     def test_an_unknown_registry_is_an_error_that_names_it(self) -> None:
         """It is a ``StoreError``."""
         with self.make_store() as store, pytest.raises(StoreError, match="'nix'"):

@@ -76,6 +76,12 @@ def _create_routers() -> None:
         sa.Column("body", sa.Text, nullable=False),
     )
     op.create_table(
+        "agent_cards",
+        sa.Column("agent_id", sa.String, primary_key=True),
+        sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )
+    op.create_table(
         "routers",
         sa.Column("name", sa.String, primary_key=True),
         sa.Column("parameters_hash", sa.String, primary_key=True),

@@ -243,7 +243,7 @@ class Iterated(Agent):
     async def run(self, task: Task) -> str:
         return task.text
 
-    def stream(self, task: Task) -> AsyncIterator[str | Answer]:  # noqa: ARG002
+    def stream(self, task: Task) -> AsyncIterator[str | Answer]:
         return self
 
     def __aiter__(self) -> AsyncIterator[str | Answer]:

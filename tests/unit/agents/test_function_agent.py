@@ -55,7 +55,7 @@ async def test_agents_built_in_a_loop_stay_apart() -> None:
     for name in ("one", "two"):
 
         @agent(description=f"Says {name}.", id=name, skills=[name])
-        async def say(task: Task, *, word: str = name) -> str:  # noqa: ARG001
+        async def say(task: Task, *, word: str = name) -> str:
             return word
 
         built.append(say)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agentmesh.agents import Agent, Registry
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import RegistrationError
-from agentmesh.records import AgentCard, RegistrySnapshot, Task
+from agentmesh.records import AgentCard, Task
 from agentmesh.testing.agents import EchoAgent
 from agentmesh.types import VectorArray
 
@@ -163,13 +163,9 @@ def test_versions_go_on_where_an_earlier_process_stopped() -> None:
     earlier = registry(Worker("a"), Worker("b"))
     earlier.update(Worker("a", "Works better."))
     agents = [Worker("a", "Works best."), Worker("b"), Worker("c")]
-    later = Registry(CountingEmbedder(), agents, previous=earlier.snapshot())
+    later = Registry(CountingEmbedder(), agents)
+    later.recall(earlier.cards())
     assert [card.version for card in later.cards()] == [3, 1, 1]
-
-
-def test_the_snapshot_holds_the_cards_and_their_version() -> None:
-    mesh = registry(Worker("b"), Worker("a"))
-    assert mesh.snapshot() == RegistrySnapshot(version=mesh.version, cards=mesh.cards())
 
 
 @given(st.permutations(["a", "b", "c", "d"]))

@@ -97,6 +97,18 @@ async def test_a_mesh_knows_what_another_learned_on_the_same_database(tmp_path: 
     assert after.scores == before.scores
 
 
+async def test_an_agent_that_was_changed_since_gets_the_next_version(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'mesh.db'}"
+    team = [CannedAgent(["yes"], id="changed"), CannedAgent(["no"], id="kept")]
+    async with Mesh(team, store=url) as mesh:
+        await mesh.run("q")
+    team[0].description = "Says yes, and means it now."
+    for _ in range(2):
+        async with Mesh(team, store=url) as again:
+            await again.run("q")
+            assert {card.id: card.version for card in again.cards()} == {"changed": 2, "kept": 1}
+
+
 async def test_one_failure_loses_nothing() -> None:
     team = [CannedAgent(["42"], id="fine"), FailingAgent("broken"), HangingAgent("stuck"), NoneAgent("empty")]
     async with Mesh(team, explore=0) as mesh:
