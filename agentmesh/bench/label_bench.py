@@ -142,13 +142,18 @@ def label_row(choice: LabelChoice, routed: Routed, part: Part) -> LabelRow:
         router=choice.name,
         top1=top1,
         hit_at_set=float((sets & (right > 0)).any(axis=1)[scope].mean()),
-        mean_agents=float(sets[scope].sum(axis=1).mean()),
+        mean_agents=_mean_named(sets[scope]),
         oos_recall=recall,
         gqr=None if recall is None else float(_harmonic(np.array(top1), np.array(recall))),
         p50_ms=routed.percentile_ms(50),
         top1_closed=float(correct[scope].mean()),
         chosen=choice.chosen,
     )
+
+
+def _mean_named(sets: MaskArray) -> float:
+    counts = sets.sum(axis=1)
+    return float(counts[counts > 0].mean()) if counts.any() else 0.0
 
 
 def _choice_first(routed: Routed) -> FloatArray:

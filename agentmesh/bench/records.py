@@ -58,9 +58,10 @@ class LabelRow(Record):
     """One router on a set of labels.
 
     ``top1`` is over the tasks in scope, an abstention counting as wrong; ``hit_at_set`` lets the router name up to
-    three agents, ``mean_agents`` is how many it named. ``oos_recall`` is the share of tasks out of scope on which it
-    abstained, ``gqr`` the harmonic mean of ``top1`` and ``oos_recall``; both are ``None`` when no task is out of scope.
-    ``top1_closed`` is top-1 with abstaining switched off; it and ``chosen`` are in the table and not in the JSON.
+    three agents, and ``mean_agents`` is how many it named where it named any. ``oos_recall`` is the share of tasks out
+    of scope on which it abstained, ``gqr`` the harmonic mean of ``top1`` and ``oos_recall``; both are ``None`` when no
+    task is out of scope. ``top1_closed`` is top-1 with abstaining switched off; it and ``chosen`` are in the table and
+    not in the JSON.
     """
 
     router: str
