@@ -49,11 +49,11 @@ def newest_cards(store: "TraceStore") -> "Sequence[AgentCard]":
     """Return the cards that were registered at the newest run; none when nothing was run."""
     from agentmesh.events import RunStarted
 
-    for summary in store.runs(limit=1):
-        for event in store.events(summary.id):
-            if isinstance(event, RunStarted):
-                return store.registry(event.registry_version).cards
-    return ()
+    newest = store.runs(limit=1)
+    if not newest:
+        return ()
+    started = next(event for event in store.events(newest[0].id) if isinstance(event, RunStarted))
+    return store.registry(started.registry_version).cards
 
 
 def price(card: "AgentCard") -> str:

@@ -3,10 +3,8 @@
 ``agentmesh --help`` imports click and this module, nothing else: a command's module is imported when it runs.
 """
 
-import contextlib
 import importlib
 import io
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -91,10 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_what_the_terminal_cannot()
     try:
         code = agentmesh.main(arguments, prog_name="agentmesh", standalone_mode=False, obj=session)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader left: nobody is there to be told
-        _discard_stdout()
-        return FAILED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.ClickException as error:
@@ -131,11 +125,3 @@ def _print_what_the_terminal_cannot() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _discard_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain of the broken pipe."""
-    with contextlib.suppress(OSError, io.UnsupportedOperation):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)

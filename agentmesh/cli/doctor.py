@@ -19,7 +19,6 @@ from agentmesh.cli.target import load_mesh
 from agentmesh.settings import Settings
 
 DISTRIBUTION = "agentmesh-routing"
-OLDEST_PYTHON = (3, 11)
 SENTENCE = "How long does it take to fly from Berlin to New York?"
 TIMED = 50
 
@@ -71,8 +70,6 @@ def attempt(name: str, look: Callable[[], str]) -> Check:
 
 def python_version() -> str:
     """Return the interpreter's version and the machine."""
-    if sys.version_info < OLDEST_PYTHON:
-        raise RuntimeError(f"Python {platform.python_version()} is too old; 3.11 or newer is needed")
     return f"{platform.python_version()} on {platform.system()} {platform.machine()}"
 
 

@@ -11,6 +11,7 @@ from agentmesh.cli.options import app_option, json_option, limit_options
 from agentmesh.cli.output import note, print_json, print_text
 from agentmesh.cli.target import named_app, open_mesh
 from agentmesh.cli.text import seconds, usd
+from agentmesh.errors import ConfigError
 
 if TYPE_CHECKING:
     from agentmesh.records import Limits, Run
@@ -47,8 +48,15 @@ async def run_task(name: str, task: str, limits: "Limits") -> "Run":
 
 
 def read_task(task: str) -> str:
-    """Return the task that was typed, or what stdin holds when it is ``-``: long texts do not fit a command line."""
-    return sys.stdin.read() if task == "-" else task
+    """Return the task that was typed, or what stdin holds when it is ``-``: long texts do not fit a command line.
+
+    Raises:
+        ConfigError: stdin holds no text in its encoding.
+    """
+    try:
+        return sys.stdin.read() if task == "-" else task
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the task on stdin is no {error.encoding} text: {error.reason} at {error.start}") from error
 
 
 def trace_line(run: "Run") -> str:

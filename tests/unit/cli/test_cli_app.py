@@ -30,6 +30,10 @@ def test_every_command_takes_json(name):
     assert all("--json" in [flag for option in leaf.params for flag in option.opts] for leaf in leaves)
 
 
+def test_the_shell_completes_every_command():
+    assert agentmesh.list_commands(click.Context(agentmesh)) == list(COMMANDS)
+
+
 def test_the_version_is_that_of_the_distribution(command):
     outcome = command("--version")
     assert (outcome.code, outcome.out) == (0, "agentmesh, version 0.1.0\n")

@@ -1,8 +1,13 @@
 """The commands on a user's mesh and on its database, run as the console script runs them."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from agentmesh.cli.agents import price
+from agentmesh.records import AgentCard
 
 MATH = "What is 12 * 7, an arithmetic word problem?"
 
@@ -26,6 +31,15 @@ def test_run_reads_a_long_task_from_stdin(command, monkeypatch, tmp_path):
         monkeypatch.setattr("sys.stdin", stdin)
         outcome = command("run", "-", "--app", "app:mesh", "--json")
     assert len(outcome.json["task"]["text"]) == len(MATH) + 100_001
+
+
+def test_a_task_on_stdin_that_is_no_text_exits_2(command, monkeypatch, tmp_path):
+    (tmp_path / "task.bin").write_bytes(b"caf\xe9 \xff")
+    with (tmp_path / "task.bin").open(encoding="utf-8") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        outcome = command("run", "-", "--app", "app:mesh")
+    assert outcome.code == 2
+    assert outcome.err.startswith("Error: the task on stdin is no utf-8 text")
 
 
 def test_run_takes_the_app_from_the_environment(command, monkeypatch):
@@ -67,7 +81,14 @@ def test_run_of_an_empty_task_exits_2(command, task):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--max-cost", "-1"), ("--max-cost", "nan"), ("--timeout", "0"), ("--timeout", "inf"), ("--agents", "0")],
+    [
+        ("--max-cost", "-1"),
+        ("--max-cost", "nan"),
+        ("--max-cost", "much"),
+        ("--timeout", "0"),
+        ("--timeout", "inf"),
+        ("--agents", "0"),
+    ],
 )
 def test_run_refuses_a_limit_that_is_none(command, option, value):
     outcome = command("run", MATH, "--app", "app:mesh", option, value)
@@ -197,6 +218,11 @@ def test_the_database_of_the_environment_is_used_and_db_stands_above_it(command,
     assert command("runs", "list", "--db", "sqlite:///other.db").code == 1
 
 
+@pytest.mark.usefixtures("run_id")
+def test_runs_list_that_is_whole_says_no_more(command):
+    assert command("runs", "list").err == ""
+
+
 def test_explain_says_who_was_chosen_and_why(command, run_id):
     outcome = command("explain", run_id)
     assert outcome.out.startswith("Chosen by router")
@@ -237,3 +263,28 @@ def test_feedback_refuses_a_score_that_is_none(command, run_id, score):
 def test_replay_of_an_untouched_trace_is_identical(command, run_id):
     assert command("replay", run_id).out == "identical\n"
     assert command("replay", run_id, "--json").json == {"run_id": run_id, "identical": True, "differences": []}
+
+
+def test_replay_of_a_changed_trace_exits_1_and_says_where_it_parts(command, run_id):
+    with closing(sqlite3.connect("agentmesh.db")) as database:
+        [[body]] = database.execute("select body from events where kind = 'decision_made'").fetchall()
+        changed = body.replace('"explored":false', '"explored":true')
+        database.execute("update events set body = ? where kind = 'decision_made'", [changed])
+        database.commit()
+    outcome = command("replay", run_id)
+    assert outcome.code == 1
+    assert outcome.out.splitlines()[0] == f"the replay of {run_id} parts from the trace:"
+    assert "explored: recorded True, replayed False" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("prices", "words"),
+    [
+        ({"price_per_call_usd": "0.10"}, "0.1 USD a call"),
+        ({"price_in_per_m_usd": "2.50", "price_out_per_m_usd": 10}, "2.5 / 10 USD per M tokens"),
+        ({"price_in_per_m_usd": "2.50"}, "unknown"),
+        ({}, "unknown"),
+    ],
+)
+def test_prices_are_told_in_a_few_words(prices, words):
+    assert price(AgentCard(id="a", description="b", **prices)) == words

@@ -1,5 +1,7 @@
 """The doctor: what it looks at, and that it finds what is broken."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,15 @@ def test_a_torn_database_is_reported(command):
     whole = Path("agentmesh.db").read_bytes()
     Path("torn.db").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     assert command("doctor", "--db", "sqlite:///torn.db").code == 1
+
+
+def test_a_database_that_opens_but_has_a_hole_is_reported(command, run_id):
+    with closing(sqlite3.connect("agentmesh.db")) as database:
+        database.execute("delete from events where seq = 1")
+        database.commit()
+    broken = [check for check in command("doctor", "--json").json["checks"] if not check["ok"]]
+    assert [check["name"] for check in broken] == ["database"]
+    assert run_id in broken[0]["detail"]
 
 
 def test_a_wrong_app_exits_1(command):
