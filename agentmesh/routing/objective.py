@@ -138,9 +138,7 @@ class Scale:
 def _balance(cost: FloatArray, quality: FloatArray | None, band: Band | None) -> float:
     if quality is None or band is None or band.flat:
         return 1.0
-    spread = float(np.std(band.place(cost[np.isfinite(cost)])))
-    if spread <= FLAT:
-        return 1.0
+    spread = float(np.std(band.place(cost[np.isfinite(cost)])))  # above 0, since the band is not flat
     return float(np.clip(np.std(quality[np.isfinite(quality)]) / spread, LEAST_BALANCE, MOST_BALANCE))
 
 

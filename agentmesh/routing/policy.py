@@ -249,7 +249,8 @@ class Softmax(Policy):
 class GumbelTopK(Softmax):
     """Draws the whole set at once: the k highest of utility / temperature plus Gumbel noise.
 
-    The order has exactly the law of :class:`Softmax`, at one pass over the agents for any k.
+    The order has exactly the law of :class:`Softmax`, at one pass over the agents for any k. For sets, the chances of
+    inclusion are the dear part of both: about 10 ms for three of 150 agents, and a second for three of 10,000.
 
     Reference: Kool, van Hoof and Welling, Stochastic Beams and Where to Find Them, arXiv 1903.06059.
 

@@ -318,5 +318,9 @@ def test_a_router_without_a_base_names_only_its_parameters():
     assert Fixed().version.endswith("@4")
 
 
+def test_a_table_is_as_long_as_its_tasks():
+    assert len(sample_outcomes(POOL, 7)) == 7
+
+
 def test_the_estimate_is_part_of_the_seam():
     assert Estimate is type(GivenRouter().estimate(sample_features(), POOL))
