@@ -23,7 +23,7 @@ CHECKSUM_BYTES = 4
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (
     version TEXT NOT NULL, text_sha256 BLOB NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (version, text_sha256)
-) WITHOUT ROWID
+)
 """
 SELECT = "SELECT text_sha256, vector FROM vectors WHERE version = ? AND text_sha256 IN ({marks})"
 

@@ -20,7 +20,7 @@ class HashingEmbedder:
 
     The rule: case-fold the text and take its words; each word gives itself and every run of 3 to 5 characters of the
     word with a space on both sides. A feature's CRC-32 chooses its column (the low 31 bits modulo ``dimension``) and
-    its sign (the top bit). A word weighs as much as all its n-grams together. The sum is divided by its length; a text
+    its sign (the top bit). A word is as long as all its n-grams together. The sum is divided by its length; a text
     without a word gives zeros. It knows spelling, not meaning: use it where the static table is not wanted.
 
     Reference: Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009.
@@ -31,7 +31,7 @@ class HashingEmbedder:
     >>> embedder = HashingEmbedder(dimension=512)
     >>> a, b, c = embedder.embed(["reset my password", "password resetting", "weather in Paris"])
     >>> round(float(a @ b), 2), round(float(a @ c), 2)
-    (0.4, 0.02)
+    (0.51, 0.06)
     """
 
     def __init__(self, dimension: int = 512) -> None:
@@ -78,7 +78,7 @@ def text_features(text: str) -> Iterator[tuple[str, float]]:
     """Yield the words and n-grams of a text with their weights.
 
     >>> list(text_features("Oh!"))
-    [('oh', 1.0), (' oh', 0.333...), ('oh ', 0.333...), (' oh ', 0.333...)]
+    [('oh', 1.0), (' oh', 0.577...), ('oh ', 0.577...), (' oh ', 0.577...)]
     """
     for word in WORD.findall(readable(text).casefold()):
         yield word, 1.0
@@ -89,4 +89,4 @@ def text_features(text: str) -> Iterator[tuple[str, float]]:
             for start in range(len(padded) - length + 1)
         ]
         for gram in grams:
-            yield gram, 1.0 / len(grams)
+            yield gram, len(grams) ** -0.5

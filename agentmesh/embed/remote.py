@@ -109,8 +109,8 @@ class RemoteEmbedder:
             LlmError: it had to be asked, and failed.
         """
         if self._dimension is None:
-            self._ask(["dimension"])
-        return self._known_dimension()
+            return int(self._ask(["dimension"]).shape[1])
+        return self._dimension
 
     def embed(self, texts: Sequence[str]) -> VectorArray:
         """Embed texts, in order.
@@ -145,11 +145,6 @@ class RemoteEmbedder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _known_dimension(self) -> int:
-        if self._dimension is None:
-            raise LlmError(f"{self._url!r} gave no vector to learn the dimension from")
-        return self._dimension
 
     def _ask(self, texts: list[str]) -> VectorArray:
         reply = self._post({"model": self._model, "input": texts, "encoding_format": "float"})
