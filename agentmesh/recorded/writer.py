@@ -88,7 +88,7 @@ def _write_outcomes(draft: Path, info: SetInfo, outcomes: Iterable[OutcomeLine])
     if info.kind != "outcomes":
         return
     with _gzipped(draft / OUTCOMES_FILE) as file:
-        rows = csv.writer(file, lineterminator="\n")
+        rows = csv.writer(file)  # its lines end in \r\n, so that either character in an answer is quoted
         rows.writerow(COLUMNS)
         for line in outcomes:
             cells = line.model_dump()

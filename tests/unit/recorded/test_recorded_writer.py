@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmesh.errors import RecordedSetError
@@ -15,6 +15,7 @@ AGENTS = [AgentLine(id="a", description="Answers.")]
 TASKS = [TaskLine(id="t1", split="all", text="?")]
 
 
+@settings(deadline=None)  # it writes and reads files, and how long a disk takes is not what is tested
 @given(
     text=st.text(alphabet=st.characters(exclude_categories=["Cs"])),
     answer=st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
