@@ -1,7 +1,8 @@
 """The one writer of a store: what many runs say at once becomes one commit.
 
-While a commit is under way, everything else that comes in waits in a list; the next commit takes the whole list. An
-idle writer commits at once, a busy one commits rarely: no delay is set, and none is tuned.
+Events that somebody waits for are committed at once, and with them whatever else has come in: while a commit is under
+way, the rest waits in a list that the next commit takes whole. Events that nobody waits for go along with those, or
+alone after a twentieth of a second.
 """
 
 import asyncio
@@ -15,6 +16,10 @@ from agentmesh.errors import DuplicateEventError, StoreError
 from agentmesh.events import AnswerChunk, Event
 from agentmesh.store.base import TraceStore
 from agentmesh.types import RunId
+
+POSTED_S = 0.05
+"""How long events that nobody waits for may stay out of the store: short enough for a watcher in another process, long
+enough that a busy mesh rarely commits for their sake. Committing each post at once took twice the commits."""
 
 
 @dataclass(slots=True)
@@ -46,9 +51,11 @@ class TraceWriter:
 
     def __init__(self, store: TraceStore) -> None:
         self.store = store
-        self._lock = Lock()  # guards the four below, which the loops' threads and the writing thread share
+        self._lock = Lock()  # guards the six below, which the loops' threads and the writing thread share
         self._pending: list[_Parcel] = []
         self._draining = False
+        self._urgent = False  # somebody waits for what is pending, or it has waited long enough
+        self._timed = False  # a timer will make it urgent
         self._closed = False
         self._unreported: list[Exception] = []
         self._holes: dict[RunId, _Hole] = {}  # touched by the writing thread alone
@@ -91,6 +98,8 @@ class TraceWriter:
             StoreError: posted events could not be stored, and nobody was told yet.
         """
         with self._lock:
+            if self._pending and not self._closed:
+                self._hurry()
             self._closed = True
         await asyncio.to_thread(self._executor.shutdown)
         self._report()
@@ -106,9 +115,32 @@ class TraceWriter:
             if self._closed:
                 raise StoreError(f"the writer of {self.store.url!r} is closed; open a new one to write")
             self._pending.append(parcel)
-            if not self._draining:
-                self._executor.submit(self._drain)
-                self._draining = True
+            if parcel.waiter is not None:
+                self._hurry()
+            elif not self._timed and not self._urgent:
+                self._hurry_soon()
+
+    def _hurry_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no loop to wait on
+            self._hurry()
+        else:
+            self._timed = True
+            loop.call_later(POSTED_S, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        with self._lock:
+            self._timed = False
+            if self._pending and not self._closed:
+                self._hurry()
+
+    def _hurry(self) -> None:
+        """Have what is pending committed; the lock is held."""
+        self._urgent = True
+        if not self._draining:
+            self._executor.submit(self._drain)
+            self._draining = True
 
     def _drain(self) -> None:
         while parcels := self._take():
@@ -117,8 +149,11 @@ class TraceWriter:
 
     def _take(self) -> list[_Parcel]:
         with self._lock:
+            if not self._urgent:
+                self._draining = False
+                return []
             parcels, self._pending = self._pending, []
-            self._draining = bool(parcels)
+            self._urgent, self._draining = False, bool(parcels)
         return parcels
 
     def _commit(self, parcels: Sequence[_Parcel]) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
 from threading import Event as Gate
 from threading import current_thread
 
 import pytest
 
 from agentmesh.errors import DuplicateEventError, StoreError
-from agentmesh.events import AnswerChunk
+from agentmesh.events import AnswerChunk, Event
 from agentmesh.store import MemoryStore, TraceWriter, open_store
 from agentmesh.testing.stores import call, end, start, whole
 
@@ -260,3 +261,36 @@ for i in range(100):
     subprocess.run([sys.executable, "-c", code], check=True)
     with open_store(f"sqlite:///{tmp_path}/mesh.db", read_only=True) as store:
         assert store.count_runs() == 100
+
+
+class NotedStore(MemoryStore):
+    """Notes how many events came in each commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits: list[int] = []
+        self.committed = Gate()
+
+    def append(self, events: Sequence[Event]) -> None:
+        super().append(events)
+        self.commits.append(len(events))
+        self.committed.set()
+
+
+async def test_events_that_nobody_waits_for_are_stored_soon_all_the_same() -> None:
+    store = NotedStore()
+    writer = TraceWriter(store)
+    writer.post([start("r")])
+    assert await asyncio.to_thread(store.committed.wait, 10)
+    await writer.aclose()
+    assert store.commits == [1]
+
+
+async def test_events_that_nobody_waits_for_go_along_with_those_that_somebody_waits_for() -> None:
+    store = NotedStore()
+    writer = TraceWriter(store)
+    for place in range(5):
+        writer.post([start(f"r{place}")])
+    await writer.write([start("last")])
+    await writer.aclose()
+    assert store.commits == [6]
