@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT INT TERM
 
 "$python" -m build --wheel --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 "$python" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$work"/dist/*.whl
+"$work/venv/bin/python" -m pip install -qq --no-input --disable-pip-version-check "$work"/dist/*.whl
 
 mkdir "$work/elsewhere"
 cp .ci/use_wheel.py "$work/elsewhere"
