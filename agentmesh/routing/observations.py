@@ -17,19 +17,22 @@ _FIRST_ROWS = 64
 class Column:
     """One measure of a table, split into values (unknown ones are 0) and, where some are unknown, what is known.
 
+    ``nothing`` says that no value at all is known, as costs are where agents have no price.
+
     Shapes:
         values: (m, n) float32. known: (m, n) float32 of 0 and 1, ``None`` when all is known.
     """
 
     values: VectorArray
     known: VectorArray | None
+    nothing: bool = False
 
     @classmethod
     def of(cls, raw: FloatArray | VectorArray) -> "Column":
         """Split ``raw``, (m, n) with NaN for unknown."""
         known = ~np.isnan(raw)
         values = np.where(known, raw, 0.0).astype(np.float32)
-        return cls(values, None if known.all() else known.astype(np.float32))
+        return cls(values, None if known.all() else known.astype(np.float32), nothing=not known.any())
 
     def raw(self) -> VectorArray:
         """Undo :meth:`of`."""
@@ -46,6 +49,8 @@ class Column:
 
     def sums(self, weights: VectorArray) -> tuple[FloatArray | float, FloatArray]:
         """Return the weight of what is known and the weighted sum of values, for each agent."""
+        if self.nothing:
+            return 0.0, np.zeros(self.values.shape[1])
         weight = float(weights.sum()) if self.known is None else (weights @ self.known).astype(np.float64)
         return weight, (weights @ self.values).astype(np.float64)
 
