@@ -8,7 +8,9 @@ import numpy as np
 from agentmesh.routing.ngrams import SparseRows
 from agentmesh.types import FloatArray, IndexArray, VectorArray
 
-BATCH: Final = 128
+LARGEST_BATCH: Final = 128
+SMALLEST_BATCH: Final = 8
+STEPS_A_PASS: Final = 64  # small tables get small batches, so that a pass still is some dozens of steps
 LAST_RATE: Final = 0.1  # of the first: steps shrink in a straight line to a tenth
 TINY: Final = 1e-6
 
@@ -92,12 +94,13 @@ def train(design: Design, targets: FloatArray, how: Training) -> VectorArray:
     weights = np.zeros((design.width, targets.shape[1]), np.float32)
     squares = np.zeros_like(weights)
     tasks = len(targets)
-    steps = how.epochs * -(-tasks // BATCH)
+    batch = min(max(tasks // STEPS_A_PASS, SMALLEST_BATCH), LARGEST_BATCH)
+    steps = how.epochs * -(-tasks // batch)
     step = 0
     for _ in range(how.epochs):
         order = rng.permutation(tasks)
-        for start in range(0, tasks, BATCH):
-            chosen = order[start : start + BATCH]
+        for start in range(0, tasks, batch):
+            chosen = order[start : start + batch]
             features = design.dense(chosen)
             logits = features @ weights
             error = (softmax(logits) if how.exclusive else sigmoid(logits)) - wanted[chosen]

@@ -1,0 +1,192 @@
+"""The category router: named groups, clusters, mixing, learning, and what it does when it was never fitted."""
+
+import numpy as np
+import pytest
+
+from agentmesh.errors import ConfigError
+from agentmesh.records import Experience, pack_floats
+from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
+from agentmesh.routing.category import CategoryRouter
+from agentmesh.routing.clusters import cluster_centres
+
+EAST, NORTH = np.eye(2, dtype=np.float32)
+
+
+def make_pool(*ids, version=1):
+    count = len(ids)
+    unknown = np.full(count, np.nan)
+    return AgentPool(
+        ids=ids,
+        vectors=np.zeros((count, 2), np.float32),
+        price_per_call=unknown,
+        price_in_per_m=unknown,
+        price_out_per_m=unknown,
+        latency_s=unknown,
+        versions=np.full(count, version, np.int64),
+        mask=np.ones(count, np.bool_),
+        registry_version="r",
+        index=index_of(ids),
+    )
+
+
+def saw(sequence, agent, quality, vector=EAST, cost=None, version=1):
+    return Experience(
+        sequence=sequence,
+        run_id=str(sequence),
+        text="t",
+        vector=pack_floats(np.asarray(vector, np.float64)),
+        agent_id=agent,
+        agent_version=version,
+        quality=quality,
+        cost_usd=cost,
+        at=0.0,
+    )
+
+
+def kinds(groups=("sums", "dates"), count=50, cost=None):
+    """Return tasks east, where a is right, and north, where b is; the groups' names go with the directions."""
+    vectors, quality = np.stack([EAST, NORTH] * count), np.array([[0.9, 0.1], [0.2, 0.8]] * count)
+    prices = np.full(quality.shape, np.nan) if cost is None else np.array(cost * count, np.float64)
+    return Outcomes(("a", "b"), vectors, ("t",) * 2 * count, groups * count, quality, prices)
+
+
+def score(router, vector, *ids):
+    return router.score(TaskFeatures(np.asarray(vector, np.float32), "t"), make_pool(*ids))
+
+
+@pytest.mark.parametrize("mixture", ["soft", "hard"])
+@pytest.mark.parametrize("groups", [("sums", "dates"), ("", "")])
+def test_each_group_has_its_own_best_agent(mixture, groups):
+    router = CategoryRouter(mixture=mixture, clusters=2, curiosity=0.0)
+    router.fit(kinds(groups))
+    assert score(router, EAST, "a", "b") == pytest.approx([0.9, 0.1], abs=0.15)
+    assert score(router, NORTH, "a", "b") == pytest.approx([0.2, 0.8], abs=0.15)
+
+
+def test_membership_names_the_known_groups():
+    router = CategoryRouter()
+    router.fit(kinds())
+    east = router.membership(EAST)
+    assert sorted(east) == ["dates", "sums"]
+    assert east["sums"] > 0.8
+    assert sum(east.values()) == pytest.approx(1.0)
+
+
+def test_a_single_named_group_falls_back_on_clusters():
+    router = CategoryRouter(clusters=3)
+    router.fit(kinds(("only", "")))
+    assert list(router.membership(EAST)) == ["cluster 0", "cluster 1", "cluster 2"]
+
+
+def test_tasks_of_unknown_group_count_for_the_group_they_look_like():
+    vectors = np.stack([EAST, NORTH, EAST] * 30)
+    quality = np.array([[1.0], [0.0], [0.0]] * 30)
+    router = CategoryRouter(mixture="hard", curiosity=0.0)
+    cost = np.full(quality.shape, np.nan)
+    router.fit(Outcomes(("a",), vectors, ("t",) * 90, ("sums", "dates", "") * 30, quality, cost))
+    assert score(router, EAST, "a")[0] == pytest.approx(0.5, abs=0.05)
+
+
+def test_hard_takes_one_group_and_soft_mixes_them():
+    hard, soft = (CategoryRouter(mixture=mixture, curiosity=0.0) for mixture in ("hard", "soft"))
+    for router in (hard, soft):
+        router.fit(kinds())
+    between = np.array([0.8, 0.6], np.float32)
+    assert set(hard.membership(between).values()) == {0.0, 1.0}
+    shares = soft.membership(between)
+    assert 0.0 < shares["dates"] < shares["sums"] < 1.0
+    assert score(soft, between, "a", "b")[0] < score(hard, between, "a", "b")[0]
+
+
+def test_a_rare_outcome_is_smoothed_to_the_mean_over_all_groups():
+    router = CategoryRouter(mixture="hard", curiosity=0.0)
+    vectors = np.stack([EAST] * 100 + [NORTH])
+    quality = np.array([[1.0]] * 100 + [[0.0]])
+    groups = ("common",) * 100 + ("rare",)
+    router.fit(Outcomes(("a",), vectors, ("t",) * 101, groups, quality, np.full(quality.shape, np.nan)))
+    assert score(router, -EAST, "a")[0] > 0.5
+
+
+def test_costs_are_the_means_of_the_group():
+    router = CategoryRouter(mixture="hard")
+    router.fit(kinds(count=400, cost=[[0.1, 0.5], [0.3, np.nan]]))
+    east = router.estimate(TaskFeatures(EAST, "t"), make_pool("a", "b", "new")).cost
+    north = router.estimate(TaskFeatures(NORTH, "t"), make_pool("a", "b", "new")).cost
+    assert (east[0], north[0]) == pytest.approx((0.1, 0.3), abs=0.01)
+    assert (east[1], north[1]) == pytest.approx((0.5, 0.5))
+    assert np.isnan(east[2])
+
+
+def test_an_outcome_teaches_its_group_more_than_the_others():
+    router = CategoryRouter(curiosity=0.0)
+    router.fit(kinds())
+    before = score(router, EAST, "b")[0], score(router, NORTH, "b")[0]
+    for sequence in range(1, 41):
+        router.learn(saw(sequence, "b", 1.0, vector=EAST, cost=0.5))
+    after = score(router, EAST, "b")[0], score(router, NORTH, "b")[0]
+    assert after[0] - before[0] > 0.2
+    assert after[0] - before[0] > 3 * (after[1] - before[1])
+
+
+def test_a_router_that_was_never_fitted_learns_one_mean_for_each_agent():
+    router = CategoryRouter(curiosity=0.0)
+    for sequence in range(1, 81):
+        router.learn(saw(sequence, "ab"[sequence % 2], float(sequence % 2), vector=EAST))
+    assert router.membership(NORTH) == {"": 1.0}
+    assert score(router, NORTH, "a", "b", "new").tolist() == pytest.approx([0.09, 0.91, 0.5], abs=0.08)
+
+
+def test_a_new_version_of_an_agent_starts_afresh_and_an_older_one_is_refused():
+    router = CategoryRouter(curiosity=0.0)
+    router.fit(kinds())
+    router.learn(saw(1, "a", 0.0, version=2))
+    features = TaskFeatures(EAST, "t")
+    after = router.score(features, make_pool("a", version=2))[0]
+    assert after < 0.5
+    router.learn(saw(2, "a", 1.0, version=1))
+    assert router.score(features, make_pool("a", version=2))[0] == after
+
+
+def test_a_vector_of_another_length_is_refused():
+    router = CategoryRouter()
+    router.fit(kinds())
+    with pytest.raises(ConfigError, match="length 3"):
+        router.membership(np.zeros(3, np.float32))
+
+
+def test_a_state_whose_parts_do_not_fit_is_refused():
+    router = CategoryRouter()
+    router.fit(kinds())
+    with pytest.raises(ConfigError, match="do not fit a recogniser"):
+        CategoryRouter()._load(router._arrays(), {**router._meta(), "groups": ["one"]})
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: CategoryRouter(mixture="medium"), "mixture is 'medium'.*'soft' or 'hard'"),
+        (lambda: CategoryRouter(clusters=0), "clusters is 0"),
+        (lambda: CategoryRouter(curiosity=-0.1), "curiosity is -0.1"),
+        (lambda: CategoryRouter(seed=-3), "seed is -3"),
+    ],
+)
+def test_a_parameter_out_of_range_is_named(build, said):
+    with pytest.raises(ConfigError, match=said):
+        build()
+
+
+def test_clusters_find_directions_and_are_the_same_for_the_same_seed():
+    rng = np.random.default_rng(0)
+    corners = np.eye(5, dtype=np.float32)
+    vectors = np.repeat(corners, 40, axis=0) + 0.1 * rng.normal(size=(200, 5)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    centres = cluster_centres(vectors, 5, seed=3)
+    assert sorted(np.argmax(centres @ corners.T, axis=0).tolist()) == [0, 1, 2, 3, 4]
+    assert np.linalg.norm(centres, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
+    assert cluster_centres(vectors, 5, seed=3).tobytes() == centres.tobytes()
+
+
+def test_there_are_never_more_clusters_than_tasks_and_equal_or_empty_tasks_do_no_harm():
+    assert cluster_centres(np.stack([EAST]), 16, seed=0).shape == (1, 2)
+    assert cluster_centres(np.stack([EAST, EAST, EAST]), 2, seed=0).tolist() == [[1.0, 0.0], [1.0, 0.0]]
+    assert np.isfinite(cluster_centres(np.zeros((4, 2), np.float32), 2, seed=0)).all()
