@@ -78,6 +78,14 @@ class Embedder(Protocol):
         """Return the length d of a vector."""
         ...
 
+    @property
+    def is_quick(self) -> bool:
+        """Return whether a text takes well under a millisecond, with no network and no disk.
+
+        Then it is embedded on the event loop; otherwise in a thread.
+        """
+        ...
+
     def embed(self, texts: Sequence[str]) -> VectorArray:
         """Embed texts, in order.
 

@@ -60,6 +60,11 @@ class CachedEmbedder:
         """Return the inner embedder's dimension."""
         return self._embedder.dimension
 
+    @property
+    def is_quick(self) -> bool:
+        """Return that it is not: every text is looked up on disk."""
+        return False
+
     def embed(self, texts: Sequence[str]) -> VectorArray:
         """Embed texts, in order; the inner embedder is asked once, for the distinct texts that are not kept.
 

@@ -49,6 +49,11 @@ class HashingEmbedder:
         """Return the length of a vector."""
         return self._dimension
 
+    @property
+    def is_quick(self) -> bool:
+        """Return that it is: a short text takes well under a millisecond."""
+        return True
+
     def embed(self, texts: Sequence[str]) -> VectorArray:
         """Embed texts, in order.
 

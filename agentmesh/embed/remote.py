@@ -112,6 +112,11 @@ class RemoteEmbedder:
             return int(self._ask(["dimension"]).shape[1])
         return self._dimension
 
+    @property
+    def is_quick(self) -> bool:
+        """Return that it is not: every text crosses the network."""
+        return False
+
     def embed(self, texts: Sequence[str]) -> VectorArray:
         """Embed texts, in order.
 

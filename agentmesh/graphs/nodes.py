@@ -12,10 +12,11 @@ from agentmesh.errors import AgentMeshError, RouterOutputError
 from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared
 from agentmesh.graphs.dispatch import Dispatch
 from agentmesh.graphs.state import RunContext, RunState, Services
+from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, CallStatus, RouteDecision, Task, pack_floats
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
 from agentmesh.routing.preference import Applied
-from agentmesh.types import RunId
+from agentmesh.types import RunId, VectorArray
 
 
 def draw_seed(mesh_seed: int, run_id: RunId) -> int:
@@ -43,7 +44,7 @@ async def consider(task: Task, services: Services, *, run_id: RunId, max_agents:
     Raises:
         RoutingError: nobody passes the gates, or the router returned no decision.
     """
-    vector = (await asyncio.to_thread(services.embedder.embed, [task.text]))[0]
+    vector = await _embed(services.embedder, task.text)
     features = TaskFeatures(vector=vector, text=task.text, type_hints=task.type_hints, turns=task.turns)
     applied = services.pools.for_task(task)
     context = RouteContext(
@@ -56,6 +57,13 @@ async def consider(task: Task, services: Services, *, run_id: RunId, max_agents:
     decision = await services.router.route(features, applied.pool, context)
     check_decision(decision, applied.pool)
     return Considered(features, applied, decision)
+
+
+async def _embed(embedder: Embedder, text: str) -> VectorArray:
+    # a thread would cost more than a quick embedding
+    vectors = embedder.embed([text]) if embedder.is_quick else await asyncio.to_thread(embedder.embed, [text])
+    vector: VectorArray = vectors[0]
+    return vector
 
 
 async def decide(state: RunState, context: RunContext) -> RunState:

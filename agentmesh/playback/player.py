@@ -138,6 +138,10 @@ class _EmbedderOf:
     def dimension(self) -> int:
         return self._found().dimension
 
+    @property
+    def is_quick(self) -> bool:
+        return False
+
     def embed(self, texts: Sequence[str]) -> VectorArray:
         return self._found().embed(texts)
 

@@ -71,6 +71,11 @@ class RecordedEmbedder:
         """Return the length of the vector."""
         return len(self._vector)
 
+    @property
+    def is_quick(self) -> bool:
+        """Return that it is: the vector is at hand."""
+        return True
+
     def embed(self, texts: Sequence[str]) -> VectorArray:
         """Return the recorded vector for each text.
 

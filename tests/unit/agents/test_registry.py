@@ -21,6 +21,7 @@ class CountingEmbedder:
 
     version = "counting-1"
     dimension = 32
+    is_quick = True
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []

@@ -35,6 +35,10 @@ class Counting:
     def dimension(self) -> int:
         return self._inner.dimension
 
+    @property
+    def is_quick(self) -> bool:
+        return True
+
     def embed(self, texts: Sequence[str]) -> VectorArray:
         self.asked.append(list(texts))
         return self._inner.embed(texts)
