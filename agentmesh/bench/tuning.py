@@ -18,7 +18,7 @@ from agentmesh.routing.objective import Estimate, Scale, utility
 from agentmesh.routing.window import OutcomeWindow
 from agentmesh.types import FloatArray, IndexArray, JsonValue
 
-COST_WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 4.0)
+COST_WEIGHTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 4.0)
 """What is tried as ``Objective(quality=1, cost=w)``: from quality alone to mostly cost."""
 
 
