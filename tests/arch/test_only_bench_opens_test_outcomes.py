@@ -9,7 +9,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from agentmesh.bench.material import part_of
 from agentmesh.bench.opening import open_outcomes
+from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import RecordedSetError
 from agentmesh.recorded import AgentLine, OutcomeLine, ResponseLine, SetInfo, TaskLine, load_set, write_set
 
@@ -118,6 +120,12 @@ def test_a_loaded_set_and_its_fit_view_hold_nothing_of_the_test_split(sealed_set
 def test_the_bench_opens_them(sealed_set: Path) -> None:
     opened = secrets_in(open_outcomes(load_set(sealed_set), "test"))
     assert opened == {"SEALED-GOLD", "SEALED-GROUP", "SEALED-ANSWER", SECRET_QUALITY, SECRET_COST}
+
+
+def test_nothing_that_was_recorded_reaches_what_a_router_sees(sealed_set: Path) -> None:
+    part = part_of(open_outcomes(load_set(sealed_set), "test"), HashingEmbedder(dimension=64))
+    assert secrets_in(part) == {"SEALED-GOLD", "SEALED-GROUP", "SEALED-ANSWER", SECRET_QUALITY, SECRET_COST}
+    assert secrets_in(part.features) == set()
 
 
 def test_asking_the_set_itself_for_its_test_rows_is_refused(sealed_set: Path) -> None:
