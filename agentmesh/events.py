@@ -3,7 +3,7 @@
 The events are the log of a run: resume, replay, rerun and fork read nothing else.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -141,18 +141,20 @@ Event: TypeAlias = Annotated[
 
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 
-_LIFTS: tuple[Any, ...] = ()
+LiftStep: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+_LIFTS: tuple[LiftStep, ...] = ()
 """Step ``i`` turns the JSON object of schema ``i + 1`` into that of schema ``i + 2``."""
 
 
-def lift(shape: dict[str, Any], *, schema: int) -> Event:
+def lift(shape: dict[str, Any], *, schema: int, steps: Sequence[LiftStep] = _LIFTS) -> Event:
     """Build an event from the JSON object of any schema up to today's.
 
     Args:
         shape: The event as it was stored. It may be changed.
         schema: The version of the shapes it was stored under, 1 to ``SCHEMA``.
+        steps: What lifts schema 1 to 2, 2 to 3, and so on.
     """
-    for step in _LIFTS[schema - 1 :]:
+    for step in steps[schema - 1 :]:
         shape = step(shape)
     return _ADAPTER.validate_python(shape)
 

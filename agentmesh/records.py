@@ -230,14 +230,23 @@ class RouteDecision(Record):
         """Return the probability that each agent is drawn first, shape (n_agents,)."""
         return unpack_floats(self.probabilities)
 
-    def explain(self) -> str:
-        """Say in words who was chosen, over whom, and by what margin."""
-        chosen = {selection.agent_id: selection.weight for selection in self.selected}
+    def explain(self, *, most: int | None = None) -> str:
+        """Say in words who was chosen, over whom, and by what margin.
+
+        Args:
+            most: How many candidates to list; those chosen are always listed.
+        """
+        chosen = {selection.agent_id for selection in self.selected}
         lines = [self._headline()]
         if self.reason:
             lines.append(f"  {self.reason}")
-        for candidate in self.candidates:
-            lines.append(_candidate_line(candidate, chosen=candidate.agent_id in chosen))
+        others = [candidate.agent_id for candidate in self.candidates if candidate.agent_id not in chosen]
+        listed = chosen.union(others if most is None else others[: max(most - len(chosen), 0)])
+        lines.extend(
+            _candidate_line(candidate, chosen=candidate.agent_id in chosen)
+            for candidate in self.candidates
+            if candidate.agent_id in listed
+        )
         return "\n".join(lines)
 
     def _headline(self) -> str:

@@ -45,4 +45,4 @@ def _explained(title: str, one: Answered) -> Explained:
 
 
 def _words(decision: RouteDecision) -> str:
-    return decision.model_copy(update={"candidates": decision.candidates[:CANDIDATES_SHOWN]}).explain()
+    return decision.explain(most=CANDIDATES_SHOWN)
