@@ -20,7 +20,7 @@ def three_decisions(answered: Sequence[Answered], best_single: str) -> tuple[Exp
         best_single: The agent that is best for everything, in hindsight.
     """
     late = answered[len(answered) // 2 :]
-    right = [one for one in late if one.quality == 1.0 and one.agent_id != best_single]
+    right = [one for one in late if one.quality == 1.0 and one.agent_id != best_single and not _drawn(one)]
     dear = [one for one in late if one.agent_id == best_single]
     picked = {"The first decision, nothing learned yet": answered[0]}
     if right:
@@ -28,6 +28,11 @@ def three_decisions(answered: Sequence[Answered], best_single: str) -> tuple[Exp
     if dear:
         picked[f"The latest question worth {best_single}'s price"] = dear[-1]
     return tuple(_explained(title, one) for title, one in picked.items())
+
+
+def _drawn(one: Answered) -> bool:
+    """Say whether the agent was drawn to explore, which needs no explanation."""
+    return one.run.decision is not None and one.run.decision.explored
 
 
 def _explained(title: str, one: Answered) -> Explained:

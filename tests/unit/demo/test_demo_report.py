@@ -6,7 +6,7 @@ from agentmesh.demo.explaining import three_decisions
 from agentmesh.demo.records import Baselines, DemoResult, Explained, Figure
 from agentmesh.demo.report import render
 from agentmesh.demo.stream import Answered
-from agentmesh.records import Run, RunStatus, Task
+from agentmesh.records import RouteDecision, Run, RunStatus, Task
 
 FIGURE = Figure(quality=0.5, cost_usd_per_1k=0.2)
 RESULT = DemoResult(
@@ -34,9 +34,31 @@ RESULT = DemoResult(
 )
 
 
-def answered(row: int, agent: str, quality: float, cost: float, text: str = "Why?") -> Answered:
-    run = Run(id=f"demo-{row + 1:04d}", task=Task(text=text), status=RunStatus.COMPLETED, started_at=0.0)
+def answered(
+    row: int, agent: str, quality: float, cost: float, *, text: str = "Why?", explored: bool | None = None
+) -> Answered:
+    run = Run(
+        id=f"demo-{row + 1:04d}",
+        task=Task(text=text),
+        status=RunStatus.COMPLETED,
+        decision=None if explored is None else decision(explored=explored),
+        started_at=0.0,
+    )
     return Answered(row, run, agent, quality, cost)
+
+
+def decision(*, explored: bool) -> RouteDecision:
+    return RouteDecision(
+        router="kernel",
+        router_version="abc@1",
+        registry_version="r1",
+        seed=0,
+        selected=(),
+        candidates=(),
+        scores=b"",
+        probabilities=b"",
+        explored=explored,
+    )
 
 
 def printed(result: DemoResult) -> str:
@@ -87,3 +109,13 @@ def test_kinds_that_never_came_up_are_left_out_and_long_questions_cut() -> None:
     assert len(picked[0].question) == 200
     assert picked[0].question.endswith("...")
     assert picked[0].words == ""
+
+
+def test_what_was_drawn_to_explore_is_not_held_up_as_a_cheap_choice() -> None:
+    rows = [
+        answered(0, "best", 1.0, 0.9),
+        answered(1, "best", 1.0, 0.9),
+        answered(2, "a", 1.0, 0.1, explored=True),
+        answered(3, "b", 1.0, 0.2, explored=False),
+    ]
+    assert [one.run_id for one in three_decisions(rows, "best")] == ["demo-0001", "demo-0004"]
