@@ -190,3 +190,13 @@ def test_there_are_never_more_clusters_than_tasks_and_equal_or_empty_tasks_do_no
     assert cluster_centres(np.stack([EAST]), 16, seed=0).shape == (1, 2)
     assert cluster_centres(np.stack([EAST, EAST, EAST]), 2, seed=0).tolist() == [[1.0, 0.0], [1.0, 0.0]]
     assert np.isfinite(cluster_centres(np.zeros((4, 2), np.float32), 2, seed=0)).all()
+
+
+def test_a_restored_router_recognises_and_learns_the_same():
+    router, twin = CategoryRouter(), CategoryRouter()
+    router.fit(kinds())
+    twin.restore(router.snapshot())
+    for one in (router, twin):
+        one.learn(saw(1, "new", 1.0))
+    assert twin.membership(EAST) == router.membership(EAST)
+    assert score(twin, NORTH, "a", "new").tobytes() == score(router, NORTH, "a", "new").tobytes()

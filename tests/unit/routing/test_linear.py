@@ -279,3 +279,13 @@ def test_a_strong_penalty_keeps_weights_small(exclusive):
         how = Training(epochs=8, rate=0.1, l2=l2, seed=0, exclusive=exclusive)
         sizes.append(float(np.abs(train(design, np.eye(2)[[0, 1] * 50], how)).sum()))
     assert sizes[1] < 0.5 * sizes[0]
+
+
+def test_a_restored_router_predicts_and_learns_the_same():
+    router, twin = LinearRouter(), LinearRouter()
+    router.fit(labelled())
+    twin.restore(router.snapshot())
+    for one in (router, twin):
+        one.learn(saw(1, "new", 1.0, text="hello", vector=NOWHERE))
+    features, pool = TaskFeatures(NOWHERE, "hello"), make_pool("a", "b", "new")
+    assert twin.score(features, pool).tobytes() == router.score(features, pool).tobytes()

@@ -242,3 +242,15 @@ def test_quality_without_curiosity_stays_within_0_and_1(steps):
 def test_a_parameter_out_of_range_is_named(build, said):
     with pytest.raises(ConfigError, match=said):
         build()
+
+
+@pytest.mark.parametrize("kind", [KnnRouter, KernelRouter])
+def test_a_restored_router_remembers_and_learns_the_same(kind):
+    router, twin = kind(), kind()
+    router.fit(clusters())
+    router.learn(saw(1, "a", 0.5, cost=0.2))
+    twin.restore(router.snapshot())
+    for one in (router, twin):
+        one.learn(saw(2, "new", 1.0))
+    pool = make_pool("a", "b", "new")
+    assert twin.score(task(EAST), pool).tobytes() == router.score(task(EAST), pool).tobytes()
