@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.embed.onnx import OnnxEmbedder
-from agentmesh.embed.static import StaticEmbedder, file_sha256
+from agentmesh.embed.static import TABLE_FILE, TOKENIZER_FILE, StaticEmbedder, file_sha256
 from agentmesh.embed.texts import unit_rows
 from agentmesh.protocols import Embedder
 from agentmesh.types import IndexArray, VectorArray
@@ -82,7 +82,8 @@ def chosen_embedder(name: str) -> Embedder:
     if name == "onnx":
         return OnnxEmbedder()
     folder = Path(name)
-    return StaticEmbedder(folder, table_sha256=file_sha256(folder / "table.safetensors"))
+    table, tokenizer = (file_sha256(folder / name) for name in (TABLE_FILE, TOKENIZER_FILE))
+    return StaticEmbedder(folder, table_sha256=table, tokenizer_sha256=tokenizer)
 
 
 def main() -> None:
