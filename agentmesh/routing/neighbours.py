@@ -197,7 +197,7 @@ class KernelRouter(NeighbourRouter):
     """
 
     name: ClassVar[str] = "kernel"
-    tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"temperature": (0.03, 0.05, 0.07, 0.1)}
+    tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"temperature": (0.025, 0.05, 0.1, 0.2)}
 
     def __init__(
         self,
