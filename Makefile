@@ -36,7 +36,7 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 
 types: $(DEV)
-	$(BIN)/mypy
+	$(BIN)/mypy agentmesh examples
 
 imports: $(DEV)
 	$(BIN)/lint-imports

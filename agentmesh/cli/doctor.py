@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from agentmesh.cli.options import app_option, db_option, json_option
-from agentmesh.cli.output import print_json, print_table
+from agentmesh.cli.output import is_terminal, print_json, print_table
 from agentmesh.cli.target import load_mesh
 from agentmesh.settings import Settings
 
@@ -163,6 +163,6 @@ def mesh(name: str | None) -> str:
 
 def terminal() -> str:
     """Say whether stdout is a terminal, and how it writes text."""
-    kind = "a terminal" if sys.stdout.isatty() else "not a terminal: plain text, no bars"
+    kind = "a terminal" if is_terminal(sys.stdout) else "not a terminal: plain text, no bars"
     colour = "NO_COLOR is set" if Settings.load().no_color else "colours allowed"
     return f"{kind}, {sys.stdout.encoding}, {colour}"

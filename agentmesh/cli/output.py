@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
@@ -45,7 +45,7 @@ def note(text: str) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: drawn on a terminal, tab-separated with a line of names elsewhere."""
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         _draw(columns, rows)
         return
     for row in (columns, *rows):
@@ -73,11 +73,16 @@ def print_drawn(drawing: "RenderableType") -> None:
 
 def shown_on(name: Literal["stdout", "stderr"]) -> "Console | None":
     """Return a console on a stream of the process, ``None`` when it is no terminal."""
-    if not getattr(sys, name).isatty():
+    if not is_terminal(sys.stdout if name == "stdout" else sys.stderr):
         return None
     from rich.console import Console
 
     return Console(stderr=name == "stderr")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a person looks at ``stream``; a process that was started without one has ``None``."""
+    return stream is not None and stream.isatty()
 
 
 class _Harmless:

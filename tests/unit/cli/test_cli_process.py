@@ -80,6 +80,20 @@ def test_a_reader_that_leaves_is_not_an_error_to_talk_about():
     assert listing.returncode == 1
 
 
+@pytest.mark.parametrize("words", ["doctor", "doctor --json", "demo --limit 2", "--help"])
+def test_a_reader_that_takes_one_line_is_not_an_error_to_talk_about(words: str):
+    pipe = f"{sys.executable} -m agentmesh {words} | head -n 1"
+    done = subprocess.run(["sh", "-c", pipe], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_process_without_an_output_stream_still_works():
+    listing = f"{sys.executable} -m agentmesh demo --limit 2 >&-"
+    done = subprocess.run(["sh", "-c", listing], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_ctrl_c_ends_a_run_with_130_and_no_traceback(folder: Path):
     (folder / "waiting.py").write_text(WAITING, encoding="utf-8")
     command = [*AGENTMESH, "run", "Wait.", "--app", "waiting:mesh"]
