@@ -1,6 +1,7 @@
 """The group, its table, and the boundary where every error ends as one line and an exit code."""
 
 import importlib
+import runpy
 
 import click
 import pytest
@@ -102,3 +103,11 @@ def test_an_entry_that_is_no_command_is_a_clear_error(monkeypatch):
     assert isinstance(group, LazyGroup)
     with pytest.raises(TypeError, match="a click command was expected"):
         group.get_command(click.Context(group), "doctor")
+
+
+def test_python_dash_m_agentmesh_is_the_same_program(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["agentmesh", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("agentmesh", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "agentmesh, version 0.1.0\n"

@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from agentmesh.cli.app import main
 from agentmesh.cli.bench import telling
 from agentmesh.cli.demo import bar
 from agentmesh.cli.output import print_table, shown_on
@@ -57,3 +58,9 @@ def test_away_from_a_terminal_there_are_no_bars(capsys):
     with bar() as progress, telling() as say:
         assert (progress, say, shown_on("stdout")) == (None, None, None)
     assert capsys.readouterr().err == ""
+
+
+def test_a_command_on_a_stream_of_ones_own_draws_there(monkeypatch):
+    terminal = sit_down_at(monkeypatch)
+    assert main(["doctor"]) == 0
+    assert "──" in terminal.getvalue()
