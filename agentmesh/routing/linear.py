@@ -45,7 +45,7 @@ class LinearRouter(ScoringRouter):
     classification, arXiv 1607.01759; hashing as in arXiv 0902.2206.
 
     Args:
-        l2: Penalty on squared weights in :meth:`fit`, 0 and up: 1e-5 for labels, 1e-4 to 1e-2 for noisy outcomes.
+        l2: Penalty on squared weights in :meth:`fit`, 0 and up: 1e-5 to 1e-4 for labels, about 3e-2 for noisy outcomes.
         buckets: Places for hashed n-grams, a power of two from 256 up.
         learning_rate: How far one outcome moves its own logit, 0 (frozen) to about 2.
         curiosity: What an agent never tried gains in quality, 0 (never explore) to about 1.
@@ -66,7 +66,7 @@ class LinearRouter(ScoringRouter):
 
     name: ClassVar[str] = "linear"
     calibrated: ClassVar[bool] = True
-    tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"l2": (1e-5, 1e-4, 1e-3)}
+    tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"l2": (1e-5, 1e-4, 3e-2)}
 
     def __init__(
         self,
