@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check  # -qq: errors only
+PIP := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check
 CORE := $(VENV)/.core.stamp
 DEV := $(VENV)/.dev.stamp
 export PIP_ROOT_USER_ACTION = ignore
@@ -60,10 +60,12 @@ $(VENV)/pyvenv.cfg:
 
 # a stamp is touched only after pip succeeded, so that an interrupted install is taken up again
 $(CORE): $(VENV)/pyvenv.cfg pyproject.toml
-	$(PIP) --editable .
+	@echo "installing the core into $(VENV): about a minute"
+	@$(PIP) --editable .
 	@touch $@
 
 $(DEV): $(VENV)/pyvenv.cfg pyproject.toml
-	$(if $(TORCH),$(PIP) '$(TORCH)')
-	$(PIP) --editable '.[all,dev]'
+	@echo "installing everything into $(VENV), torch among it: some minutes"
+	@$(if $(TORCH),$(PIP) '$(TORCH)')
+	@$(PIP) --editable '.[all,dev]'
 	@touch $@ $(CORE)
