@@ -15,7 +15,7 @@ from agentmesh.records import (
     Conflict,
     Feedback,
     Limits,
-    PackedFloats,
+    PackedVector,
     Record,
     RouteDecision,
     Run,
@@ -54,12 +54,12 @@ class RunStarted(BaseEvent):
 class TaskPrepared(BaseEvent):
     """The task was embedded, and gates and preferences were applied.
 
-    ``vector`` is (d,) float64 packed; ``refused`` maps an agent to the gate that refuses it; ``bonus`` maps an agent to
+    ``vector`` is (d,) float32 packed; ``refused`` maps an agent to the gate that refuses it; ``bonus`` maps an agent to
     what preferences add to its utility, and ``rules`` says which preferences spoke.
     """
 
     kind: Literal["task_prepared"] = "task_prepared"
-    vector: PackedFloats
+    vector: PackedVector
     refused: Mapping[AgentId, str] = Field(default_factory=dict)
     bonus: Mapping[AgentId, float] = Field(default_factory=dict)
     rules: tuple[str, ...] = ()

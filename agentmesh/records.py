@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from agentmesh.types import AgentId, FloatArray, JsonValue, RunId
+from agentmesh.types import AgentId, FloatArray, JsonValue, RunId, VectorArray
 
 Money: TypeAlias = Decimal | float | str
 
@@ -53,6 +53,24 @@ def unpack_floats(raw: bytes) -> FloatArray:
     [0.5, 2.0]
     """
     return np.frombuffer(raw, dtype="<f8")
+
+
+PackedVector = PackedFloats
+"""An embedding as little-endian float32 bytes, which is what embedders give; base64 in JSON."""
+
+
+def pack_vector(vector: VectorArray) -> bytes:
+    """Return an embedding, or rows of them, as little-endian float32 bytes, bit for bit."""
+    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
+
+
+def unpack_vector(raw: bytes) -> VectorArray:
+    """Undo :func:`pack_vector`.
+
+    >>> unpack_vector(pack_vector(np.array([0.5, 2.0], dtype=np.float32))).tolist()
+    [0.5, 2.0]
+    """
+    return np.frombuffer(raw, dtype="<f4")
 
 
 class Record(BaseModel):
@@ -112,14 +130,14 @@ class RegistrySnapshot(Record):
     """The cards that were registered together. ``version`` is a hash of their content and of the embedder.
 
     Shapes:
-        ``vectors`` are the capability vectors, (n, d) float64 packed row by row in the order of ``cards``: with them a
+        ``vectors`` are the capability vectors, (n, d) float32 packed row by row in the order of ``cards``: with them a
         decision is made again without the embedder.
     """
 
     version: str
     cards: tuple[AgentCard, ...]
     embedder: str = ""
-    vectors: PackedFloats = b""
+    vectors: PackedVector = b""
 
 
 class Limits(Record):
@@ -371,13 +389,13 @@ class Experience(Record):
     """One observed outcome, as a router learns it. ``sequence`` is given by the store: 1, 2, 3 ...
 
     Shapes:
-        ``vector`` is the task's embedding by the embedder named, (d,) float64 packed.
+        ``vector`` is the task's embedding by the embedder named, (d,) float32 packed.
     """
 
     sequence: int = Field(default=0, ge=0)
     run_id: RunId
     text: str
-    vector: PackedFloats
+    vector: PackedVector
     embedder: str = ""
     agent_id: AgentId
     agent_version: int = 1

@@ -13,7 +13,7 @@ from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared
 from agentmesh.graphs.dispatch import Dispatch
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.protocols import Embedder
-from agentmesh.records import AgentCall, CallStatus, RouteDecision, Task, pack_floats
+from agentmesh.records import AgentCall, CallStatus, RouteDecision, Task, pack_vector
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
 from agentmesh.routing.preference import Applied
 from agentmesh.types import RunId, VectorArray
@@ -79,7 +79,7 @@ async def decide(state: RunState, context: RunContext) -> RunState:
     pool, bonus = considered.applied.pool, considered.applied.bonus
     log.post(
         TaskPrepared,
-        vector=pack_floats(considered.features.vector.astype(np.float64)),
+        vector=pack_vector(considered.features.vector),
         refused=dict(pool.refused),
         bonus={pool.ids[place]: float(bonus[place]) for place in np.flatnonzero(bonus)},
         rules=considered.applied.reasons,

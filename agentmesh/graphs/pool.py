@@ -10,7 +10,7 @@ from agentmesh.agents.capability import CapabilityTable, build_table
 from agentmesh.agents.registry import Registry
 from agentmesh.events import TaskPrepared
 from agentmesh.protocols import Embedder
-from agentmesh.records import RegistrySnapshot, Task, pack_floats, unpack_floats
+from agentmesh.records import RegistrySnapshot, Task, pack_vector, unpack_vector
 from agentmesh.routing.base import AgentPool, index_of
 from agentmesh.routing.preference import Applied, Preference, apply
 
@@ -65,7 +65,7 @@ class LivePool:
             version=pool.registry_version,
             cards=pool.cards,
             embedder=self.embedder.version,
-            vectors=pack_floats(pool.vectors.astype(np.float64)),
+            vectors=pack_vector(pool.vectors),
         )
 
 
@@ -74,7 +74,7 @@ class StoredPool:
 
     def __init__(self, snapshot: RegistrySnapshot, prepared: TaskPrepared) -> None:
         """Rebuild the pool without any embedder."""
-        vectors = unpack_floats(snapshot.vectors).astype(np.float32)
+        vectors = unpack_vector(snapshot.vectors)
         rows = vectors.reshape(len(snapshot.cards), -1)
         pool = _pool_of(build_table(snapshot.cards, rows, snapshot.version), snapshot.version)
         bonus = np.array([prepared.bonus.get(agent_id, 0.0) for agent_id in pool.ids])

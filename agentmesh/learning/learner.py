@@ -8,12 +8,10 @@ import asyncio
 import json
 from collections.abc import Iterable
 
-import numpy as np
-
 from agentmesh.errors import ConfigError
 from agentmesh.learning.feedback import record_feedback
 from agentmesh.protocols import Embedder
-from agentmesh.records import Experience, RouterState, pack_floats
+from agentmesh.records import Experience, RouterState, pack_vector
 from agentmesh.routing.base import Router
 from agentmesh.store.base import TraceStore
 from agentmesh.types import AgentId, RunId
@@ -127,5 +125,5 @@ def seen_by(embedder: Embedder, experiences: Iterable[Experience]) -> Iterable[E
         if experience.embedder in ("", embedder.version):
             yield experience
         else:
-            vector = pack_floats(embedder.embed([experience.text])[0].astype(np.float64))
+            vector = pack_vector(embedder.embed([experience.text])[0])
             yield experience.model_copy(update={"vector": vector, "embedder": embedder.version})

@@ -11,7 +11,7 @@ from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
 from agentmesh.graphs.dispatch import CallRequest
 from agentmesh.graphs.log import RunLog
-from agentmesh.records import AgentCall, AgentCard, CallStatus, RunStatus, Task, unpack_floats
+from agentmesh.records import AgentCall, AgentCard, CallStatus, RunStatus, Task, unpack_vector
 from agentmesh.types import AgentId, VectorArray
 
 
@@ -59,7 +59,7 @@ class RecordedEmbedder:
         """Keep one text and its vector."""
         self._version = version
         self._text = text
-        self._vector = unpack_floats(vector).astype(np.float32)
+        self._vector = unpack_vector(vector)
 
     @property
     def version(self) -> str:

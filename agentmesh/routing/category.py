@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, unpack_floats
+from agentmesh.records import Experience, unpack_vector
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
 from agentmesh.routing.clusters import cluster_centres
 from agentmesh.routing.ledger import Ledger, Means, part
@@ -161,7 +161,7 @@ class CategoryRouter(ScoringRouter):
         return tuple(names), weights
 
     def _learn(self, experience: Experience) -> None:
-        share = self._membership(unpack_floats(experience.vector).astype(np.float32))
+        share = self._membership(unpack_vector(experience.vector))
         learned = self._ledger.learn(experience)
         if learned is None:
             return

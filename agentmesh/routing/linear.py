@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, unpack_floats
+from agentmesh.records import Experience, unpack_vector
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
 from agentmesh.routing.ledger import Ledger, part
 from agentmesh.routing.ngrams import SparseRows, hashed
@@ -149,7 +149,7 @@ class LinearRouter(ScoringRouter):
         self._ledger.fit(outcomes)
 
     def _learn(self, experience: Experience) -> None:
-        vector = unpack_floats(experience.vector).astype(np.float32)
+        vector = unpack_vector(experience.vector)
         if len(self._weights) == 0:
             self._weights = np.zeros((len(vector) + self._buckets + 1, 0), np.float32)
             self._nobody = np.zeros(len(self._weights), np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, unpack_floats
+from agentmesh.records import Experience, unpack_vector
 from agentmesh.routing.base import AgentPool, Outcomes
 from agentmesh.routing.ledger import Ledger, Means
 from agentmesh.routing.observations import Ring, Table
@@ -74,7 +74,7 @@ class OutcomeMemory:
         Raises:
             ConfigError: its vector has another length than those in memory.
         """
-        vector = unpack_floats(experience.vector).astype(np.float32)
+        vector = unpack_vector(experience.vector)
         self._check(vector)
         learned = self.ledger.learn(experience)
         if learned is None:

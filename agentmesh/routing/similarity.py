@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, unpack_floats
+from agentmesh.records import Experience, unpack_vector
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
 from agentmesh.routing.prices import by_card
 from agentmesh.routing.state import Arrays
@@ -115,10 +115,10 @@ class PilotRouter(ScoringRouter):
 
     def _learn(self, experience: Experience) -> None:
         if experience.quality >= WON:
-            self._add(experience.agent_id, experience.agent_version, unpack_floats(experience.vector), 1)
+            self._add(experience.agent_id, experience.agent_version, unpack_vector(experience.vector), 1)
             self._pilots = None
 
-    def _add(self, agent_id: AgentId, version: int, total: FloatArray, count: int) -> None:
+    def _add(self, agent_id: AgentId, version: int, total: FloatArray | VectorArray, count: int) -> None:
         self._table.add(agent_id, version, np.append(float(count), total))
 
     def _arrays(self) -> Arrays:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from agentmesh.errors import ConfigError, NoCandidateError
-from agentmesh.records import Experience, Objective, RouteDecision, RouterState, pack_floats
+from agentmesh.records import Experience, Objective, RouteDecision, RouterState, pack_vector
 from agentmesh.routing.base import AgentPool, Outcomes, RouteContext, Router, ScoringRouter, TaskFeatures, index_of
 from agentmesh.types import IndexArray
 
@@ -126,7 +126,7 @@ def sample_experience(sequence: int, pool: AgentPool, *, seed: int = 0) -> Exper
         sequence=sequence,
         run_id=f"run-{sequence}",
         text=features.text,
-        vector=pack_floats(features.vector.astype(np.float64)),
+        vector=pack_vector(features.vector),
         agent_id=pool.ids[place],
         agent_version=int(pool.versions[place]),
         quality=float(rng.integers(0, 2)),

@@ -43,12 +43,14 @@ from agentmesh.records import (
     Turn,
     Usage,
     pack_floats,
+    pack_vector,
 )
 from agentmesh.store import TraceStore, open_store
 from agentmesh.store.version import HEAD
 from agentmesh.types import RunId
 
 FOLDER = Path(__file__).parent / "golden"
+VECTOR = pack_vector(np.array([0.6, 0.8], dtype=np.float32))
 
 
 class StoredRun(BaseModel):
@@ -151,7 +153,7 @@ def full_run(run_id: RunId) -> list[Event]:
     conflict = Conflict(positions=positions, explanation="12 * 7 is 84")
     events = [
         start(run_id, "What is 12 * 7? Grüße ∑ 🜚", 1_700_000_000.125),
-        TaskPrepared(run_id=run_id, seq=0, at=1, vector=pack_floats(np.array([0.6, 0.8])), refused={"Čeněk": "skills"}),
+        TaskPrepared(run_id=run_id, seq=0, at=1, vector=VECTOR, refused={"Čeněk": "skills"}),
         DecisionMade(run_id=run_id, seq=0, at=2, decision=decision()),
         CallStarted(run_id=run_id, seq=0, at=3, agent_id="ada", attempt=1, wave=1),
         CallFinished(run_id=run_id, seq=0, at=4, call=first),
@@ -195,7 +197,7 @@ def other_runs() -> list[Event]:
 
 def fill(store: TraceStore) -> None:
     """Store something of every kind."""
-    vectors = pack_floats(np.array([1.0, 0.0, 0.6, 0.8]))
+    vectors = pack_vector(np.array([1.0, 0.0, 0.6, 0.8], dtype=np.float32))
     cards = (
         AgentCard(id="ada", description="Solves arithmetic.", skills=("math",), price_per_call_usd="0.0002", version=2),
         AgentCard(
@@ -213,7 +215,7 @@ def fill(store: TraceStore) -> None:
         Experience(
             run_id="full",
             text="What is 12 * 7?",
-            vector=pack_floats(np.array([0.6, 0.8])),
+            vector=VECTOR,
             embedder="hashing-256",
             agent_id=agent_id,
             agent_version=2,

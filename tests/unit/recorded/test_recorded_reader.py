@@ -97,7 +97,11 @@ def test_missing_responses_are_named(outcome_set: Path) -> None:
         load_set(outcome_set).responses("train")
 
 
-@pytest.mark.parametrize("raw", [b"no gzip at all", gzip.compress(b'{"id": "t1"}' * 99)[:-12], gzip.compress(b"\xff")])
+@pytest.mark.parametrize(
+    "raw",
+    [b"no gzip at all", gzip.compress(b'{"id": "t1"}' * 99)[:-12], gzip.compress(b"\xff")],
+    ids=["no gzip", "cut", "no text"],
+)
 def test_a_file_that_is_cut_or_no_text_is_named(outcome_set: Path, raw: bytes) -> None:
     (outcome_set / "tasks.jsonl.gz").write_bytes(raw)
     with pytest.raises(RecordedSetError, match=re.escape("tasks.jsonl.gz") + ".*cannot be read"):

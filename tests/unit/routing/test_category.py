@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, pack_floats
+from agentmesh.records import Experience, pack_vector
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
 from agentmesh.routing.category import CategoryRouter
 from agentmesh.routing.clusters import cluster_centres
@@ -34,7 +34,7 @@ def saw(sequence, agent, quality, vector=EAST, cost=None, version=1):
         sequence=sequence,
         run_id=str(sequence),
         text="t",
-        vector=pack_floats(np.asarray(vector, np.float64)),
+        vector=pack_vector(np.asarray(vector, np.float32)),
         agent_id=agent,
         agent_version=version,
         quality=quality,

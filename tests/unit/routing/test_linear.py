@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, pack_floats
+from agentmesh.records import Experience, pack_vector
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
 from agentmesh.routing.linear import LinearRouter
 from agentmesh.routing.ngrams import MOST_CHARACTERS, SparseRows, hashed
@@ -49,7 +49,7 @@ def saw(sequence, agent, quality, text="t", vector=EAST, version=1):
         sequence=sequence,
         run_id=str(sequence),
         text=text,
-        vector=pack_floats(np.asarray(vector, np.float64)),
+        vector=pack_vector(np.asarray(vector, np.float32)),
         agent_id=agent,
         agent_version=version,
         quality=quality,

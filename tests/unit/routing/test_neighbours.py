@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, Objective, pack_floats
+from agentmesh.records import Experience, Objective, pack_vector
 from agentmesh.routing.base import AgentPool, Outcomes, RouteContext, TaskFeatures, index_of
 from agentmesh.routing.neighbours import KernelRouter, KnnRouter
 
@@ -41,7 +41,7 @@ def saw(sequence, agent, quality, vector=EAST, cost=None, latency=None):
         sequence=sequence,
         run_id=str(sequence),
         text="t",
-        vector=pack_floats(np.asarray(vector, np.float64)),
+        vector=pack_vector(np.asarray(vector, np.float32)),
         agent_id=agent,
         quality=quality,
         cost_usd=cost,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, pack_floats
+from agentmesh.records import Experience, pack_vector
 from agentmesh.routing.base import AgentPool, Outcomes, index_of
 from agentmesh.routing.ledger import Ledger
 from agentmesh.routing.observations import Ring, Table
@@ -37,7 +37,7 @@ def saw(sequence, agent, quality, *, vector=EAST, cost=None, version=1, latency=
         sequence=sequence,
         run_id=f"run-{sequence}",
         text="t",
-        vector=pack_floats(vector.astype(np.float64)),
+        vector=pack_vector(vector.astype(np.float32)),
         agent_id=agent,
         agent_version=version,
         quality=quality,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import pack_floats
+from agentmesh.records import pack_vector
 from agentmesh.routing.base import Outcomes, TaskFeatures
 from agentmesh.routing.similarity import CosineRouter, PilotRouter, cosines, unit
 from agentmesh.testing.routers import DIMENSION, sample_experience, sample_pool, taken
@@ -23,7 +23,7 @@ def won(sequence, place, vector, *, quality=1.0, version=1):
     return sample_experience(sequence, POOL).model_copy(
         update={
             "agent_id": POOL.ids[place],
-            "vector": pack_floats(vector.astype(np.float64)),
+            "vector": pack_vector(vector.astype(np.float32)),
             "quality": quality,
             "agent_version": version,
         }
