@@ -98,10 +98,11 @@ class CategoryRouter(ScoringRouter):
         own, dues = own_quality(means, cold_quality(features, pool, priced)), own_cost(means, priced)
         curiosity = curiosity_of(means, self._curiosity)
         return Estimate(
-            quality=share[kept] @ ((quality + SMOOTHING * own) / (count + SMOOTHING)) + curiosity,
+            quality=share[kept] @ ((quality + SMOOTHING * own) / (count + SMOOTHING)),
             cost=share[kept] @ ((cost + SMOOTHING * dues) / (paid + SMOOTHING)),
             latency=own_latency(means, pool.latency_s),
             factors=self._factors(means, own, curiosity),
+            curiosity=curiosity,
         )
 
     @staticmethod

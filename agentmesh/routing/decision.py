@@ -29,7 +29,10 @@ def canonical_order(ids: tuple[AgentId, ...]) -> IndexArray | None:
 
 def reordered(estimate: Estimate, order: IndexArray) -> Estimate:
     """Return the estimate with its agents in another order, without its factors."""
-    return Estimate(estimate.quality[order], cost=estimate.cost[order], latency=estimate.latency[order])
+    curiosity = np.broadcast_to(estimate.curiosity, order.shape)[order]
+    return Estimate(
+        estimate.quality[order], cost=estimate.cost[order], latency=estimate.latency[order], curiosity=curiosity
+    )
 
 
 def placed_back(draw: Draw, order: IndexArray) -> Draw:

@@ -103,10 +103,11 @@ class LinearRouter(ScoringRouter):
         predicted = self._ledger.gather(self._predict(features.vector, features.text)[None, :], pool)[0]
         curiosity = curiosity_of(means, self._curiosity)
         return Estimate(
-            quality=blended(predicted, means, cold_quality(features, pool, priced)) + curiosity,
+            quality=blended(predicted, means, cold_quality(features, pool, priced)),
             cost=own_cost(means, priced),
             latency=own_latency(means, pool.latency_s),
             factors={"curiosity": curiosity, "predicted": predicted},
+            curiosity=curiosity,
         )
 
     def _predict(self, vector: VectorArray, text: str) -> FloatArray:

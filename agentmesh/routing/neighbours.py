@@ -28,7 +28,7 @@ class NeighbourRouter(ScoringRouter):
 
     So an agent that was never seen near the task gets the prior, and one that was never seen the guess. Costs go the
     same way, from observed costs to the agent's mean cost to its price. ``curiosity / sqrt(outcomes + 1)`` is added
-    to the quality, so that an agent which was hardly tried is tried; the factor "curiosity" says how much that is.
+    in the choice, so that an agent which was hardly tried is tried; it is no part of the expected quality.
 
     Only called agents reveal their outcomes, agents come and go, a new version of an agent starts afresh: all this only
     decides which i count. ``max_tasks`` bounds memory as :class:`~agentmesh.routing.outcomes.OutcomeMemory` says.
@@ -66,10 +66,11 @@ class NeighbourRouter(ScoringRouter):
         tally = memory.tally(weights, pool)
         curiosity = curiosity_of(means, self._curiosity)
         return Estimate(
-            quality=self._quality(tally, own) + curiosity,
+            quality=self._quality(tally, own),
             cost=_shrunk(tally.cost, tally.cost_weight, own_cost(means, priced), self._prior_strength),
             latency=own_latency(means, pool.latency_s),
             factors={"curiosity": curiosity, "own_mean": own, "evidence": tally.weight},
+            curiosity=curiosity,
         )
 
     def _quality(self, tally: Tally, own: FloatArray) -> FloatArray:

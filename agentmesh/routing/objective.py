@@ -51,12 +51,15 @@ class Estimate:
         cost: (n,) US dollars, NaN where unknown.
         latency: (n,) seconds, NaN where unknown.
         factors: name -> (n,), what the estimate was made from, for explanations.
+        curiosity: (n,) or one number, added to the quality in the choice alone, so that an agent which was hardly tried
+            is tried; it is no part of what is expected.
     """
 
     quality: FloatArray
     cost: FloatArray
     latency: FloatArray
     factors: Mapping[str, FloatArray] = field(default_factory=dict)
+    curiosity: FloatArray | float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +167,15 @@ def utility(
     [-0.05, 0.4]
     """
     known = scale or Scale()
-    total = objective.quality * estimate.quality
+    hoped = estimate.quality + estimate.curiosity
+    total = objective.quality * hoped
     for weight, values, band in (
         (objective.cost, estimate.cost, known.cost),
         (objective.latency, estimate.latency, known.latency),
     ):
         if weight > 0:
             places = _places(values, mask, band)
-            total = total - weight * _gain(estimate.quality, places, mask, known, calibrated=calibrated) * places
+            total = total - weight * _gain(hoped, places, mask, known, calibrated=calibrated) * places
     return np.asarray(total, dtype=np.float64)
 
 

@@ -125,7 +125,8 @@ def test_an_agent_of_which_nothing_is_known_gets_the_guess():
     router = LinearRouter(curiosity=0.0)
     router.fit(labelled())
     assert router.score(TaskFeatures(NOWHERE, "book"), make_pool("a", "new"))[1] == 0.5
-    assert LinearRouter(curiosity=0.25).score(TaskFeatures(NOWHERE, "book"), make_pool("x")).tolist() == [0.75]
+    curious = LinearRouter(curiosity=0.25).estimate(TaskFeatures(NOWHERE, "book"), make_pool("x"))
+    assert (curious.quality.tolist(), curious.curiosity.tolist()) == ([0.5], [0.25])
 
 
 def test_outcomes_one_by_one_teach_a_router_that_was_never_fitted():

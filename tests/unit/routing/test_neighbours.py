@@ -218,14 +218,25 @@ def test_a_zero_vector_sees_all_tasks_alike():
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 1), st.floats(-3, 3)), max_size=20))
-def test_quality_without_curiosity_stays_within_0_and_1(steps):
+def test_what_is_expected_stays_within_0_and_1(steps):
     for router in (KnnRouter(k=3), KernelRouter()):
         for sequence, (agent, quality, angle) in enumerate(steps, start=1):
             router.learn(saw(sequence, agent, quality, vector=[np.cos(angle), np.sin(angle)]))
         estimate = router.estimate(task(EAST), make_pool("a", "b", "c", vectors=[EAST, NORTH, EAST]))
-        quality = estimate.quality - estimate.factors["curiosity"]
-        assert quality.min() >= -1e-9
-        assert quality.max() <= 1 + 1e-9
+        assert estimate.quality.min() >= -1e-9
+        assert estimate.quality.max() <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("kind", [KnnRouter, KernelRouter])
+def test_of_two_that_are_expected_to_do_as_well_the_less_tried_is_chosen(kind):
+    router = kind(prior_strength=0.0)
+    for sequence, agent in enumerate("aab", start=1):
+        router.learn(saw(sequence, agent, 1.0, vector=EAST))
+    pool = make_pool("a", "b", vectors=[EAST, EAST])
+    decision = router.decide(task(EAST), pool, RouteContext(seed=1))
+    by_agent = {candidate.agent_id: candidate for candidate in decision.candidates}
+    assert by_agent["a"].expected_quality == pytest.approx(by_agent["b"].expected_quality)
+    assert decision.selected[0].agent_id == "b"
 
 
 @pytest.mark.parametrize(
