@@ -63,3 +63,8 @@ def refuse_unless_loopback(host: str | bytes | None) -> None:
         outside = True
     if outside:
         raise OSError(f"a test tried to reach {name!r}; tests talk to loopback only")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: what gzip made holds the time, and two test processes must agree on the names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
