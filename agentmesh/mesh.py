@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from agentmesh.agents.base import Agent
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
 from agentmesh.embed.named import embedder_named
-from agentmesh.errors import AgentMeshError, ConfigError
+from agentmesh.errors import ConfigError
 from agentmesh.events import Event
 from agentmesh.graphs.dispatch import LiveCaller
 from agentmesh.graphs.executor import LocalExecutor
@@ -119,9 +119,12 @@ class Mesh:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish scoring, write what is queued, and close what was opened."""
+        """Finish scoring, cancel streams that nobody reads any more, write what is queued, close what was opened."""
         parts, self._open = self._parts(), None
-        await parts.stack.__aexit__(kind, error, trace)
+        is_interrupted = error is not None and not isinstance(error, Exception)
+        for task in parts.streaming | (parts.scoring if is_interrupted else set()):
+            task.cancel()
+        await parts.stack.aclose()  # without the error: the task group would wrap what the caller raised
 
     @property
     def store(self) -> TraceStore:
@@ -223,17 +226,16 @@ class Mesh:
         """
         checked, parts = as_task(task), self._parts()
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        running = parts.tasks.create_task(
-            _outcome(
-                self._run(checked, limits=limits, run_id=run_id, listeners=(lambda event: queue.put_nowait(event),))
-            )
-        )
+        work = self._run(checked, limits=limits, run_id=run_id, listeners=(lambda event: queue.put_nowait(event),))
+        running = parts.tasks.create_task(_outcome(work))
+        parts.streaming.add(running)
+        running.add_done_callback(parts.streaming.discard)
         running.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while (event := await queue.get()) is not None:
                 yield event
             outcome = await running
-            if isinstance(outcome, AgentMeshError):
+            if isinstance(outcome, Exception):
                 raise outcome
         finally:
             running.cancel()
@@ -265,7 +267,9 @@ class Mesh:
             listeners=listeners,
         )
         if self._verifiers or self._judge is not None:
-            parts.tasks.create_task(self._score(run, parts.learner))
+            scoring = parts.tasks.create_task(self._score(run, parts.learner))
+            parts.scoring.add(scoring)
+            scoring.add_done_callback(parts.scoring.discard)
         return run
 
     async def _run_once(self, task: str | Task, limits: Limits | None, run_id: RunId | None) -> Run:
@@ -336,6 +340,8 @@ class _Open:
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack
     published: str = ""
+    streaming: set[asyncio.Task[Any]] = field(default_factory=set)
+    scoring: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 def as_task(task: str | Task) -> Task:
@@ -371,9 +377,9 @@ def _in_loop() -> bool:
     return True
 
 
-async def _outcome(work: Coroutine[Any, Any, Run]) -> Run | AgentMeshError:
-    """Return an expected error as a value, since one raised in the mesh's task group would end all other runs."""
+async def _outcome(work: Coroutine[Any, Any, Run]) -> Run | Exception:
+    """Return an error as a value, since one raised in the mesh's task group would end all other runs."""
     try:
         return await work
-    except AgentMeshError as error:
+    except Exception as error:  # noqa: BLE001 - the worker boundary: whoever reads the stream raises it again
         return error

@@ -265,6 +265,53 @@ async def test_a_stream_raises_what_run_would_raise() -> None:
             _ = [event async for event in mesh.stream("q")]
 
 
+async def test_what_the_caller_raises_comes_out_as_it_is() -> None:
+    mesh = Mesh([EchoAgent("echo")], verifiers=[Gold()])
+
+    async def work() -> None:
+        async with mesh:
+            await mesh.run("q")
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await work()
+    assert [experience.agent_id for experience in mesh.store.experiences()] == ["echo"]
+
+
+async def test_an_interrupted_mesh_waits_for_no_judge() -> None:
+    class Endless:
+        name = "endless"
+
+        async def judge(self, task: Task, answer: str) -> float | None:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def work() -> None:
+        async with Mesh([EchoAgent("echo")], judge=Endless()) as mesh:
+            await mesh.run("q")
+            running.set()
+            await asyncio.Event().wait()
+
+    running = asyncio.Event()
+    task = asyncio.create_task(work())
+    await running.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_mesh_closes_although_a_stream_was_left_open(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'mesh.db'}"
+    async with Mesh([HangingAgent("stuck")], store=url) as mesh:
+        events = mesh.stream("q", run_id="r1")
+        async for event in events:
+            if event.kind == "call_started":
+                break
+    await events.aclose()
+    with open_store(url, read_only=True) as store:
+        assert store.run("r1").status is RunStatus.CANCELLED
+
+
 async def test_a_run_id_is_used_once() -> None:
     async with Mesh([EchoAgent("echo")]) as mesh:
         await mesh.run("q", run_id="mine")
