@@ -43,14 +43,15 @@ def test_the_seams_load_nothing_heavy(module):
     assert loaded_by(f"import agentmesh.{module}") & HEAVY == set()
 
 
-def test_help_takes_about_a_third_of_a_second_of_processor_time_or_less():
-    def processor_s() -> float:
+def test_help_costs_little_more_than_the_library_that_prints_it():
+    def processor_s(code: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", HELP], capture_output=True, check=True)
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(processor_s() for _ in range(3)) < 0.35
+    with_help, bare = (min(processor_s(code) for _ in range(5)) for code in (HELP, "import click"))
+    assert with_help < 2 * bare
 
 
 @pytest.mark.timeout(120)
