@@ -1,6 +1,6 @@
 """Measures routers on a set of outcomes: quality, cost, reward, and how sure the differences are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +9,12 @@ from agentmesh.bench.material import Material, Part
 from agentmesh.bench.records import AtBestSingle, OutcomeRow, ScenarioRewards
 from agentmesh.bench.resampling import Interval, interval, resampled_means
 from agentmesh.bench.routing_run import Routed, route_all
-from agentmesh.bench.tuning import Point, best_point, cheapest_point, fit_all, mean_or_none, points
-from agentmesh.bench.yardsticks import oracle_choice, single_choice, taken
+from agentmesh.bench.tuning import Point, best_point, cheapest_point, fit_one, mean_or_none, points, single_level
+from agentmesh.bench.yardsticks import oracle_choice, taken
+from agentmesh.records import Objective
 from agentmesh.routing.base import AgentPool, ScoringRouter
 from agentmesh.routing.objective import SCENARIOS, Scale, reward
-from agentmesh.types import Clock, FloatArray
+from agentmesh.types import Clock, FloatArray, JsonValue
 
 BASELINES = ("random", "cheapest", "best_single")
 """Rows of every table."""
@@ -23,12 +24,21 @@ UNTUNED = (*BASELINES, "round_robin")
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """A router fitted on train, and the objective that it is to decide under."""
+
+    router: ScoringRouter
+    objective: Objective
+    chosen: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """What val chose for one router: its best point, and its cheapest one that is as good as best single."""
+    """What was chosen for one router: its best point, and its cheapest one that is as good as best single."""
 
     name: str
-    best: Point
-    at_best_single: Point | None
+    best: Tuned
+    at_best_single: Tuned | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +60,17 @@ class Score:
 
 
 def choose(name: str, kind: type[ScoringRouter], material: Material) -> Choice:
-    """Fit a router on train and choose its arguments and cost weight on val; baselines are taken as they are."""
+    """Choose arguments and cost weight on folds of train and val, and fit on train; baselines are taken as they are."""
     if name in UNTUNED:
-        fitted = next(fit_all(kind, material))
-        return Choice(name, next(points(fitted, material, (0.0,))), None)
-    found = [point for fitted in fit_all(kind, material) for point in points(fitted, material)]
-    single = single_choice(material.train.quality)
-    level = float(np.nanmean(material.val.quality[:, single]))
-    return Choice(name, best_point(found), cheapest_point(found, at_least=level))
+        return Choice(name, Tuned(fit_one(kind, {}, material), Objective(quality=1.0, cost=0.0), {}), None)
+    found = list(points(kind, material))
+    level = cheapest_point(found, at_least=single_level(material))
+    at_best_single = None if level is None else _tuned(kind, level, material)
+    return Choice(name, _tuned(kind, best_point(found), material), at_best_single)
+
+
+def _tuned(kind: type[ScoringRouter], point: Point, material: Material) -> Tuned:
+    return Tuned(fit_one(kind, point.arguments, material), point.objective, point.chosen)
 
 
 def reward_scale(train: Part) -> Scale:
@@ -66,8 +79,8 @@ def reward_scale(train: Part) -> Scale:
 
 
 async def run_choice(choice: Choice, part: Part, pool: AgentPool, *, scale: Scale, seed: int, clock: Clock) -> Score:
-    """Run what val chose on the split: once as chosen, once under each other scenario, once at best single's level."""
-    router = choice.best.fitted.router
+    """Run what was chosen on the split: once as chosen, once under each other scenario, once at best single's level."""
+    router = choice.best.router
     routed = await route_all(router, part, pool, choice.best.objective, seed=seed, clock=clock)
     quality, cost = routed.taken(part.quality), routed.taken(part.cost)
     rewards = {"quality": float(quality.mean())}
@@ -78,8 +91,8 @@ async def run_choice(choice: Choice, part: Part, pool: AgentPool, *, scale: Scal
     score = Score(choice.name, quality, cost, ScenarioRewards(**rewards), routed, choice)
     if choice.at_best_single is None:
         return score
-    point = choice.at_best_single
-    level = await route_all(point.fitted.router, part, pool, point.objective, seed=seed, clock=clock)
+    tuned = choice.at_best_single
+    level = await route_all(tuned.router, part, pool, tuned.objective, seed=seed, clock=clock)
     return _with_level(score, level.taken(part.quality), level.taken(part.cost))
 
 
@@ -152,12 +165,12 @@ def _row(score: Score, by_name: dict[str, Score], table: _Intervals) -> OutcomeR
 
 
 def _level(score: Score, single: Score, table: _Intervals) -> AtBestSingle | None:
-    point = score.choice.at_best_single if score.choice else None
-    if point is None or score.quality_at_best is None or score.cost_at_best is None:
+    tuned = score.choice.at_best_single if score.choice else None
+    if tuned is None or score.quality_at_best is None or score.cost_at_best is None:
         return None
     share = mean_or_none(score.cost_at_best / single.cost.mean())
     return AtBestSingle(
-        cost_weight=point.cost_weight,
+        cost_weight=tuned.objective.cost,
         quality=float(score.quality_at_best.mean()),
         quality_diff_ci=table.level(score.name),
         cost_share=share,

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 
+from agentmesh.bench.folding import FOLDS
 from agentmesh.bench.label_bench import choose_for_labels, label_row, oracle_label_row
 from agentmesh.bench.material import Material, Part, part_of, prepare
 from agentmesh.bench.opening import BenchSplit, open_outcomes
@@ -49,8 +50,9 @@ def bench(
 ) -> Report:
     """Measure routers on a recorded set.
 
-    Every router is fitted on train; its arguments, cost weight and thresholds are chosen on val by one rule; only then
-    are the outcomes of the split opened, and each choice is run on them once. Val is not added to what is fitted on.
+    Every router is fitted on train; its arguments, cost weight and thresholds are chosen by one rule, on val where
+    tasks have labels and on folds of train and val where they have outcomes; only then are the outcomes of the split
+    opened, and each choice is run on them once. Val is not added to what is fitted on.
     Not to be called inside a running event loop: it keeps the processor busy for seconds to minutes.
 
     Args:
@@ -101,7 +103,7 @@ def _bench_outcomes(
 ) -> OutcomeReport:
     choices = []
     for name, kind in kinds.items():
-        say(f"choosing {name} on val")
+        say(f"choosing {name} on folds of train and val")
         choices.append(choose(name, kind, material))
     part, scale, clock = _open(material, split, say), reward_scale(material.train), SystemClock()
     scores = []
@@ -110,7 +112,8 @@ def _bench_outcomes(
         scores.append(asyncio.run(run_choice(choice, part, material.pool, scale=scale, seed=seed, clock=clock)))
     scores.append(oracle_score(part, scale))
     rows = rows_of(scores, seed=seed, resamples=RESAMPLES)
-    return OutcomeReport(set=material.recorded.info.name, split=split, rows=rows, notes=_notes(material, part))
+    notes = _notes(material, part, chosen_on=f"{FOLDS} folds of train and val")
+    return OutcomeReport(set=material.recorded.info.name, split=split, rows=rows, notes=notes)
 
 
 def _bench_labels(
@@ -127,7 +130,7 @@ def _bench_labels(
         routed = asyncio.run(route_all(choice.fitted.router, part, material.pool, objective, seed=seed, clock=clock))
         rows.append(label_row(choice, routed, part))
     rows.append(oracle_label_row(part))
-    notes = (*_notes(material, part), _threshold_note(material))
+    notes = (*_notes(material, part, chosen_on="val"), _threshold_note(material))
     return LabelReport(set=material.recorded.info.name, split=split, rows=tuple(rows), notes=notes)
 
 
@@ -136,11 +139,11 @@ def _open(material: Material, split: BenchSplit, say: Say) -> Part:
     return part_of(open_outcomes(material.recorded, split), material.embedder)
 
 
-def _notes(material: Material, part: Part) -> tuple[str, ...]:
+def _notes(material: Material, part: Part, *, chosen_on: str) -> tuple[str, ...]:
     sizes = f"{len(material.train)} train, {len(material.val)} val, {len(part)} {part.rows.split}"
     return (
         f"{sizes} tasks, {len(material.pool)} agents, embedder {material.embedder.version}.",
-        f"Fitted on train, chosen on val, run on {part.rows.split} once; val is not added to what is fitted on.",
+        f"Fitted on train, chosen on {chosen_on}, run on {part.rows.split} once; val is not added to the fit.",
     )
 
 

@@ -1,7 +1,8 @@
-"""Chooses everything tunable on val: a router's arguments, and the weight of cost in its utility.
+"""Chooses everything tunable without the test tasks: a router's arguments, and the weight of cost in its utility.
 
-One rule for every router: fit each combination of its ``tunables`` on train, let it decide on val with each cost
-weight, and keep the point with the highest mean val quality, the cheaper one of those that tie, then the first tried.
+One rule for every router: part train and val together into folds; fit each combination of the ``tunables`` on all folds
+but one, let it decide on that one with each cost weight, and keep the point with the highest mean quality over all held
+out tasks, the cheaper one of those that are equal, then the first tried. The chosen arguments are fitted on train.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +11,9 @@ from itertools import product
 
 import numpy as np
 
+from agentmesh.bench.folding import folds
 from agentmesh.bench.material import Material, Part
-from agentmesh.bench.yardsticks import taken
+from agentmesh.bench.yardsticks import single_choice, taken
 from agentmesh.records import Objective
 from agentmesh.routing.base import AgentPool, ScoringRouter
 from agentmesh.routing.objective import Estimate, Scale, utility
@@ -37,9 +39,9 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A fitted router at one cost weight, and how it does on val (cost NaN when one is unknown)."""
+    """A router's arguments and a cost weight, and how they do on held out tasks (cost NaN when one is unknown)."""
 
-    fitted: Fitted
+    arguments: Mapping[str, JsonValue]
     cost_weight: float
     quality: float
     cost: float
@@ -51,8 +53,8 @@ class Point:
 
     @property
     def chosen(self) -> dict[str, JsonValue]:
-        """Return what val chose."""
-        return {**self.fitted.arguments, "cost_weight": self.cost_weight}
+        """Return what was chosen."""
+        return {**self.arguments, "cost_weight": self.cost_weight}
 
 
 def combinations(tunables: Mapping[str, Sequence[JsonValue]]) -> Iterator[dict[str, JsonValue]]:
@@ -65,14 +67,23 @@ def combinations(tunables: Mapping[str, Sequence[JsonValue]]) -> Iterator[dict[s
         yield dict(zip(tunables, values, strict=True))
 
 
+def fit_one(kind: type[ScoringRouter], arguments: Mapping[str, JsonValue], material: Material) -> ScoringRouter:
+    """Return a router with these arguments, fitted on train."""
+    build: Callable[..., ScoringRouter] = kind
+    router = build(**arguments)
+    router.fit(material.train.outcomes())
+    return router
+
+
 def fit_all(kind: type[ScoringRouter], material: Material) -> Iterator[Fitted]:
     """Fit a router on train once for each combination of its tunables, and estimate val with it."""
-    outcomes = material.train.outcomes()
-    build: Callable[..., ScoringRouter] = kind
     for arguments in combinations(kind.tunables):
-        router = build(**arguments)
-        router.fit(outcomes)
-        yield Fitted(router=router, arguments=arguments, estimates=estimate_all(router, material.val, material.pool))
+        yield _fitted(kind, arguments, material)
+
+
+def _fitted(kind: type[ScoringRouter], arguments: Mapping[str, JsonValue], material: Material) -> Fitted:
+    router = fit_one(kind, arguments, material)
+    return Fitted(router=router, arguments=arguments, estimates=estimate_all(router, material.val, material.pool))
 
 
 def estimate_all(router: ScoringRouter, part: Part, pool: AgentPool) -> tuple[Estimate, ...]:
@@ -104,22 +115,42 @@ def fitted_scale(material: Material) -> Scale:
     return window.scale()
 
 
-def points(fitted: Fitted, material: Material, cost_weights: Sequence[float] = COST_WEIGHTS) -> Iterator[Point]:
-    """Yield how a fitted router does on val at each cost weight."""
+def points(
+    kind: type[ScoringRouter], material: Material, cost_weights: Sequence[float] = COST_WEIGHTS
+) -> Iterator[Point]:
+    """Yield how each combination of arguments does at each cost weight, over the held out tasks of all folds."""
+    parted = folds(material)
+    for arguments in combinations(kind.tunables):
+        parts = [held_out(_fitted(kind, arguments, fold), fold, cost_weights) for fold in parted]
+        means = np.concatenate(parts, axis=2).mean(axis=2)
+        for weight, quality, cost in zip(cost_weights, *means.tolist(), strict=True):
+            yield Point(arguments, weight, quality, cost)
+
+
+def held_out(fitted: Fitted, material: Material, cost_weights: Sequence[float]) -> FloatArray:
+    """Return quality and cost of each decision on val at each cost weight.
+
+    Shapes:
+        returns (2, len(cost_weights), m).
+    """
     val = material.val
-    for weight in cost_weights:
-        choice = greedy_choice(fitted, material, Objective(quality=1.0, cost=weight))
-        quality, cost = taken(val.quality, choice), taken(val.cost, choice)
-        yield Point(fitted, weight, float(quality.mean()), float(cost.mean()))
+    choices = [greedy_choice(fitted, material, Objective(quality=1.0, cost=weight)) for weight in cost_weights]
+    return np.stack([[taken(table, choice) for choice in choices] for table in (val.quality, val.cost)])
+
+
+def single_level(material: Material) -> float:
+    """Return the mean held out quality of the agent that is best on the rest, over all folds."""
+    parts = [fold.val.quality[:, single_choice(fold.train.quality)] for fold in folds(material)]
+    return float(np.nanmean(np.concatenate(parts)))
 
 
 def best_point(candidates: Sequence[Point]) -> Point:
-    """Return the point with the highest val quality, the cheaper one of those that tie."""
+    """Return the point with the highest held out quality, the cheaper one of those that are equal."""
     return min(candidates, key=lambda point: (-round(point.quality, 12), _known(point.cost)))
 
 
 def cheapest_point(candidates: Sequence[Point], *, at_least: float) -> Point | None:
-    """Return the cheapest point whose val quality is ``at_least``, ``None`` when there is none or costs are unknown."""
+    """Return the cheapest point whose held out quality is ``at_least``, ``None`` when there is none or no known cost."""
     good = [point for point in candidates if point.quality >= at_least and not np.isnan(point.cost)]
     return min(good, key=lambda point: (point.cost, -point.quality), default=None)
 

@@ -9,11 +9,10 @@ from agentmesh.bench.material import part_of, pool_of, prepare
 from agentmesh.bench.outcome_bench import choose
 from agentmesh.bench.records import OutcomeReport
 from agentmesh.bench.run import bench, scoring_router
-from agentmesh.bench.tuning import Fitted, Point, best_point, cheapest_point, combinations
+from agentmesh.bench.tuning import Point, best_point, cheapest_point, combinations
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import ConfigError, PluginError, RecordedSetError
 from agentmesh.recorded import load_set
-from agentmesh.routing.baseline import BestSingleRouter
 
 WORDS = HashingEmbedder(dimension=256)
 
@@ -109,7 +108,7 @@ def test_progress_is_told_in_words(outcome_set: Path) -> None:
     said: list[str] = []
     bench(outcome_set, embedder=WORDS, routers=["cosine"], progress=said.append)
     assert said[0] == "reading two-topics"
-    assert said.index("choosing cosine on val") < said.index("opening the outcomes of test")
+    assert said.index("choosing cosine on folds of train and val") < said.index("opening the outcomes of test")
     assert "running cosine on test" in said
 
 
@@ -167,7 +166,7 @@ def test_every_combination_of_tunables_is_tried() -> None:
 
 
 def point(quality: float, cost: float) -> Point:
-    return Point(Fitted(BestSingleRouter(), {}, ()), 0.0, quality, cost)
+    return Point({}, 0.0, quality, cost)
 
 
 def test_the_best_point_is_the_cheaper_one_of_a_tie() -> None:
@@ -184,7 +183,8 @@ def test_the_cheapest_point_reaches_the_level_or_there_is_none() -> None:
 def test_baselines_are_not_tuned(outcome_set: Path) -> None:
     material = prepare(load_set(outcome_set), WORDS)
     choice = choose("best_single", scoring_router("best_single"), material)
-    assert choice.best.cost_weight == 0.0
+    assert choice.best.objective.cost == 0.0
+    assert choice.best.chosen == {}
     assert choice.at_best_single is None
 
 
