@@ -150,7 +150,7 @@ def best_point(candidates: Sequence[Point]) -> Point:
 
 
 def cheapest_point(candidates: Sequence[Point], *, at_least: float) -> Point | None:
-    """Return the cheapest point whose held out quality is ``at_least``, ``None`` when there is none or no known cost."""
+    """Return the cheapest point with held out quality ``at_least``, ``None`` when there is none or no cost is known."""
     good = [point for point in candidates if point.quality >= at_least and not np.isnan(point.cost)]
     return min(good, key=lambda point: (point.cost, -point.quality), default=None)
 
