@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from agentmesh.types import FloatArray, IndexArray, VectorArray
+from agentmesh.types import IndexArray, VectorArray
 
 MOST_CHARACTERS = 4_000
 """Only the start of a long text is read: a decision may not take longer because a task is a book."""
 PIECE_LENGTHS = (3, 4, 5)
-PIECE_WEIGHT = 0.5
+PIECE_WEIGHT = 0.3
 """What a piece of a word weighs beside a word: there are about eight pieces a word, and they repeat it."""
 
 _WORDS = re.compile(r"\w+")
@@ -95,10 +95,24 @@ class SparseRows:
         places = np.concatenate([empty.places, *(row.places for row in rows)])
         return cls(starts, places, np.concatenate([empty.values, *(row.values for row in rows)]))
 
-    def scatter(self, chosen: IndexArray, into: FloatArray | VectorArray) -> None:
-        """Add the texts ``chosen`` to the rows of ``into``, (len(chosen), buckets)."""
+    def dense(self, chosen: IndexArray) -> tuple[IndexArray, VectorArray]:
+        """Return the places that occur in the texts ``chosen``, rising, and what each text has there.
+
+        Shapes:
+            chosen: (b,). Returns (u,) and (b, u) float32.
+        """
         lengths = self.starts[chosen + 1] - self.starts[chosen]
+        ends = np.cumsum(lengths)
         rows = np.repeat(np.arange(len(chosen)), lengths)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        flat = np.repeat(self.starts[chosen], lengths) + within
-        np.add.at(into, (rows, self.places[flat]), self.values[flat])
+        flat = np.arange(len(rows)) + np.repeat(self.starts[chosen] + lengths - ends, lengths)
+        occurring, columns = _distinct(self.places[flat])
+        texts = np.zeros((len(chosen), len(occurring)), np.float32)
+        np.add.at(texts, (rows, columns), self.values[flat])
+        return occurring, texts
+
+
+def _distinct(places: IndexArray) -> tuple[IndexArray, IndexArray]:
+    """Return the distinct places and where each one stands among them: np.unique without sorting."""
+    occurs = np.zeros(int(places.max(initial=-1)) + 1, np.bool_)
+    occurs[places] = True
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[places]

@@ -60,6 +60,8 @@ def best(utilities: FloatArray, allowed: IndexArray, k: int) -> IndexArray:
     """
     if k < len(allowed):
         values = utilities[allowed]
+        if k == 1:  # what nearly every decision asks for; np.argmax takes the first of those that tie
+            return allowed[[int(values.argmax())]]
         allowed = allowed[values >= np.partition(values, len(values) - k)[len(values) - k]]
     return allowed[np.argsort(-utilities[allowed], kind="stable")[:k]]
 
@@ -99,13 +101,14 @@ def greedy_draw(ranked: IndexArray, allowed: IndexArray, epsilon: float, *, size
     probabilities, inclusion = np.zeros(size), np.zeros(size)
     if len(ranked) == 0:
         return Draw(ranked, probabilities, inclusion, 0.0)
+    if epsilon == 0.0:
+        probabilities[ranked[0]], inclusion[ranked] = 1.0, 1.0
+        return Draw(ranked, probabilities, inclusion, 0.0)
     probabilities[allowed] = epsilon / len(allowed)
     probabilities[ranked[0]] += 1.0 - epsilon
     chances = greedy_inclusion(len(allowed), len(ranked), epsilon)
     inclusion[allowed] = chances[-1]
     inclusion[ranked] = chances[:-1]
-    if epsilon == 0.0:
-        return Draw(ranked, probabilities, inclusion, 0.0)
     order, log_p = _greedy_places(ranked, allowed, epsilon, rng)
     return Draw(order, probabilities, inclusion, log_p)
 

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from agentmesh.routing.ngrams import SparseRows
-from agentmesh.types import FloatArray, IndexArray, VectorArray
+from agentmesh.types import FloatArray, IndexArray, Rng, VectorArray
 
 LARGEST_BATCH: Final = 128
 SMALLEST_BATCH: Final = 8
@@ -36,15 +36,19 @@ class Design:
         """Return the number of features: d + buckets + 1."""
         return int(self.vectors.shape[1]) + self.buckets + 1
 
-    def dense(self, chosen: IndexArray) -> VectorArray:
-        """Return the features of some tasks, (len(chosen), width) float32."""
+    def batch(self, chosen: IndexArray) -> tuple[IndexArray, VectorArray]:
+        """Return the features that some tasks have, as places in the width, and their values; all others are 0.
+
+        Shapes:
+            chosen: (b,). Returns (w,) rising and (b, w) float32, with w from d + 1 to ``width``.
+        """
         dimension = self.vectors.shape[1]
-        rows = np.zeros((len(chosen), self.width), np.float32)
-        self.grams.scatter(chosen, rows[:, dimension:-1])
-        rows *= np.float32(self.gram_scale)
-        rows[:, :dimension] = self.vectors[chosen] * np.float32(self.vector_scale)
-        rows[:, -1] = 1.0
-        return rows
+        occurring, grams = self.grams.dense(chosen)
+        values = np.empty((len(chosen), dimension + len(occurring) + 1), np.float32)
+        np.multiply(self.vectors[chosen], np.float32(self.vector_scale), out=values[:, :dimension])
+        np.multiply(grams, np.float32(self.gram_scale), out=values[:, dimension:-1])
+        values[:, -1] = 1.0
+        return np.concatenate([np.arange(dimension), occurring + dimension, [self.width - 1]]), values
 
 
 def softmax(logits: VectorArray) -> VectorArray:
@@ -71,6 +75,8 @@ class Training:
     """How to train: passes over the data, the first step length, the penalty on squared weights, the seed of the order.
 
     ``exclusive``: exactly one target a task is right (softmax); otherwise each is right or wrong for itself (sigmoid).
+    ``drop``: the share of a task's features, 0 to below 1, that is left out each time it is seen, so that no weight
+    relies on another one (Srivastava et al., Dropout, 2014); those left weigh more in its place.
     """
 
     epochs: int
@@ -78,10 +84,23 @@ class Training:
     l2: float
     seed: int
     exclusive: bool
+    drop: float = 0.0
+
+    def thinned(self, features: VectorArray, rng: Rng) -> VectorArray:
+        """Leave features out; the constant, which is the last, stays."""
+        if self.drop == 0.0:
+            return features
+        kept = rng.random(features.shape, dtype=np.float32) >= np.float32(self.drop)
+        kept[:, -1] = True
+        thin: VectorArray = features * kept
+        thin[:, :-1] /= np.float32(1.0 - self.drop)
+        return thin
 
 
 def train(design: Design, targets: FloatArray, how: Training) -> VectorArray:
     """Return weights that minimise the cross-entropy of ``targets`` plus the penalty.
+
+    A step moves only the weights of features that its tasks have, so its time does not depend on the number of buckets.
 
     Reference: Duchi, Hazan and Singer, Adaptive subgradient methods, 2011, for the step lengths.
 
@@ -101,16 +120,14 @@ def train(design: Design, targets: FloatArray, how: Training) -> VectorArray:
         order = rng.permutation(tasks)
         for start in range(0, tasks, batch):
             chosen = order[start : start + batch]
-            features = design.dense(chosen)
-            logits = features @ weights
+            places, features = design.batch(chosen)
+            features, moved = how.thinned(features, rng), weights[places]
+            logits = features @ moved
             error = (softmax(logits) if how.exclusive else sigmoid(logits)) - wanted[chosen]
             error *= known[chosen]
+            gradient = features.T @ error / np.float32(len(chosen)) + np.float32(how.l2) * moved
+            squares[places] += gradient * gradient
             rate = how.rate * (1.0 - (1.0 - LAST_RATE) * step / steps)
-            _step(weights, squares, features.T @ error / np.float32(len(chosen)) + np.float32(how.l2) * weights, rate)
+            weights[places] = moved - np.float32(rate) * gradient / (np.sqrt(squares[places]) + np.float32(TINY))
             step += 1
     return weights
-
-
-def _step(weights: VectorArray, squares: VectorArray, gradient: VectorArray, rate: float) -> None:
-    squares += gradient * gradient
-    weights -= np.float32(rate) * gradient / (np.sqrt(squares) + np.float32(TINY))

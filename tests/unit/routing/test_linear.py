@@ -255,14 +255,22 @@ def test_only_the_start_of_a_long_text_is_read():
     assert row.places.tolist() == hashed(start, 512).places.tolist()
 
 
-def test_scattered_rows_are_the_hashed_texts():
+def test_dense_rows_are_the_hashed_texts_without_the_places_that_none_has():
     texts = ["one two", "", "two two three"]
+    places, rows = SparseRows.of(texts, 256).dense(np.array([2, 1, 0]))
     into = np.zeros((3, 256), np.float32)
-    SparseRows.of(texts, 256).scatter(np.array([2, 1, 0]), into)
+    into[:, places] = rows
     for row, text in zip(into, reversed(texts), strict=True):
         expected = np.zeros(256, np.float32)
         np.add.at(expected, hashed(text, 256).places, hashed(text, 256).values)
         assert row == pytest.approx(expected)
+    present = set(hashed(texts[0], 256).places.tolist()) | set(hashed(texts[2], 256).places.tolist())
+    assert places.tolist() == sorted(present)
+
+
+def test_texts_without_words_have_no_dense_places():
+    places, rows = SparseRows.of(["", "..."], 256).dense(np.array([0, 1]))
+    assert (places.shape, rows.shape) == ((0,), (2, 0))
 
 
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=6))
@@ -280,6 +288,24 @@ def test_a_strong_penalty_keeps_weights_small(exclusive):
         how = Training(epochs=8, rate=0.1, l2=l2, seed=0, exclusive=exclusive)
         sizes.append(float(np.abs(train(design, np.eye(2)[[0, 1] * 50], how)).sum()))
     assert sizes[1] < 0.5 * sizes[0]
+
+
+def test_leaving_features_out_spreads_the_weight_over_those_that_say_the_same():
+    ways = []
+    for drop in (0.0, 0.6):
+        vectors = np.array([[1.0, 0.25]] * 50 + [[-1.0, -0.25]] * 50, np.float32)  # the second says what the first does
+        design = Design(vectors, SparseRows.of([""] * 100, 256), 256, 4.0, 4.0)
+        how = Training(epochs=30, rate=0.1, l2=1e-3, seed=0, exclusive=True, drop=drop)
+        weights = train(design, np.eye(2)[[0] * 50 + [1] * 50], how)
+        ways.append(float(weights[1, 0] / weights[0, 0]))
+    assert ways[1] > ways[0] + 0.05
+
+
+def test_the_constant_is_never_left_out_and_the_rest_weighs_more():
+    how = Training(epochs=1, rate=0.1, l2=0.0, seed=0, exclusive=True, drop=0.5)
+    thin = how.thinned(np.ones((200, 8), np.float32), np.random.default_rng(0))
+    assert set(np.unique(thin[:, :-1]).tolist()) == {0.0, 2.0}
+    assert (thin[:, -1] == 1.0).all()
 
 
 def test_a_restored_router_predicts_and_learns_the_same():
