@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.events import AnswerRefined, RunFinished, RunStarted, fold, total_cost
+from agentmesh.events import AnswerRefined, CallFinished, Event, RunFinished, RunStarted, fold, total_cost
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.log import EventWriter, RunLog
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.protocols import EventSink
-from agentmesh.records import AgentCall, CallStatus, Limits, Run, RunStatus, Task
+from agentmesh.records import CallStatus, Limits, Run, RunStatus, Task
 from agentmesh.types import RunId
 
 
@@ -32,6 +33,7 @@ class LocalExecutor:
             RoutingError: nobody passes the gates, or the router returned no decision.
             LlmError: the embedder's endpoint failed.
             StoreError: the trace cannot be written.
+            Exception: whatever a router or an embedder of the user's raised.
         """
         services = self._services
         log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=listeners)
@@ -47,12 +49,13 @@ class LocalExecutor:
         try:
             state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
         except asyncio.CancelledError:
-            log.post(RunFinished, status=RunStatus.CANCELLED, elapsed_s=self._elapsed(begun), error="cancelled")
+            log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
             raise
-        except AgentMeshError as error:
-            await self._finish(log, begun, status=RunStatus.FAILED, error=str(error))
+        except Exception as error:  # the node boundary: recorded, and raised again
+            await log.commit(RunFinished, **self._ending(log, begun, RunStatus.FAILED, error=describe(error)))
             raise
-        await self._conclude(state, log, begun)
+        status, answer, error_text = _conclusion(state, log.events)
+        await log.commit(RunFinished, **self._ending(log, begun, status, answer=answer, error=error_text))
         return fold(log.events)
 
     def _start(self, task: Task, context: RunContext) -> None:
@@ -68,46 +71,48 @@ class LocalExecutor:
             explore=services.explore,
         )
 
-    async def _conclude(self, state: RunState, log: RunLog, begun: float) -> None:
-        refined = next((event for event in reversed(log.events) if isinstance(event, AnswerRefined)), None)
-        calls = state["calls"]
-        cost = total_cost(calls)
-        if state["decision"].abstained:
-            await self._finish(log, begun, status=RunStatus.ABSTAINED, cost_usd=cost, error="no agent fits")
-        elif refined is not None and refined.answer is not None:
-            whole = None if cost is None or refined.cost_usd is None else cost + refined.cost_usd
-            await self._finish(log, begun, status=RunStatus.COMPLETED, cost_usd=whole, answer=refined.answer)
-        else:
-            note = refined.note if refined is not None else ""
-            status, error = _failure(calls, note)
-            await self._finish(log, begun, status=status, cost_usd=cost, error=error)
-
-    async def _finish(
-        self,
-        log: RunLog,
-        begun: float,
-        *,
-        status: RunStatus,
-        answer: str | None = None,
-        cost_usd: Decimal | None = None,
-        error: str | None = None,
-    ) -> None:
-        await log.commit(
-            RunFinished,
-            status=status,
-            answer=answer,
-            cost_usd=cost_usd,
-            elapsed_s=self._elapsed(begun),
-            error=error,
-        )
-
-    def _elapsed(self, begun: float) -> float:
-        return max(self._services.clock.monotonic() - begun, 0.0)
+    def _ending(
+        self, log: RunLog, begun: float, status: RunStatus, *, answer: str | None = None, error: str | None = None
+    ) -> dict[str, Any]:
+        """Return the fields of the event that ends a run."""
+        elapsed_s = max(self._services.clock.monotonic() - begun, 0.0)
+        return {
+            "status": status,
+            "answer": answer,
+            "cost_usd": _spent(log.events),
+            "elapsed_s": elapsed_s,
+            "error": error,
+        }
 
 
-def _failure(calls: Sequence[AgentCall], note: str) -> tuple[RunStatus, str]:
-    """Say why nothing came of a run: its budget, or what each agent failed with."""
+def describe(error: Exception) -> str:
+    """Return an error as a line: ours as they are, others with their kind.
+
+    >>> describe(ValueError("too small"))
+    'ValueError: too small'
+    """
+    return str(error) if isinstance(error, AgentMeshError) else f"{type(error).__name__}: {error}"
+
+
+def _spent(events: Sequence[Event]) -> Decimal | None:
+    """Add up what calls and refining cost; ``None`` as soon as one is unknown."""
+    total = total_cost([event.call for event in events if isinstance(event, CallFinished)])
+    for event in events:
+        if isinstance(event, AnswerRefined):
+            total = None if total is None or event.cost_usd is None else total + event.cost_usd
+    return total
+
+
+def _conclusion(state: RunState, events: Sequence[Event]) -> tuple[RunStatus, str | None, str | None]:
+    """Return how a run that went through all nodes ended: its status, its answer, and why there is none."""
+    if state["decision"].abstained:
+        return RunStatus.ABSTAINED, None, state["decision"].reason or "no agent fits"
+    refined = next((event for event in reversed(events) if isinstance(event, AnswerRefined)), None)
+    if refined is not None and refined.answer is not None:
+        return RunStatus.COMPLETED, refined.answer, None
+    calls = state["calls"]
     if calls and all(call.status is CallStatus.REFUSED for call in calls):
-        return RunStatus.OVER_BUDGET, "; ".join(dict.fromkeys(call.error or "" for call in calls))
+        return RunStatus.OVER_BUDGET, None, "; ".join(dict.fromkeys(call.error or "" for call in calls))
     failed = [f"{call.agent_id}: {call.error}" for call in calls if call.error is not None]
-    return RunStatus.FAILED, "; ".join(failed) or note or "no agent gave an answer"
+    note = refined.note if refined is not None else ""
+    return RunStatus.FAILED, None, "; ".join(failed) or note or "no agent gave an answer"

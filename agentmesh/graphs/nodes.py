@@ -167,6 +167,9 @@ async def _within_deadline(task: Task, answers: list[WeightedAnswer], context: R
         async with asyncio.timeout(left):
             return await context.services.refiner.refine(task, answers)
     except TimeoutError:
-        voted = await VoteRefiner().refine(task, answers)
-        note = f"{context.services.refiner.name} did not finish within the run's time; the vote stands"
-        return voted.model_copy(update={"note": note})
+        why = "did not finish within the run's time"
+    except Exception as error:  # noqa: BLE001 - the node boundary: a broken refiner must not lose the answers
+        why = f"raised {type(error).__name__}: {error}"
+    voted = await VoteRefiner().refine(task, answers)
+    note = f"{context.services.refiner.name} {why}; the vote stands"
+    return voted.model_copy(update={"note": note, "cost_usd": None})  # what it had spent by then is not known

@@ -83,6 +83,41 @@ async def test_the_vote_stands_when_the_refiner_runs_out_of_time() -> None:
     assert "slow did not finish" in refined.note
 
 
+class BrokenRefiner(Refiner):
+    """Has a bug."""
+
+    name = "broken"
+
+    async def refine(self, task: Task, answers: Sequence[WeightedAnswer]) -> Refined:
+        raise ZeroDivisionError("division by zero")
+
+
+async def test_a_broken_refiner_loses_no_answer() -> None:
+    team = [CannedAgent(["7"], id="a"), CannedAgent(["7"], id="b")]
+    async with Mesh(team, refiner=BrokenRefiner()) as mesh:
+        run = await mesh.run("q", run_id="r1")
+        refined = next(event for event in mesh.store.events("r1") if event.kind == "answer_refined")
+    assert (run.status, run.answer) == (RunStatus.COMPLETED, "7")
+    assert refined.note == "broken raised ZeroDivisionError: division by zero; the vote stands"
+
+
+class BrokenRouter(CosineRouter):
+    """Has a bug."""
+
+    name = "broken"
+
+    async def route(self, features: TaskFeatures, pool: AgentPool, context: RouteContext) -> RouteDecision:
+        raise ZeroDivisionError("division by zero")
+
+
+async def test_a_broken_router_is_recorded_and_heard_of() -> None:
+    async with Mesh([EchoAgent("echo")], router=BrokenRouter()) as mesh:
+        with pytest.raises(ZeroDivisionError):
+            await mesh.run("q", run_id="r1")
+        run = mesh.store.run("r1")
+    assert (run.status, run.error, run.cost_usd) == (RunStatus.FAILED, "ZeroDivisionError: division by zero", 0)
+
+
 class Decliner(Refiner):
     """Finds nothing helpful."""
 
