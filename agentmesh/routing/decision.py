@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -101,26 +102,40 @@ class Rated:
         """Return the ``top`` best agents and all drawn ones, best first, then the refused ones if they are few."""
         allowed = np.flatnonzero(self.mask)
         shown = np.union1d(best(self.utilities, allowed, top), self.draw.order)
-        ordered = shown[np.argsort(-self.utilities[shown], kind="stable")].tolist()
-        named = [self._candidate(place) for place in ordered]
+        ordered = shown[np.argsort(-self.utilities[shown], kind="stable")]
+        named = self._candidates(ordered)
         if len(self.ids) - len(allowed) <= MOST_REFUSED:
             named.extend(self._refused(place) for place in np.flatnonzero(~self.mask).tolist())
         return tuple(named)
 
-    def _candidate(self, place: int) -> Candidate:
-        estimate = self.estimate
-        factors = {name: _known(values[place]) for name, values in estimate.factors.items()}
-        return Candidate.model_construct(
-            agent_id=self.ids[place],
-            score=float(self.utilities[place]),
-            probability=float(self.draw.probabilities[place]),
-            inclusion=float(self.draw.inclusion[place]),
-            agent_version=int(self.versions[place]),
-            expected_quality=float(estimate.quality[place]) if self.calibrated else None,
-            expected_cost_usd=_known(estimate.cost[place]),
-            expected_latency_s=_known(estimate.latency[place]),
-            factors={name: value for name, value in factors.items() if value is not None},
+    def _candidates(self, places: IndexArray) -> list[Candidate]:
+        estimate, draw = self.estimate, self.draw
+        factors = {name: values[places].tolist() for name, values in estimate.factors.items()}
+        columns = zip(
+            places.tolist(),
+            self.utilities[places].tolist(),
+            draw.probabilities[places].tolist(),
+            draw.inclusion[places].tolist(),
+            self.versions[places].tolist(),
+            estimate.quality[places].tolist(),
+            estimate.cost[places].tolist(),
+            estimate.latency[places].tolist(),
+            strict=True,
         )
+        return [
+            Candidate.model_construct(
+                agent_id=self.ids[place],
+                score=score,
+                probability=probability,
+                inclusion=inclusion,
+                agent_version=version,
+                expected_quality=quality if self.calibrated else None,
+                expected_cost_usd=_known(cost),
+                expected_latency_s=_known(latency),
+                factors={name: values[rank] for name, values in factors.items() if isfinite(values[rank])},
+            )
+            for rank, (place, score, probability, inclusion, version, quality, cost, latency) in enumerate(columns)
+        ]
 
     def _refused(self, place: int) -> Candidate:
         agent_id = self.ids[place]
@@ -135,4 +150,4 @@ class Rated:
 
 
 def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return value if isfinite(value) else None
