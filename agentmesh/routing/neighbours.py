@@ -181,7 +181,8 @@ class KernelRouter(NeighbourRouter):
 
     Args:
         temperature: How fast likeness fades, above 0: 0.02 (the nearest few) to 0.5 (nearly all alike).
-        prior_strength: How many tasks as near as the nearest one the prior is worth, 0 and up.
+        prior_strength: How many tasks as near as the nearest one the prior is worth, 0 and up. 8 to 32 do alike where
+            outcomes come one by one and are right or wrong; less jumps at single answers.
         curiosity: What an agent never tried gains in quality, 0 (never explore) to about 1.
         max_tasks: How many past tasks to keep, 1 and up.
         policy: As in :class:`~agentmesh.routing.base.ScoringRouter`.
@@ -204,7 +205,7 @@ class KernelRouter(NeighbourRouter):
         self,
         *,
         temperature: float = 0.1,
-        prior_strength: float = 8.0,
+        prior_strength: float = 16.0,
         curiosity: float = 0.1,
         max_tasks: int = 20_000,
         policy: str = "greedy",

@@ -14,8 +14,8 @@ CARD_GAIN = 1.0
 """How much quality one unit of cosine between card and task is worth in a guess."""
 PRICE_GAIN = 0.15
 """How much quality one standard deviation of log price is worth in a guess; chosen on streams of mmlu_pro's train."""
-OWN_STRENGTH = 8.0
-"""How many outcomes a guess is worth beside an agent's own; chosen as PRICE_GAIN was, where 4 and 8 did alike."""
+OWN_STRENGTH = 4.0
+"""How many outcomes a guess is worth beside an agent's own; chosen as PRICE_GAIN was."""
 
 
 def cold_quality(features: TaskFeatures, pool: AgentPool, priced: FloatArray) -> FloatArray:

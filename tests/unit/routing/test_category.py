@@ -133,7 +133,7 @@ def test_a_router_that_was_never_fitted_learns_one_mean_for_each_agent():
     for sequence in range(1, 81):
         router.learn(saw(sequence, "ab"[sequence % 2], float(sequence % 2), vector=EAST))
     assert router.membership(NORTH) == {"": 1.0}
-    assert score(router, NORTH, "a", "b", "new").tolist() == pytest.approx([0.09, 0.91, 0.5], abs=0.08)
+    assert score(router, NORTH, "a", "b", "new").tolist() == pytest.approx([0.01, 0.99, 0.5], abs=0.02)
 
 
 def test_a_new_version_of_an_agent_starts_afresh_and_an_older_one_is_refused():
