@@ -14,6 +14,9 @@ from agentmesh.types import FloatArray, JsonValue, MaskArray
 MOST_NAMED = 3
 """How many agents a router may name."""
 
+MOST_LOST = 0.01
+"""How much top-1 in scope abstaining may cost on val."""
+
 _GAPS = 40  # places of the grid of gaps, spread evenly over those seen on val
 
 
@@ -63,9 +66,10 @@ def in_scope(right: FloatArray) -> MaskArray:
 
 
 def fit_threshold(scores: FloatArray, right: FloatArray) -> float:
-    """Return the threshold with the highest harmonic mean of top-1 in scope and recall out of scope.
+    """Return the threshold with the highest recall out of scope among those that cost at most a point of top-1.
 
-    It is ``-inf``, so nobody abstains, when no task is out of scope.
+    The point is counted in scope, against never abstaining: who asks for something that an agent can do is rarely
+    turned away. The threshold is ``-inf``, so nobody abstains, when no task is out of scope.
 
     >>> scores = np.array([[0.9, 0.1], [0.6, 0.2], [0.3, 0.2]])
     >>> round(fit_threshold(scores, np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])), 3)
@@ -81,9 +85,9 @@ def fit_threshold(scores: FloatArray, right: FloatArray) -> float:
     correct = np.sort(best[scope & (right[np.arange(len(right)), scores.argmax(axis=1)] > 0)])
     beyond = np.sort(best[~scope])
     tried = np.unique(best)
-    top1 = (len(correct) - np.searchsorted(correct, tried)) / scope.sum()
+    lost = np.searchsorted(correct, tried) / scope.sum()
     recall = np.searchsorted(beyond, tried) / len(beyond)
-    place = int(np.argmax(_harmonic(top1, recall)))
+    place = int(np.argmax(np.where(lost <= MOST_LOST, recall, -1.0)))
     return float(tried[max(0, place - 1) : place + 1].mean())  # midway to the next score below: equal on val, safer
 
 

@@ -60,8 +60,8 @@ class LabelRow(Record):
     ``top1`` is over the tasks in scope, an abstention counting as wrong; ``hit_at_set`` lets the router name up to
     three agents, and ``mean_agents`` is how many it named where it named any. ``oos_recall`` is the share of tasks out
     of scope on which it abstained, ``gqr`` the harmonic mean of ``top1`` and ``oos_recall``; both are ``None`` when no
-    task is out of scope. ``top1_closed`` is top-1 with abstaining switched off; it and ``chosen`` are in the table and
-    not in the JSON.
+    task is out of scope. ``top1_closed`` is top-1 with abstaining switched off. ``chosen`` is in the table and not in
+    the JSON.
     """
 
     router: str
@@ -71,7 +71,7 @@ class LabelRow(Record):
     oos_recall: float | None
     gqr: float | None
     p50_ms: float | None
-    top1_closed: float = Field(exclude=True)
+    top1_closed: float
     chosen: Mapping[str, JsonValue] = Field(default_factory=dict, exclude=True)
 
 
