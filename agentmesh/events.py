@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from agentmesh.errors import RunNotFoundError
+from agentmesh.packing import PackedVector
 from agentmesh.records import (
     AgentCall,
     Conflict,
     Feedback,
     Limits,
-    PackedVector,
     Record,
     RouteDecision,
     Run,

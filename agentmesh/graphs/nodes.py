@@ -12,8 +12,9 @@ from agentmesh.errors import AgentMeshError, RouterOutputError
 from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared
 from agentmesh.graphs.dispatch import Dispatch
 from agentmesh.graphs.state import RunContext, RunState, Services
+from agentmesh.packing import pack_vector
 from agentmesh.protocols import Embedder
-from agentmesh.records import AgentCall, CallStatus, RouteDecision, Task, pack_vector
+from agentmesh.records import AgentCall, CallStatus, RouteDecision, Task
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
 from agentmesh.routing.preference import Applied
 from agentmesh.types import RunId, VectorArray

@@ -9,8 +9,9 @@ import numpy as np
 from agentmesh.agents.capability import CapabilityTable, build_table
 from agentmesh.agents.registry import Registry
 from agentmesh.events import TaskPrepared
+from agentmesh.packing import pack_vector, unpack_vector
 from agentmesh.protocols import Embedder
-from agentmesh.records import RegistrySnapshot, Task, pack_vector, unpack_vector
+from agentmesh.records import RegistrySnapshot, Task
 from agentmesh.routing.base import AgentPool, index_of
 from agentmesh.routing.preference import Applied, Preference, apply
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from agentmesh.errors import ConfigError
 from agentmesh.learning.feedback import record_feedback
+from agentmesh.packing import pack_vector
 from agentmesh.protocols import Embedder
-from agentmesh.records import Experience, RouterState, pack_vector
+from agentmesh.records import Experience, RouterState
 from agentmesh.routing.base import Router
 from agentmesh.store.base import TraceStore
 from agentmesh.types import AgentId, RunId

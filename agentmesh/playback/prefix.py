@@ -11,7 +11,8 @@ from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
 from agentmesh.graphs.dispatch import CallRequest
 from agentmesh.graphs.log import RunLog
-from agentmesh.records import AgentCall, AgentCard, CallStatus, RunStatus, Task, unpack_vector
+from agentmesh.packing import unpack_vector
+from agentmesh.records import AgentCall, AgentCard, CallStatus, RunStatus, Task
 from agentmesh.types import AgentId, VectorArray
 
 

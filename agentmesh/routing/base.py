@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError, NoCandidateError, RouterOutputError, RoutingError
-from agentmesh.records import Experience, RouteDecision, RouterState, pack_floats
+from agentmesh.packing import pack_floats
+from agentmesh.records import Experience, RouteDecision, RouterState
 from agentmesh.routing.decision import Rated, canonical_order, placed_back, reordered
 from agentmesh.routing.inputs import AgentPool as AgentPool
 from agentmesh.routing.inputs import Outcomes as Outcomes

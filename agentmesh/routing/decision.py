@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from agentmesh.records import Candidate, Selection, pack_floats
+from agentmesh.packing import pack_floats
+from agentmesh.records import Candidate, Selection
 from agentmesh.routing.objective import Estimate
 from agentmesh.routing.policy import Draw, best
 from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray

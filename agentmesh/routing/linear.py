@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, unpack_vector
+from agentmesh.packing import unpack_vector
+from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
 from agentmesh.routing.ledger import Ledger, part
 from agentmesh.routing.ngrams import SparseRows, hashed

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, unpack_vector
+from agentmesh.packing import unpack_vector
+from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Outcomes
 from agentmesh.routing.ledger import Ledger, Means
 from agentmesh.routing.observations import Ring, Table

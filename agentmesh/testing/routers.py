@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from agentmesh.errors import ConfigError, NoCandidateError
-from agentmesh.records import Experience, Objective, RouteDecision, RouterState, pack_vector
+from agentmesh.packing import pack_vector
+from agentmesh.records import Experience, Objective, RouteDecision, RouterState
 from agentmesh.routing.base import AgentPool, Outcomes, RouteContext, Router, ScoringRouter, TaskFeatures, index_of
 from agentmesh.types import IndexArray
 

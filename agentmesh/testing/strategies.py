@@ -19,6 +19,7 @@ from agentmesh.events import (
     RunStarted,
     TaskPrepared,
 )
+from agentmesh.packing import pack_floats
 from agentmesh.records import (
     AgentCall,
     AgentCard,
@@ -39,7 +40,6 @@ from agentmesh.records import (
     Task,
     Turn,
     Usage,
-    pack_floats,
 )
 from agentmesh.types import JsonValue, RunId
 

@@ -20,6 +20,7 @@ from agentmesh.events import (
     RunStarted,
     TaskPrepared,
 )
+from agentmesh.packing import pack_floats, pack_vector
 from agentmesh.records import (
     AgentCall,
     AgentCard,
@@ -42,8 +43,6 @@ from agentmesh.records import (
     Task,
     Turn,
     Usage,
-    pack_floats,
-    pack_vector,
 )
 from agentmesh.store import TraceStore, open_store
 from agentmesh.store.version import HEAD

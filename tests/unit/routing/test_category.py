@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, pack_vector
+from agentmesh.packing import pack_vector
+from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
 from agentmesh.routing.category import CategoryRouter
 from agentmesh.routing.clusters import cluster_centres

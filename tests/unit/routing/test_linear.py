@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, pack_vector
+from agentmesh.packing import pack_vector
+from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
 from agentmesh.routing.linear import LinearRouter
 from agentmesh.routing.ngrams import MOST_CHARACTERS, SparseRows, hashed

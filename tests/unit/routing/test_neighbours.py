@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, Objective, pack_vector
+from agentmesh.packing import pack_vector
+from agentmesh.records import Experience, Objective
 from agentmesh.routing.base import AgentPool, Outcomes, RouteContext, TaskFeatures, index_of
 from agentmesh.routing.neighbours import KernelRouter, KnnRouter
 

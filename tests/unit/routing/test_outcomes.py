@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Experience, pack_vector
+from agentmesh.packing import pack_vector
+from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Outcomes, index_of
 from agentmesh.routing.ledger import Ledger
 from agentmesh.routing.observations import Ring, Table

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import pack_vector
+from agentmesh.packing import pack_vector
 from agentmesh.routing.base import Outcomes, TaskFeatures
 from agentmesh.routing.similarity import CosineRouter, PilotRouter, cosines, unit
 from agentmesh.testing.routers import DIMENSION, sample_experience, sample_pool, taken

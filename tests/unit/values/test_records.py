@@ -8,16 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agentmesh.records import (
-    AgentCard,
-    Candidate,
-    Limits,
-    RouteDecision,
-    RouterState,
-    Selection,
-    pack_floats,
-    unpack_floats,
-)
+from agentmesh.packing import pack_floats, unpack_floats
+from agentmesh.records import AgentCard, Candidate, Limits, RouteDecision, RouterState, Selection
 
 
 @pytest.mark.parametrize("price", [0.1, "0.1", Decimal("0.1")])
