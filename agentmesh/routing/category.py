@@ -44,7 +44,7 @@ class CategoryRouter(ScoringRouter):
     Args:
         mixture: ``"soft"`` or ``"hard"``.
         clusters: How many groups to make where none are named, 1 and up; 8 to 64 are sensible.
-        curiosity: What an agent never tried gains in quality, 0 (never explore) to about 1.
+        curiosity: How much the rarely tried are preferred, 0 (never explore) to about 0.3.
         seed: Starts the clusters and orders the tasks while fitting.
         policy: As in :class:`~agentmesh.routing.base.ScoringRouter`.
 

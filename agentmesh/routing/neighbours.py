@@ -27,8 +27,9 @@ class NeighbourRouter(ScoringRouter):
         q     = (sum_i w_i q_i + prior_strength (m + shift)) / (sum_i w_i + prior_strength)    # i: the agent's own
 
     So an agent that was never seen near the task gets the prior, and one that was never seen the guess. Costs go the
-    same way, from observed costs to the agent's mean cost to its price. ``curiosity / sqrt(outcomes + 1)`` is added
-    in the choice, so that an agent which was hardly tried is tried; it is no part of the expected quality.
+    same way, from observed costs to the agent's mean cost to its price. In the choice
+    ``curiosity * sqrt(log(all outcomes + e) / (its own + 1))`` is added, so that an agent which was hardly tried is
+    tried, and one given up after bad luck tried again; it is no part of the expected quality.
 
     Only called agents reveal their outcomes, agents come and go, a new version of an agent starts afresh: all this only
     decides which i count. ``max_tasks`` bounds memory as :class:`~agentmesh.routing.outcomes.OutcomeMemory` says.
@@ -117,7 +118,7 @@ class KnnRouter(NeighbourRouter):
             outcomes are noisy, small ones where each agent has its own few tasks.
         weighting: ``"uniform"`` or ``"cosine"``.
         prior_strength: How many neighbours the prior is worth, 0 and up.
-        curiosity: What an agent never tried gains in quality, 0 (never explore) to about 1.
+        curiosity: How much the rarely tried are preferred, 0 (never explore) to about 0.3.
         max_tasks: How many past tasks to keep, 1 and up.
         policy: As in :class:`~agentmesh.routing.base.ScoringRouter`.
 
@@ -176,14 +177,13 @@ class KernelRouter(NeighbourRouter):
     needs no training, learns from the first outcome on, and is the default router.
 
     Reference: Nadaraya, On estimating regression, 1964; Watson, Smooth regression analysis, 1964. The added curiosity
-    is an upper confidence bound in the manner of Auer et al., Finite-time analysis of the multiarmed bandit, 2002,
-    without its growing logarithm, so that it vanishes.
+    is the upper confidence bound UCB1 of Auer et al., Finite-time analysis of the multiarmed bandit problem, 2002.
 
     Args:
         temperature: How fast likeness fades, above 0: 0.02 (the nearest few) to 0.5 (nearly all alike).
         prior_strength: How many tasks as near as the nearest one the prior is worth, 0 and up. 8 to 32 do alike where
             outcomes come one by one and are right or wrong; less jumps at single answers.
-        curiosity: What an agent never tried gains in quality, 0 (never explore) to about 1.
+        curiosity: How much the rarely tried are preferred, 0 (never explore) to about 0.3.
         max_tasks: How many past tasks to keep, 1 and up.
         policy: As in :class:`~agentmesh.routing.base.ScoringRouter`.
 

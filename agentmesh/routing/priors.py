@@ -71,6 +71,11 @@ def own_latency(means: Means, declared: FloatArray) -> FloatArray:
 
 
 def curiosity_of(means: Means, bonus: float) -> FloatArray:
-    """Return what trying an agent is worth beside its answer: ``bonus / sqrt(outcomes + 1)``, fading as it is known."""
-    worth: FloatArray = bonus / np.sqrt(means.count + 1.0)
+    """Return what trying an agent is worth beside its answer: ``bonus * sqrt(log(all outcomes + e) / (its own + 1))``.
+
+    The logarithm grows while an agent is left alone, so one that was given up after bad luck is tried again.
+
+    Reference: UCB1 of Auer, Cesa-Bianchi and Fischer, Finite-time analysis of the multiarmed bandit problem, 2002.
+    """
+    worth: FloatArray = bonus * np.sqrt(np.log(means.count.sum() + np.e) / (means.count + 1.0))
     return worth

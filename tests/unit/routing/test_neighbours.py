@@ -155,7 +155,18 @@ def test_curiosity_fades_with_outcomes():
         router.learn(saw(sequence, "a", 1.0))
     after = router.estimate(task(EAST), pool).factors["curiosity"]
     assert before.tolist() == [0.3, 0.3]
-    assert after.tolist() == pytest.approx([0.1, 0.3])
+    assert after.tolist() == pytest.approx([0.1 * np.log(8 + np.e) ** 0.5, 0.3 * np.log(8 + np.e) ** 0.5])
+
+
+def test_an_agent_given_up_after_bad_luck_is_tried_again():
+    router, pool, called = KernelRouter(curiosity=0.3), make_pool("good", "unlucky"), []
+    for sequence in (1, 2):
+        router.learn(saw(sequence, "unlucky", 0.0))
+    for sequence in range(3, 100):
+        called.append(router.decide(task(EAST), pool, RouteContext(seed=sequence)).selected[0].agent_id)
+        router.learn(saw(sequence, called[-1], 0.5))
+    assert called[:5] == ["good"] * 5
+    assert "unlucky" in called
 
 
 def test_curiosity_tries_every_agent_of_equal_promise_in_turn():
