@@ -11,9 +11,9 @@ CANDIDATES_SHOWN = 4  # whole decisions are a command away: agentmesh explain RU
 
 
 def three_decisions(answered: Sequence[Answered], best_single: str) -> tuple[Explained, ...]:
-    """Explain the first decision, a late cheap one that was right, and the latest one for the best single agent.
+    """Explain the first decision, a late cheap one that was right, and the latest later one for the best single agent.
 
-    A kind of decision that never came up is left out.
+    A kind of decision that never came up is left out; agents drawn to explore need no explanation.
 
     Args:
         answered: All questions, in order.
@@ -21,7 +21,7 @@ def three_decisions(answered: Sequence[Answered], best_single: str) -> tuple[Exp
     """
     late = answered[len(answered) // 2 :]
     right = [one for one in late if one.quality == 1.0 and one.agent_id != best_single and not _drawn(one)]
-    dear = [one for one in late if one.agent_id == best_single]
+    dear = [one for one in answered[1:] if one.agent_id == best_single and not _drawn(one)]
     picked = {"The first decision, nothing learned yet": answered[0]}
     if right:
         picked["A cheap answer that was right"] = min(right, key=lambda one: (one.cost_usd, one.row))

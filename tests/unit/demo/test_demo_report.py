@@ -118,4 +118,9 @@ def test_what_was_drawn_to_explore_is_not_held_up_as_a_cheap_choice() -> None:
         answered(2, "a", 1.0, 0.1, explored=True),
         answered(3, "b", 1.0, 0.2, explored=False),
     ]
-    assert [one.run_id for one in three_decisions(rows, "best")] == ["demo-0001", "demo-0004"]
+    assert [one.run_id for one in three_decisions(rows, "best")] == ["demo-0001", "demo-0004", "demo-0002"]
+
+
+def test_a_draw_of_the_best_single_agent_is_no_question_worth_its_price() -> None:
+    rows = [answered(0, "a", 1.0, 0.1), answered(1, "best", 1.0, 0.9, explored=True)]
+    assert [one.run_id for one in three_decisions(rows, "best")] == ["demo-0001"]
