@@ -36,8 +36,8 @@ class LinearRouter(ScoringRouter):
     every fitted task has at most one right agent and all were observed (labels), quality is softmax(z) with one more
     outcome, "nobody". Otherwise each agent is a regression of its own, quality is sigmoid(z), targets may be
     anything from 0 to 1 and unknown ones are left out. Whenever a task is seen while fitting, a random third of its
-    features is left out. Agents with few outcomes are shrunk to a guess from card and price (``priors.py``), as if it
-    had been seen eight times. Costs and latencies are the agents' means.
+    features is left out. Agents with few outcomes are shrunk to a guess from card and price, which weighs
+    ``priors.OWN_STRENGTH`` outcomes. Costs and latencies are the agents' means.
 
     One outcome (q of agent a) moves the weights one step down the gradient of its cross-entropy, scaled so that z
     moves by at most ``learning_rate``, less once the agent has some hundred outcomes.
