@@ -126,6 +126,8 @@ class Dispatch:
         """Call every selected agent at once and return all attempts, in order of selection."""
         budget = Budget(self.limits)
         reserved = [budget.reserve(self.cards[chosen.agent_id], self.task) for chosen in decision.selected]
+        if len(reserved) == 1:  # a task of its own would only cost time
+            return tuple(await self._attempts(decision.selected[0].agent_id, budget, reserved[0], decision.seed))
         async with asyncio.TaskGroup() as group:
             running = [
                 group.create_task(self._attempts(chosen.agent_id, budget, first, decision.seed))

@@ -92,8 +92,12 @@ class Ledger:
         Shapes:
             values: (r, len(self.ids)); returns (r, n), ``unknown`` where nothing is known of the agent's version.
         """
-        padded = np.pad(values, ((0, 0), (0, 1)), constant_values=unknown)
-        gathered: FloatArray = padded[:, self.columns(pool)]
+        columns, count = self.columns(pool), len(self.ids)
+        if count == 0:
+            return np.full((len(values), len(pool)), unknown)
+        known = columns < count
+        gathered: FloatArray = np.take(values, columns if known.all() else np.minimum(columns, count - 1), axis=1)
+        gathered[:, ~known] = unknown
         return gathered
 
     def columns(self, pool: AgentPool) -> IndexArray:
@@ -103,7 +107,9 @@ class Ledger:
         if found is None or found[0] is not pool.ids or found[1] != unknown:
             places = np.fromiter((self._index.get(i, unknown) for i in pool.ids), np.int64, len(pool.ids))
             self._found = found = (pool.ids, unknown, places)
-        stale = np.append(self._versions, np.iinfo(np.int64).max)[found[2]] < pool.versions
+        if unknown == 0:
+            return found[2]
+        stale = np.take(self._versions, np.minimum(found[2], unknown - 1)) < pool.versions
         return np.where(stale, unknown, found[2])
 
     def arrays(self) -> Arrays:

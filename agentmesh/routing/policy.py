@@ -8,6 +8,7 @@ of the chance of the ordered draw that came out. Ties in utility go to the agent
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final
 
 import numpy as np
@@ -124,6 +125,7 @@ def _greedy_places(ranked: IndexArray, allowed: IndexArray, epsilon: float, rng:
     return np.array(picked, dtype=np.int64), log_p
 
 
+@lru_cache(maxsize=256)
 def greedy_inclusion(m: int, k: int, epsilon: float) -> FloatArray:
     """Return the chance that the agent of each rank is among ``k`` epsilon-greedy picks out of ``m``.
 
@@ -148,7 +150,9 @@ def greedy_inclusion(m: int, k: int, epsilon: float) -> FloatArray:
         moved = waiting * go
         waiting = waiting * stay
         waiting[:, 1:] += moved[:, :-1]
-    return np.append(1.0 - waiting.sum(axis=1), beyond)
+    chances: FloatArray = np.append(1.0 - waiting.sum(axis=1), beyond)
+    chances.flags.writeable = False  # it is handed out again
+    return chances
 
 
 @dataclass(frozen=True, slots=True)
