@@ -180,7 +180,6 @@ class Mesh:
             RoutingError: nobody passes the gates, or the router returned no decision.
         """
         checked, parts = as_task(task), self._parts()
-        await self._publish(parts)
         considered = await consider(checked, parts.services, run_id="", max_agents=max_agents, explore=0.0)
         return considered.decision
 
@@ -259,7 +258,6 @@ class Mesh:
         self, task: Task, *, limits: Limits | None, run_id: RunId | None, listeners: Sequence[EventSink] = ()
     ) -> Run:
         parts = self._parts()
-        await self._publish(parts)
         run = await parts.executor.submit(
             task,
             run_id=run_id if run_id is not None else new_run_id(self._clock.now()),
@@ -299,7 +297,7 @@ class Mesh:
         self._registry.recall(await asyncio.to_thread(store.latest_cards))
         learner = Learner(store, self._router, self._embedder)
         await asyncio.to_thread(learner.open)
-        pools = LivePool(self._registry, self._embedder, self._preferences)
+        pools = LivePool(self._registry, self._embedder, store, self._preferences)
         services = Services(
             embedder=self._embedder,
             router=self._router,
@@ -311,7 +309,7 @@ class Mesh:
             explore=self._explore,
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        return _Open(services, pools, LocalExecutor(services, writer), learner, tasks, stack)
+        return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)
 
     def _close_store(self) -> None:
         store, self._store = self.store, None
@@ -322,24 +320,16 @@ class Mesh:
             raise ConfigError("the mesh is not open; use 'async with mesh:', or mesh.run_sync(...)")
         return self._open
 
-    async def _publish(self, parts: "_Open") -> None:
-        """Store the registry's cards once for each of its versions, so that a trace can name them."""
-        if parts.published != self._registry.version:
-            parts.published = self._registry.version
-            await asyncio.to_thread(lambda: self.store.put_registry(parts.pools.snapshot()))
-
 
 @dataclass(slots=True)
 class _Open:
     """What exists only while a mesh is open."""
 
     services: Services
-    pools: LivePool
     executor: LocalExecutor
     learner: Learner
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack
-    published: str = ""
     streaming: set[asyncio.Task[Any]] = field(default_factory=set)
     scoring: set[asyncio.Task[Any]] = field(default_factory=set)
 

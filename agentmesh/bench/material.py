@@ -7,7 +7,7 @@ import numpy as np
 
 from agentmesh.agents.recorded import RecordedAgent
 from agentmesh.agents.registry import Registry
-from agentmesh.graphs.pool import LivePool
+from agentmesh.graphs.pool import pool_of
 from agentmesh.protocols import Embedder
 from agentmesh.recorded.reader import RecordedSet, Rows
 from agentmesh.records import AgentCard
@@ -68,10 +68,10 @@ def part_of(rows: Rows, embedder: Embedder) -> Part:
     return Part(rows=rows, features=features, vectors=vectors)
 
 
-def pool_of(cards: Sequence[AgentCard], embedder: Embedder) -> AgentPool:
+def recorded_pool(cards: Sequence[AgentCard], embedder: Embedder) -> AgentPool:
     """Return the agents of a set, sorted by id as in its tables, as a mesh of them would show them to a router."""
-    registry = Registry(embedder, [RecordedAgent(card, {}) for card in cards])
-    return LivePool(registry, embedder).current()
+    table = Registry(embedder, [RecordedAgent(card, {}) for card in cards]).capabilities()
+    return pool_of(table, table.registry_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def prepare(recorded: RecordedSet, embedder: Embedder) -> Material:
     return Material(
         recorded=recorded,
         embedder=embedder,
-        pool=pool_of(recorded.agents, embedder),
+        pool=recorded_pool(recorded.agents, embedder),
         train=part_of(view.train, embedder),
         val=part_of(view.val, embedder),
     )

@@ -47,7 +47,7 @@ async def consider(task: Task, services: Services, *, run_id: RunId, max_agents:
     """
     vector = await _embed(services.embedder, task.text)
     features = TaskFeatures(vector=vector, text=task.text, type_hints=task.type_hints, turns=task.turns)
-    applied = services.pools.for_task(task)
+    applied = await services.pools.for_task(task)
     context = RouteContext(
         seed=draw_seed(services.mesh_seed, run_id),
         max_agents=max_agents,
@@ -78,6 +78,7 @@ async def decide(state: RunState, context: RunContext) -> RunState:
         explore=services.explore,
     )
     pool, bonus = considered.applied.pool, considered.applied.bonus
+    await services.pools.keep(pool)
     log.post(
         TaskPrepared,
         vector=pack_vector(considered.features.vector),

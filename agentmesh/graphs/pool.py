@@ -1,5 +1,6 @@
 """The agents of a mesh as a router sees them: from the live registry, or from a stored snapshot of it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
@@ -14,6 +15,7 @@ from agentmesh.protocols import Embedder
 from agentmesh.records import RegistrySnapshot, Task
 from agentmesh.routing.base import AgentPool, index_of
 from agentmesh.routing.preference import Applied, Preference, apply
+from agentmesh.store.base import TraceStore
 
 
 class PoolSource(Protocol):
@@ -24,8 +26,12 @@ class PoolSource(Protocol):
         """Return the registry version of the pool."""
         ...
 
-    def for_task(self, task: Task) -> Applied:
+    async def for_task(self, task: Task) -> Applied:
         """Return the pool after the task's hard gates and the user's preferences."""
+        ...
+
+    async def keep(self, pool: AgentPool) -> None:
+        """See that the pool is stored, so that a trace may name its version."""
         ...
 
 
@@ -35,39 +41,53 @@ class LivePool:
 
     registry: Registry
     embedder: Embedder
+    store: TraceStore
     preferences: tuple[Preference, ...] = ()
     _table: CapabilityTable | None = None
     _pool: AgentPool = field(init=False)
+    _kept: set[str] = field(default_factory=set)
+    _keeping: asyncio.Lock = field(default_factory=asyncio.Lock)  # guards a version from being stored twice
 
     @property
     def version(self) -> str:
-        """Return the version of the pool: its cards and the embedder that placed them."""
-        return self.current().registry_version
+        """Return the version of the pool: its cards and the embedder that places them."""
+        return self._named(self.registry.version)
 
-    def current(self) -> AgentPool:
-        """Return the pool with every agent in it."""
-        table = self.registry.capabilities()
-        if table is not self._table:
-            self._pool = _pool_of(table, f"{table.registry_version}.{_short_hash(self.embedder.version)}")
-            self._table = table
-        return self._pool
-
-    def for_task(self, task: Task) -> Applied:
+    async def for_task(self, task: Task) -> Applied:
         """Return the pool after the task's hard gates and the user's preferences."""
-        pool = self.current()
+        pool = await self._current()
         refused = self.registry.refused(task)
         pool = pool.gated({agent_id: gate for agent_id, gate in refused.items() if agent_id in pool.index})
         return apply(self.preferences, task, pool)
 
-    def snapshot(self) -> RegistrySnapshot:
-        """Return the pool as the store keeps it."""
-        pool = self.current()
-        return RegistrySnapshot(
+    async def keep(self, pool: AgentPool) -> None:
+        """See that the pool is stored, once for each of its versions."""
+        if pool.registry_version in self._kept:
+            return
+        snapshot = RegistrySnapshot(
             version=pool.registry_version,
             cards=pool.cards,
             embedder=self.embedder.version,
             vectors=pack_vector(pool.vectors),
         )
+        async with self._keeping:
+            if pool.registry_version not in self._kept:
+                await asyncio.to_thread(self.store.put_registry, snapshot)
+                self._kept.add(pool.registry_version)
+
+    async def _current(self) -> AgentPool:
+        """Return the pool with every agent in it; new cards are embedded, off the loop unless that is quick."""
+        is_new = self._table is None or self._table.registry_version != self.registry.version
+        if is_new and not self.embedder.is_quick:
+            table = await asyncio.to_thread(self.registry.capabilities)
+        else:
+            table = self.registry.capabilities()
+        if table is not self._table:
+            self._pool, self._table = pool_of(table, self._named(table.registry_version)), table
+        return self._pool
+
+    def _named(self, version: str) -> str:
+        return f"{version}.{_short_hash(self.embedder.version)}"
 
 
 class StoredPool:
@@ -77,7 +97,7 @@ class StoredPool:
         """Rebuild the pool without any embedder."""
         vectors = unpack_vector(snapshot.vectors)
         rows = vectors.reshape(len(snapshot.cards), -1)
-        pool = _pool_of(build_table(snapshot.cards, rows, snapshot.version), snapshot.version)
+        pool = pool_of(build_table(snapshot.cards, rows, snapshot.version), snapshot.version)
         bonus = np.array([prepared.bonus.get(agent_id, 0.0) for agent_id in pool.ids])
         self._applied = Applied(pool.gated(prepared.refused), bonus, prepared.rules)
 
@@ -86,12 +106,16 @@ class StoredPool:
         """Return the version it was stored under."""
         return self._applied.pool.registry_version
 
-    def for_task(self, task: Task) -> Applied:  # noqa: ARG002 - the gates were recorded, not asked again
+    async def for_task(self, task: Task) -> Applied:  # noqa: ARG002 - the gates were recorded, not asked again
         """Return the pool as it was then."""
         return self._applied
 
+    async def keep(self, pool: AgentPool) -> None:
+        """Do nothing: it came from the store."""
 
-def _pool_of(table: CapabilityTable, version: str) -> AgentPool:
+
+def pool_of(table: CapabilityTable, version: str) -> AgentPool:
+    """Return the agents of a table as a router sees them, none of them masked out."""
     return AgentPool(
         ids=table.ids,
         vectors=table.vectors,

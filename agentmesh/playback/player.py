@@ -51,7 +51,7 @@ async def replay(store: TraceStore, run_id: RunId, *, router: Router | None = No
     """
     events = await asyncio.to_thread(store.events, run_id)
     recording = Recording.of(events)
-    snapshot = await asyncio.to_thread(store.registry, recording.started.registry_version)
+    snapshot = await asyncio.to_thread(store.registry, recording.decided.decision.registry_version)
     rebuilt = await asyncio.to_thread(rebuild_router, store, recording, router)
     again = await _again(recording, snapshot, rebuilt)
     ids = [card.id for card in snapshot.cards]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agentmesh.bench.material import part_of, pool_of, prepare
+from agentmesh.bench.material import part_of, prepare, recorded_pool
 from agentmesh.bench.outcome_bench import choose
 from agentmesh.bench.records import OutcomeReport
 from agentmesh.bench.run import bench, scoring_router
@@ -157,7 +157,7 @@ def test_context_goes_before_the_text(outcome_set: Path) -> None:
 
 def test_the_pool_stands_in_the_order_of_the_tables(outcome_set: Path) -> None:
     recorded = load_set(outcome_set)
-    assert pool_of(recorded.agents, WORDS).ids == recorded.agent_ids
+    assert recorded_pool(recorded.agents, WORDS).ids == recorded.agent_ids
 
 
 def test_every_combination_of_tunables_is_tried() -> None:

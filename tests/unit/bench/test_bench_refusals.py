@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from agentmesh.bench.label_bench import LabelChoice, label_row
-from agentmesh.bench.material import part_of, pool_of
+from agentmesh.bench.material import part_of, recorded_pool
 from agentmesh.bench.routing_run import NOBODY, Routed, route_all
 from agentmesh.bench.tuning import Fitted
 from agentmesh.embed.hashing import HashingEmbedder
@@ -19,7 +19,7 @@ WORDS = HashingEmbedder(dimension=256)
 
 async def test_an_abstention_brings_nothing_and_costs_nothing(outcome_set: Path) -> None:
     recorded = load_set(outcome_set)
-    part, pool = part_of(recorded.open("val"), WORDS), pool_of(recorded.agents, WORDS)
+    part, pool = part_of(recorded.open("val"), WORDS), recorded_pool(recorded.agents, WORDS)
     router = CosineRouter(policy="threshold:2")
     routed = await route_all(router, part, pool, Objective(), seed=0, clock=SystemClock())
     assert set(routed.choice.tolist()) == {NOBODY}

@@ -117,6 +117,24 @@ async def test_gates_replay_as_they_were(url: str) -> None:
         assert (await replay(store, run.id)).identical
 
 
+async def test_runs_replay_although_the_team_changed_while_they_ran(url: str) -> None:
+    async with Mesh([EchoAgent("first")], store=url, explore=0) as mesh:
+
+        class Hiring(Agent):
+            description = "Brings in another agent while it works."
+
+            async def run(self, task: Task) -> str:
+                mesh.register(EchoAgent(f"hired-{len(mesh.cards())}"))
+                return "hired"
+
+        mesh.register(Hiring())
+        ids = [(await mesh.run("q", limits=Limits(max_agents=9))).id for _ in range(3)]
+        ids += [run.id for run in await asyncio.gather(*(mesh.run("q", limits=Limits(max_agents=9)) for _ in range(5)))]
+    with open_store(url, read_only=True) as store:
+        for run_id in ids:
+            assert (await replay(store, run_id)).identical
+
+
 async def test_a_corrupted_score_is_found(url: str, tmp_path: Path) -> None:
     ids = await _taught(url)
     _edit_decision(tmp_path / "mesh.db", ids[-1])
