@@ -8,7 +8,6 @@
     |  |- NoCandidateError      no agent passes the gates
     |  `- RouterOutputError     a router returned something that is no decision
     |- AgentError               an agent failed
-    |  |- AgentTimeoutError     it ran past its time
     |  `- AgentOutputError      it returned something that is no answer
     |- LlmError                 a chat or embeddings endpoint failed
     |- BudgetError              a limit was reached
@@ -65,10 +64,6 @@ class RouterOutputError(RoutingError):
 
 class AgentError(AgentMeshError):
     """An agent failed."""
-
-
-class AgentTimeoutError(AgentError):
-    """An agent ran past its time."""
 
 
 class AgentOutputError(AgentError):

@@ -24,7 +24,7 @@ from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.state import Services
 from agentmesh.learning.learner import Learner
 from agentmesh.learning.scoring import score_answers
-from agentmesh.protocols import Embedder, EventSink, Judge, Verifier
+from agentmesh.protocols import Embedder, EventSink, Executor, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
@@ -326,7 +326,7 @@ class _Open:
     """What exists only while a mesh is open."""
 
     services: Services
-    executor: LocalExecutor
+    executor: Executor
     learner: Learner
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from agentmesh.events import Event
 from agentmesh.records import Limits, Record, Run, Task, Usage
-from agentmesh.types import JsonValue, VectorArray
+from agentmesh.types import JsonValue, RunId, VectorArray
 
 
 class ChatMessage(Record):
@@ -135,6 +135,6 @@ class EventSink(Protocol):
 class Executor(Protocol):
     """Runs a task from end to end somewhere: in this process, or on another machine."""
 
-    async def submit(self, task: Task, *, run_id: str, limits: Limits) -> Run:
-        """Execute one run and return it, its trace committed."""
+    async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
+        """Execute one run and return it, its trace committed; ``listeners`` get its events as they happen."""
         ...

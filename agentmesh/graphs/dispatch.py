@@ -15,7 +15,7 @@ from agentmesh.agents.registry import Registry
 from agentmesh.errors import AgentOutputError, LlmError, ReplayMissError
 from agentmesh.events import CallFinished, CallStarted
 from agentmesh.graphs.limits import Budget, actual_usd
-from agentmesh.graphs.log import RunLog
+from agentmesh.graphs.log import RunLog, named
 from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Limits, RouteDecision, Task
 from agentmesh.types import AgentId, Clock
 
@@ -68,7 +68,7 @@ class LiveCaller:
                 status, retryable = CallStatus.TIMED_OUT, True
                 error = f"no answer within {request.timeout_s:g} s"
             else:
-                status, error, retryable = CallStatus.FAILED, _describe(failure), _is_retryable(failure)
+                status, error, retryable = CallStatus.FAILED, named(failure), _is_retryable(failure)
         return AgentCall(
             agent_id=card.id,
             agent_version=card.version,
@@ -98,10 +98,6 @@ class LiveCaller:
         if card.max_concurrency is None:
             return nullcontext()
         return self._gates.setdefault(card.id, asyncio.Semaphore(card.max_concurrency))
-
-
-def _describe(failure: Exception) -> str:
-    return f"{type(failure).__name__}: {failure}"
 
 
 def _is_retryable(failure: Exception) -> bool:

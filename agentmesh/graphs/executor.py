@@ -8,7 +8,7 @@ from typing import Any
 from agentmesh.errors import AgentMeshError
 from agentmesh.events import AnswerRefined, CallFinished, Event, RunFinished, RunStarted, fold, total_cost
 from agentmesh.graphs.builder import compile_workflow
-from agentmesh.graphs.log import EventWriter, RunLog
+from agentmesh.graphs.log import EventWriter, RunLog, named
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.protocols import EventSink
 from agentmesh.records import CallStatus, Limits, Run, RunStatus, Task
@@ -52,7 +52,8 @@ class LocalExecutor:
             log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
             raise
         except Exception as error:  # the node boundary: recorded, and raised again
-            await log.commit(RunFinished, **self._ending(log, begun, RunStatus.FAILED, error=describe(error)))
+            text = str(error) if isinstance(error, AgentMeshError) else named(error)  # ours say all by themselves
+            await log.commit(RunFinished, **self._ending(log, begun, RunStatus.FAILED, error=text))
             raise
         status, answer, error_text = _conclusion(state, log.events)
         await log.commit(RunFinished, **self._ending(log, begun, status, answer=answer, error=error_text))
@@ -83,15 +84,6 @@ class LocalExecutor:
             "elapsed_s": elapsed_s,
             "error": error,
         }
-
-
-def describe(error: Exception) -> str:
-    """Return an error as a line: ours as they are, others with their kind.
-
-    >>> describe(ValueError("too small"))
-    'ValueError: too small'
-    """
-    return str(error) if isinstance(error, AgentMeshError) else f"{type(error).__name__}: {error}"
 
 
 def _spent(events: Sequence[Event]) -> Decimal | None:

@@ -10,6 +10,15 @@ from agentmesh.types import AgentId, Clock, RunId
 E = TypeVar("E", bound=BaseEvent)
 
 
+def named(error: Exception) -> str:
+    """Return an error as a trace records it: its kind and what it says.
+
+    >>> named(ValueError("too small"))
+    'ValueError: too small'
+    """
+    return f"{type(error).__name__}: {error}"
+
+
 class EventWriter(Protocol):
     """Takes events towards the store; ``agentmesh.store.writer.TraceWriter`` is the one in use."""
 

@@ -11,6 +11,7 @@ from agentmesh.agents.refiner import Refined, VoteRefiner, WeightedAnswer
 from agentmesh.errors import AgentMeshError, RouterOutputError
 from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared
 from agentmesh.graphs.dispatch import Dispatch
+from agentmesh.graphs.log import named
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.packing import pack_vector
 from agentmesh.protocols import Embedder
@@ -171,7 +172,7 @@ async def _within_deadline(task: Task, answers: list[WeightedAnswer], context: R
     except TimeoutError:
         why = "did not finish within the run's time"
     except Exception as error:  # noqa: BLE001 - the node boundary: a broken refiner must not lose the answers
-        why = f"raised {type(error).__name__}: {error}"
+        why = f"raised {named(error)}"
     voted = await VoteRefiner().refine(task, answers)
     note = f"{context.services.refiner.name} {why}; the vote stands"
     return voted.model_copy(update={"note": note, "cost_usd": None})  # what it had spent by then is not known

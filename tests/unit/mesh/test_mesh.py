@@ -1,6 +1,7 @@
 """The mesh as a user meets it: route, run, stream, feedback, and what happens when something goes wrong."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from agentmesh import Agent, Answer, Limits, Mesh, Preference, Run, RunStatus, Task, agent, open_store
 from agentmesh.errors import ConfigError, NoCandidateError, RegistrationError, RunNotFoundError, StoreError
-from agentmesh.events import AnswerChunk, RunFinished, RunStarted
+from agentmesh.events import AnswerChunk, Event, RunFinished, RunStarted
 from agentmesh.records import CallStatus
 from agentmesh.testing.agents import (
     CannedAgent,
@@ -247,13 +248,19 @@ async def test_a_stream_yields_the_whole_trace_and_the_pieces_of_the_answer() ->
     assert [event.text for event in events if isinstance(event, AnswerChunk)] == ["Al ", "Khazneh"]
 
 
+async def _stream_until_called(mesh: Mesh) -> AsyncGenerator[Event, None]:
+    """Begin the run r1 and stop reading once its agent is being called."""
+    events = mesh.stream("q", run_id="r1")
+    async for event in events:
+        if event.kind == "call_started":
+            break
+    return events
+
+
 async def test_a_stream_left_early_cancels_its_run(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'mesh.db'}"
     async with Mesh([HangingAgent("stuck")], store=url) as mesh:
-        events = mesh.stream("q", run_id="r1")
-        async for event in events:
-            if event.kind == "call_started":
-                break
+        events = await _stream_until_called(mesh)
         await events.aclose()
     with open_store(url, read_only=True) as store:
         assert store.run("r1").status is RunStatus.CANCELLED
@@ -303,10 +310,7 @@ async def test_an_interrupted_mesh_waits_for_no_judge() -> None:
 async def test_a_mesh_closes_although_a_stream_was_left_open(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'mesh.db'}"
     async with Mesh([HangingAgent("stuck")], store=url) as mesh:
-        events = mesh.stream("q", run_id="r1")
-        async for event in events:
-            if event.kind == "call_started":
-                break
+        events = await _stream_until_called(mesh)
     await events.aclose()
     with open_store(url, read_only=True) as store:
         assert store.run("r1").status is RunStatus.CANCELLED
