@@ -45,7 +45,9 @@ class LocalExecutor:
             max_agents=limits.max_agents or 1,
             deadline=None if limits.timeout_s is None else begun + limits.timeout_s,
         )
-        self._start(task, context)
+        pool = await services.pools.current()
+        await services.pools.keep(pool)  # a run that fails to decide names its registry too
+        self._start(task, context, pool.registry_version)
         try:
             state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
         except asyncio.CancelledError:
@@ -59,13 +61,13 @@ class LocalExecutor:
         await log.commit(RunFinished, **self._ending(log, begun, status, answer=answer, error=error_text))
         return fold(log.events)
 
-    def _start(self, task: Task, context: RunContext) -> None:
+    def _start(self, task: Task, context: RunContext, registry_version: str) -> None:
         services = self._services
         context.log.post(
             RunStarted,
             task=task,
             limits=context.limits,
-            registry_version=services.pools.version,
+            registry_version=registry_version,
             embedder=services.embedder.version,
             router=services.router.name,
             mesh_seed=services.mesh_seed,

@@ -21,9 +21,8 @@ from agentmesh.store.base import TraceStore
 class PoolSource(Protocol):
     """Hands out the pool that a task is routed over."""
 
-    @property
-    def version(self) -> str:
-        """Return the registry version of the pool."""
+    async def current(self) -> AgentPool:
+        """Return the pool with every agent in it."""
         ...
 
     async def for_task(self, task: Task) -> Applied:
@@ -48,14 +47,9 @@ class LivePool:
     _kept: set[str] = field(default_factory=set)
     _keeping: asyncio.Lock = field(default_factory=asyncio.Lock)  # guards a version from being stored twice
 
-    @property
-    def version(self) -> str:
-        """Return the version of the pool: its cards and the embedder that places them."""
-        return self._named(self.registry.version)
-
     async def for_task(self, task: Task) -> Applied:
         """Return the pool after the task's hard gates and the user's preferences."""
-        pool = await self._current()
+        pool = await self.current()
         refused = self.registry.refused(task)
         pool = pool.gated({agent_id: gate for agent_id, gate in refused.items() if agent_id in pool.index})
         return apply(self.preferences, task, pool)
@@ -75,7 +69,7 @@ class LivePool:
                 await asyncio.to_thread(self.store.put_registry, snapshot)
                 self._kept.add(pool.registry_version)
 
-    async def _current(self) -> AgentPool:
+    async def current(self) -> AgentPool:
         """Return the pool with every agent in it; new cards are embedded, off the loop unless that is quick."""
         is_new = self._table is None or self._table.registry_version != self.registry.version
         if is_new and not self.embedder.is_quick:
@@ -83,11 +77,9 @@ class LivePool:
         else:
             table = self.registry.capabilities()
         if table is not self._table:
-            self._pool, self._table = pool_of(table, self._named(table.registry_version)), table
+            version = f"{table.registry_version}.{_short_hash(self.embedder.version)}"
+            self._pool, self._table = pool_of(table, version), table
         return self._pool
-
-    def _named(self, version: str) -> str:
-        return f"{version}.{_short_hash(self.embedder.version)}"
 
 
 class StoredPool:
@@ -101,10 +93,9 @@ class StoredPool:
         bonus = np.array([prepared.bonus.get(agent_id, 0.0) for agent_id in pool.ids])
         self._applied = Applied(pool.gated(prepared.refused), bonus, prepared.rules)
 
-    @property
-    def version(self) -> str:
-        """Return the version it was stored under."""
-        return self._applied.pool.registry_version
+    async def current(self) -> AgentPool:
+        """Return the pool as it was then."""
+        return self._applied.pool
 
     async def for_task(self, task: Task) -> Applied:  # noqa: ARG002 - the gates were recorded, not asked again
         """Return the pool as it was then."""

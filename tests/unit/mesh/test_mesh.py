@@ -202,6 +202,15 @@ async def test_a_mesh_without_agents_says_so_and_records_it() -> None:
         assert line.status is RunStatus.FAILED
 
 
+async def test_a_run_that_fails_to_decide_names_a_registry_that_is_stored() -> None:
+    async with Mesh([mathematician]) as mesh:
+        with pytest.raises(NoCandidateError):
+            await mesh.run(Task(text="q", required_skills=frozenset({"cooking"})), run_id="r1")
+        started = mesh.store.events("r1")[0]
+        assert isinstance(started, RunStarted)
+        assert [card.id for card in mesh.store.registry(started.registry_version).cards] == ["mathematician"]
+
+
 async def test_a_skill_that_nobody_has_is_no_candidate() -> None:
     async with Mesh([mathematician, Historian()]) as mesh:
         with pytest.raises(NoCandidateError):
