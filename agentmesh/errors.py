@@ -15,6 +15,7 @@
     |- StoreError               the trace store cannot be read or written
     |  |- RunNotFoundError
     |  |- DuplicateEventError
+    |  |- DuplicateFeedbackError
     |  `- SchemaVersionError
     |- ReplayError              a stored run cannot be executed again
     |  `- ReplayMissError       the trace lacks an answer that the replay asked for
@@ -101,6 +102,10 @@ class RunNotFoundError(StoreError):
 
 class DuplicateEventError(StoreError):
     """An event with this run id and sequence number is already stored."""
+
+
+class DuplicateFeedbackError(StoreError):
+    """This source has scored this answer already; nothing was stored or learned."""
 
 
 class SchemaVersionError(StoreError):

@@ -149,7 +149,11 @@ class Answer(Record):
 
 
 class Candidate(Record):
-    """One agent as the router saw it. ``gate`` names the hard gate that refused it; then its probability is 0."""
+    """One agent as the router saw it. ``gate`` names the hard gate that refused it; then its probability is 0.
+
+    ``flip`` is how much better its expected quality would have to be for it to be the best: 0 for the best one,
+    ``None`` where nothing would flip the choice or the router's scores have no unit.
+    """
 
     agent_id: AgentId
     score: float | None
@@ -160,6 +164,7 @@ class Candidate(Record):
     expected_quality: float | None = None
     expected_cost_usd: float | None = None
     expected_latency_s: float | None = None
+    flip: float | None = None
     factors: Mapping[str, float] = Field(default_factory=dict)
 
 
@@ -176,6 +181,9 @@ class RouteDecision(Record):
     Shapes:
         ``scores`` and ``probabilities`` hold one float64 for each agent of the pool named by ``registry_version``,
         in the pool's order; NaN is the score of a gated agent. ``candidates`` are the readable best few.
+
+    ``intent`` says what kinds of task the router took this for, with weights that sum to at most 1; it is empty where
+    the router knows no kinds.
     """
 
     router: str
@@ -194,6 +202,7 @@ class RouteDecision(Record):
     policy: str = ""
     elapsed_ms: float = 0.0
     reason: str = ""
+    intent: Mapping[str, float] = Field(default_factory=dict)
 
     def score_array(self) -> FloatArray:
         """Return the utility of each agent of the pool, shape (n_agents,); NaN where gated."""
@@ -341,7 +350,10 @@ class Feedback(Record):
 
 
 class Experience(Record):
-    """One observed outcome, as a router learns it. ``sequence`` is given by the store: 1, 2, 3 ...
+    """One observed outcome, as a router learns it. ``sequence`` is given by the store: rising from 1, each used once.
+
+    ``weight`` is how much evidence it is beside one outcome that is certain. ``stage`` and ``previous`` say where in a
+    workflow of several stages the agent stood, and behind which agent; "" is the start.
 
     Shapes:
         ``vector`` is the task's embedding by the embedder named, (d,) float32 packed.
@@ -360,6 +372,9 @@ class Experience(Record):
     propensity: float | None = None
     type_hints: tuple[str, ...] = ()
     source: str = "user"
+    weight: float = Field(default=1.0, gt=0, le=1)
+    stage: int = Field(default=0, ge=0)
+    previous: AgentId = ""
     at: float
 
 
@@ -379,3 +394,31 @@ class RouterState(Record):
     def version(self) -> str:
         """Return what a decision names: parameter hash and last experience."""
         return f"{self.parameters}@{self.sequence}"
+
+
+class RouterMark(Record):
+    """A place in the log of experiences where a router's state was set by somebody, not learned.
+
+    It takes a ``sequence`` of its own, so that a version names a state before it or after it, never both. ``router`` is
+    the name the state is stored under, ``root`` the hash of the router's parameters as it is built, and ``parameters``
+    the hash of the state that holds from here on: another one where the router was fitted. ``target`` is the sequence
+    that a rollback went back to.
+    """
+
+    sequence: int = Field(default=0, ge=0)
+    router: str
+    root: str
+    parameters: str
+    kind: Literal["trained", "reset", "rollback"]
+    target: int | None = None
+    at: float
+    note: str = ""
+
+
+class LearningFault(Record):
+    """Something that could not be learned from, and why. ``run_id`` and ``source`` are "" where there is none."""
+
+    at: float
+    run_id: RunId = ""
+    source: str = ""
+    message: str

@@ -15,6 +15,8 @@ from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray, VectorAr
 class TaskFeatures:
     """What a router may know of a task. Gold answers and the task's own outcomes are not among it.
 
+    ``stage`` counts the stages of a workflow from 0; ``previous`` is the agent of the stage before, "" at the first.
+
     Shapes:
         vector: (d,) float32, length 1, or zeros when no token was known.
     """
@@ -25,6 +27,7 @@ class TaskFeatures:
     type_hints: tuple[str, ...] = ()
     stage: int = 0
     turns: tuple[Turn, ...] = ()
+    previous: AgentId = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class RouteContext:
 
     Shapes:
         bonus: (n,) added to the utilities, from preferences; ``None`` for none.
+        load: (n,) calls under way, as a share of those that the agent takes at once; ``None`` where nothing is known.
     """
 
     seed: int
@@ -82,6 +86,7 @@ class RouteContext:
     explore: float = 0.0
     top: int = 8
     bonus: FloatArray | None = None
+    load: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
