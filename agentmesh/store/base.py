@@ -127,6 +127,10 @@ class TraceStore(ABC):
         """Return the JSON text stored for these parameters, ``None`` when there is none."""
 
     @abstractmethod
+    def routers(self) -> list[tuple[str, str]]:
+        """Return each name and parameters hash that parameters or states are stored under, sorted."""
+
+    @abstractmethod
     def put_state(self, state: RouterState) -> None:
         """Store a router state; the same router, parameters and sequence replace an earlier one."""
 

@@ -155,6 +155,12 @@ class MemoryStore(TraceStore):
             self._check_open()
             return self._parameters.get((name, parameters_hash))
 
+    def routers(self) -> list[tuple[str, str]]:
+        """Return each name and parameters hash that parameters or states are stored under, sorted."""
+        with self._lock:
+            self._check_open()
+            return sorted({*self._parameters, *self._states})
+
     def put_state(self, state: RouterState) -> None:
         """Store a router state; the same router, parameters and sequence replace an earlier one."""
         with self._lock:

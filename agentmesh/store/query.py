@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import CompoundSelect, Connection, Select, func, select, union
 
 from agentmesh.store.base import RunFilter
 from agentmesh.store.codec import searchable
 from agentmesh.store.refusals import hole
-from agentmesh.store.schema import agent_cards, events, experiences, routers, run_agents, runs
+from agentmesh.store.schema import agent_cards, events, experiences, router_states, routers, run_agents, runs
 
 
 def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
@@ -30,6 +30,13 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
 def parameters_of(name: str, parameters_hash: str) -> Select[Any]:
     """Ask for the parameters stored under a hash."""
     return select(routers.c.parameters).where(routers.c.name == name, routers.c.parameters_hash == parameters_hash)
+
+
+def named_routers() -> CompoundSelect[Any]:
+    """Ask for each name and parameters hash that parameters or states are stored under."""
+    return union(
+        select(routers.c.name, routers.c.parameters_hash), select(router_states.c.router, router_states.c.parameters)
+    )
 
 
 def latest_cards() -> Select[Any]:

@@ -25,7 +25,7 @@ from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.codec import decode, encode, summary
 from agentmesh.store.log import OUTLINE_COLUMNS, append_events, read_events, read_outline
-from agentmesh.store.query import holes, last_experience, latest_cards, matching, parameters_of
+from agentmesh.store.query import holes, last_experience, latest_cards, matching, named_routers, parameters_of
 from agentmesh.store.refusals import no_registry, no_run, unfinished
 from agentmesh.store.session import Database
 from agentmesh.types import RunId
@@ -157,6 +157,11 @@ class SqlStore(TraceStore):
         with self._database.reading() as connection:
             found: str | None = connection.scalar(parameters_of(name, parameters_hash))
         return found
+
+    def routers(self) -> list[tuple[str, str]]:
+        """Return each name and parameters hash that parameters or states are stored under, sorted."""
+        with self._database.reading() as connection:
+            return sorted({(name, parameters) for name, parameters in connection.execute(named_routers())})
 
     def put_state(self, state: RouterState) -> None:
         """Store a router state; the same router, parameters and sequence replace an earlier one."""

@@ -353,6 +353,16 @@ class TraceStoreContract(ABC):
             assert store.router_parameters("knn", "abd") is None
             assert store.router_parameters("kernel", "abc") is None
 
+    def test_routers_are_listed_by_the_names_of_their_parameters_and_of_their_states(self) -> None:
+        """Each pair once, sorted; a state's name need not be that of parameters."""
+        with self.make_store() as store:
+            assert store.routers() == []
+            store.put_router("knn", "abc", "{}")
+            store.put_state(state(1, router="knn+static", parameters="abc"))
+            store.put_state(state(2, router="knn+static", parameters="abc"))
+            store.put_state(state(1, router="knn", parameters="abc"))
+            assert store.routers() == [("knn", "abc"), ("knn+static", "abc")]
+
     @pytest.mark.parametrize(("until", "found"), [(None, 8), (8, 8), (7, 3), (3, 3), (2, None)])
     def test_the_nearest_state_is_the_last_one_not_after_until(self, until: int | None, found: int | None) -> None:
         """States of other routers and parameters are not looked at."""
