@@ -1,8 +1,8 @@
-"""``agentmesh bench FOLDER...``: routers measured on recorded sets."""
+"""``agentmesh bench FOLDER...``: routers measured on recorded sets, fitted beforehand or learning as tasks arrive."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 import click
 
@@ -10,32 +10,101 @@ from agentmesh.cli.options import json_option
 from agentmesh.cli.output import print_drawn, print_text, shown_on
 from agentmesh.cli.text import escape_line
 
+if TYPE_CHECKING:
+    from agentmesh.bench.online_plan import OnlinePlan
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class OnlineFlags(TypedDict):
+    """The flags that ``--online`` takes, ``None`` where one was not given."""
+
+    seeds: str | None
+    feedback: Literal["bandit", "full"] | None
+    types: Literal["discovered", "given"] | None
+    scenario: Literal["quality", "balanced", "cheap"] | None
+    steps: int | None
+    drift: str | None
+    new_agent: str | None
+    jobs: int | None
+    out: str | None
+
+
+def online_options(function: Function) -> Function:
+    """Add the flags of :class:`OnlineFlags`."""
+    for option in (
+        click.option("--out", metavar="FILE.json", help="Write the report with its curves of regret."),
+        click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that share the work. [default: 2]"),
+        click.option("--new-agent", metavar="AGENT@STEP", help="AGENT, or best, comes then."),
+        click.option("--drift", metavar="AGENT@STEP:QUALITY", help="AGENT, best or best:GROUP has this mean then."),
+        click.option("--steps", type=click.IntRange(1), metavar="N", help="Tasks a stream. [default: each task once]"),
+        click.option("--scenario", type=click.Choice(("quality", "balanced", "cheap")), help="[default: quality]"),
+        click.option(
+            "--types", type=click.Choice(("discovered", "given")), help="Are groups told? [default: discovered]"
+        ),
+        click.option(
+            "--feedback", type=click.Choice(("bandit", "full")), help="Whose outcome is told. [default: bandit]"
+        ),
+        click.option("--seeds", metavar="N|A-B", help="How many streams, or which. [default: 5]"),
+        click.option("--online", is_flag=True, help="Routers learn as tasks arrive; takes the flags below."),
+    ):
+        function = option(function)
+    return function
+
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...")
 @click.option("--routers", metavar="A,B", help="Measure these; those that need no long training by default.")
 @click.option(
-    "--split", type=click.Choice(("test", "val")), default="test", show_default=True, help="What to score on."
+    "--split",
+    type=click.Choice(("test", "val", "train", "all")),
+    help="What to score on: test (default) or val; with --online all (default: train and test) or train.",
 )
 @click.option(
     "--embedder", metavar="NAME", help="static, hashing, onnx or remote. [AGENTMESH_EMBEDDER; default: static]"
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Fixes every draw.")
+@online_options
 @json_option
 def bench(
     folders: tuple[str, ...],
     routers: str | None,
-    split: Literal["val", "test"],
+    split: Literal["test", "val", "train", "all"] | None,
     embedder: str | None,
     seed: int,
+    online: bool,
+    as_json: bool,
+    **flags: Unpack[OnlineFlags],
+) -> None:
+    """Measure routers on the recorded sets in FOLDER..., everything tunable chosen on val.
+
+    With --online nothing is fitted: tasks arrive one at a time, and routers learn from the agents they called. A router
+    may have arguments there, as in --routers knn:k=20.
+    """
+    if online:
+        _online(folders, _plan(routers, split, flags), embedder, flags, as_json=as_json)
+        return
+    for name, given in flags.items():
+        if given is not None:
+            raise click.BadParameter(f"--{name.replace('_', '-')} needs --online.")
+    if split == "train" or split == "all":
+        raise click.BadParameter(f"{split!r} needs --online; accepted without it: 'test', 'val'.", param_hint="--split")
+    _offline(folders, None if routers is None else named(routers), split or "test", embedder, seed, as_json=as_json)
+
+
+def _offline(
+    folders: tuple[str, ...],
+    names: list[str] | None,
+    split: Literal["test", "val"],
+    embedder: str | None,
+    seed: int,
+    *,
     as_json: bool,
 ) -> None:
-    """Measure routers on the recorded sets in FOLDER..., everything tunable chosen on val."""
     from agentmesh.bench import report as reports
     from agentmesh.bench.run import bench as measure
     from agentmesh.embed.named import embedder_named
 
-    names = None if routers is None else named(routers)
     embeds = embedder_named(embedder)
     finished = []
     for folder in folders:
@@ -45,6 +114,61 @@ def bench(
             print_drawn(reports.render(finished[-1]))
     if as_json:
         print_text(reports.to_json(finished))
+
+
+def _plan(routers: str | None, split: str | None, flags: OnlineFlags) -> "OnlinePlan":
+    from agentmesh.bench.online_plan import DriftSpec, NewAgentSpec, OnlinePlan, router_specs, seeds_of
+
+    if split in ("test", "val"):
+        raise click.BadParameter(f"{split!r} is not for --online; accepted: 'all', 'train'.", param_hint="--split")
+    drift, new_agent = flags["drift"], flags["new_agent"]
+    return OnlinePlan(
+        routers=() if routers is None else router_specs(routers),
+        seeds=seeds_of(flags["seeds"] or "5"),
+        split="train" if split == "train" else "all",
+        steps=flags["steps"],
+        feedback=flags["feedback"] or "bandit",
+        types=flags["types"] or "discovered",
+        scenario=flags["scenario"] or "quality",
+        drift=None if drift is None else DriftSpec.parse(drift),
+        new_agent=None if new_agent is None else NewAgentSpec.parse(new_agent),
+    )
+
+
+def _online(
+    folders: tuple[str, ...], plan: "OnlinePlan", embedder: str | None, flags: OnlineFlags, *, as_json: bool
+) -> None:
+    from agentmesh.bench import online_report as reports
+    from agentmesh.bench.online import bench_online
+    from agentmesh.embed.named import embedder_named
+
+    embeds = embedder_named(embedder)
+    finished = []
+    for folder in folders:
+        with telling() as say:
+            finished.append(bench_online(folder, plan, embedder=embeds, jobs=flags["jobs"] or 2, progress=say))
+        if not as_json:
+            print_drawn(reports.render(finished[-1]))
+    if flags["out"] is not None:
+        write_text(flags["out"], reports.to_file_json(finished))
+    if as_json:
+        print_text(reports.to_json(finished))
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a result to a file.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    from pathlib import Path
+
+    from agentmesh.errors import ConfigError
+
+    try:
+        Path(path).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path!r} cannot be written: {error}; name a file in a folder that exists") from error
 
 
 def named(routers: str) -> list[str]:
