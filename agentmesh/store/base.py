@@ -7,7 +7,18 @@ from types import TracebackType
 from typing import Self
 
 from agentmesh.events import Event
-from agentmesh.records import AgentCard, Experience, Feedback, RegistrySnapshot, RouterState, Run, RunStatus, RunSummary
+from agentmesh.records import (
+    AgentCard,
+    Experience,
+    Feedback,
+    LearningFault,
+    RegistrySnapshot,
+    RouterMark,
+    RouterState,
+    Run,
+    RunStatus,
+    RunSummary,
+)
 from agentmesh.types import RunId
 
 
@@ -30,7 +41,10 @@ class RunFilter:
 
 
 class TraceStore(ABC):
-    """Keeps runs, feedback, experiences, registries and router states.
+    """Keeps runs, feedback, experiences, registries, router states and marks, and the faults of learning.
+
+    Experiences and marks share one counter, from 1: a number names one place in what there is to learn, and none is
+    used twice. The experiences are the queue that learners read from; what is stored is never lost by reading it.
 
     Synchronous, and safe to call from several threads. Each method is one transaction: it takes effect whole or not
     at all. Every failure of the database is raised as a ``StoreError`` that names the database.
@@ -84,10 +98,12 @@ class TraceStore(ABC):
         """Store a score as a ``feedback_given`` event of its run, and what was learned from it, in one transaction.
 
         Returns:
-            The experiences, numbered from one past the last one stored.
+            The experiences, numbered from one past the last experience or mark stored.
 
         Raises:
             RunNotFoundError: no event of this run is stored.
+            DuplicateFeedbackError: the run has a score of the same agent (or of its answer) by the same source, or an
+                experience of the same run, agent and source is stored or comes twice; nothing was written.
             StoreError: the run has not finished: its next seq belongs to who is writing it.
         """
 
@@ -97,7 +113,7 @@ class TraceStore(ABC):
 
     @abstractmethod
     def last_experience(self) -> int:
-        """Return the highest sequence stored, 0 when there is none."""
+        """Return the highest number that an experience or a mark has, 0 when there is none."""
 
     @abstractmethod
     def put_registry(self, snapshot: RegistrySnapshot) -> None:
@@ -137,6 +153,40 @@ class TraceStore(ABC):
     @abstractmethod
     def nearest_state(self, router: str, parameters: str, *, until: int | None = None) -> RouterState | None:
         """Return the stored state with the highest ``sequence <= until``, ``None`` when there is none."""
+
+    @abstractmethod
+    def states(self, router: str, parameters: str) -> list[tuple[int, float]]:
+        """Return sequence and time of each stored state, rising."""
+
+    @abstractmethod
+    def put_mark(self, mark: RouterMark, state: RouterState) -> RouterMark:
+        """Store a mark, and the state that holds from it on, in one transaction.
+
+        Returns:
+            The mark, numbered from one past the last experience or mark stored; the state is stored under that number.
+
+        Raises:
+            StoreError: the state is of another router or of other parameters than the mark.
+        """
+
+    @abstractmethod
+    def marks(self, router: str, root: str, *, after: int = 0, until: int | None = None) -> list[RouterMark]:
+        """Return the marks of a router with ``after < sequence <= until``, in order.
+
+        Args:
+            router: The name its states are stored under.
+            root: The hash of its parameters as it is built.
+            after: The last sequence to leave out.
+            until: The last sequence to return.
+        """
+
+    @abstractmethod
+    def add_fault(self, fault: LearningFault) -> None:
+        """Store what could not be learned from, its message cut to 2,000 characters."""
+
+    @abstractmethod
+    def faults(self, *, limit: int = 50) -> list[LearningFault]:
+        """Return the last faults stored, newest first. A store in memory holds the last 1,000."""
 
     @abstractmethod
     def check(self) -> list[str]:

@@ -1,15 +1,41 @@
 """A store that lasts as long as the process. Short and obvious: it is the reference that the others are tested on."""
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
 from threading import RLock
 
 from agentmesh.events import AnswerChunk, Event, FeedbackGiven, RunStarted, fold, summarize
-from agentmesh.records import AgentCard, Experience, Feedback, RegistrySnapshot, RouterState, Run, RunStatus, RunSummary
+from agentmesh.records import (
+    AgentCard,
+    Experience,
+    Feedback,
+    LearningFault,
+    RegistrySnapshot,
+    RouterMark,
+    RouterState,
+    Run,
+    RunStatus,
+    RunSummary,
+)
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
-from agentmesh.store.refusals import closed, duplicate, hole, no_registry, no_run, unfinished
+from agentmesh.store.faults import MOST_IN_MEMORY, kept
+from agentmesh.store.refusals import (
+    closed,
+    duplicate,
+    foreign_state,
+    hole,
+    no_registry,
+    no_run,
+    refuse_second_score,
+    unfinished,
+)
 from agentmesh.types import AgentId, RunId
+
+_SEQUENCE = attrgetter("sequence")
 
 
 @dataclass(slots=True)
@@ -27,6 +53,9 @@ class _Trace:
             self.folded = fold(self.ordered())
         return self.folded
 
+    def scores(self) -> list[Feedback]:
+        return [event.feedback for event in self.by_seq.values() if isinstance(event, FeedbackGiven)]
+
     def started(self) -> bool:
         return any(isinstance(event, RunStarted) for event in self.by_seq.values())
 
@@ -39,7 +68,11 @@ class MemoryStore(TraceStore):
         self._closed = False
         self._log: list[Event] = []
         self._traces: dict[RunId, _Trace] = {}
+        self._last = 0  # the highest number that an experience or a mark has
         self._experiences: list[Experience] = []
+        self._scored: set[tuple[RunId, AgentId, str]] = set()
+        self._marks: dict[tuple[str, str], list[RouterMark]] = {}
+        self._faults: deque[LearningFault] = deque(maxlen=MOST_IN_MEMORY)
         self._registries: dict[str, RegistrySnapshot] = {}
         self._cards: dict[AgentId, AgentCard] = {}
         self._parameters: dict[tuple[str, str], str] = {}
@@ -100,6 +133,8 @@ class MemoryStore(TraceStore):
             trace = self._trace(feedback.run_id)
             if not trace.started() or trace.run().status is RunStatus.RUNNING:
                 raise unfinished(feedback.run_id, self.url)
+            given = trace.scores()
+            refuse_second_score(feedback, experiences, given=given, scored=self._scored, url=self.url)
             self._put(
                 FeedbackGiven(run_id=feedback.run_id, seq=max(trace.by_seq) + 1, at=feedback.at, feedback=feedback)
             )
@@ -109,14 +144,16 @@ class MemoryStore(TraceStore):
         """Return experiences with ``after < sequence <= until``, in order."""
         with self._lock:
             self._check_open()
-            found = self._experiences[max(after, 0) : None if until is None else max(until, 0)]
+            first = bisect_right(self._experiences, after, key=_SEQUENCE)
+            last = None if until is None else bisect_right(self._experiences, until, key=_SEQUENCE)
+            found = self._experiences[first:last]
         return found if limit is None else found[:limit]
 
     def last_experience(self) -> int:
-        """Return the highest sequence stored, 0 when there is none."""
+        """Return the highest number that an experience or a mark has, 0 when there is none."""
         with self._lock:
             self._check_open()
-            return len(self._experiences)
+            return self._last
 
     def put_registry(self, snapshot: RegistrySnapshot) -> None:
         """Store a registry's cards under its version; storing a version again changes nothing."""
@@ -165,7 +202,7 @@ class MemoryStore(TraceStore):
         """Store a router state; the same router, parameters and sequence replace an earlier one."""
         with self._lock:
             self._check_open()
-            self._states.setdefault((state.router, state.parameters), {})[state.sequence] = state
+            self._keep(state)
 
     def nearest_state(self, router: str, parameters: str, *, until: int | None = None) -> RouterState | None:
         """Return the stored state with the highest ``sequence <= until``, ``None`` when there is none."""
@@ -175,6 +212,43 @@ class MemoryStore(TraceStore):
             sequences = sorted(states)
             place = len(sequences) if until is None else bisect_right(sequences, until)
             return states[sequences[place - 1]] if place else None
+
+    def states(self, router: str, parameters: str) -> list[tuple[int, float]]:
+        """Return sequence and time of each stored state, rising."""
+        with self._lock:
+            self._check_open()
+            return sorted((state.sequence, state.at) for state in self._states.get((router, parameters), {}).values())
+
+    def put_mark(self, mark: RouterMark, state: RouterState) -> RouterMark:
+        """Store a mark under the next number, and the state that holds from it on under the same one."""
+        if (state.router, state.parameters) != (mark.router, mark.parameters):
+            raise foreign_state(mark, state)
+        with self._lock:
+            self._check_open()
+            self._last += 1
+            numbered = mark.model_copy(update={"sequence": self._last})
+            self._marks.setdefault((mark.router, mark.root), []).append(numbered)
+            self._keep(state.model_copy(update={"sequence": self._last}))
+            return numbered
+
+    def marks(self, router: str, root: str, *, after: int = 0, until: int | None = None) -> list[RouterMark]:
+        """Return the marks of a router with ``after < sequence <= until``, in order."""
+        with self._lock:
+            self._check_open()
+            found = self._marks.get((router, root), [])
+            return [mark for mark in found if after < mark.sequence and (until is None or mark.sequence <= until)]
+
+    def add_fault(self, fault: LearningFault) -> None:
+        """Store what could not be learned from, and forget the oldest of more than 1,000."""
+        with self._lock:
+            self._check_open()
+            self._faults.append(kept(fault))
+
+    def faults(self, *, limit: int = 50) -> list[LearningFault]:
+        """Return the last faults stored, newest first."""
+        with self._lock:
+            self._check_open()
+            return list(islice(reversed(self._faults), limit))
 
     def check(self) -> list[str]:
         """Name the runs whose log has a hole; nothing else can break in memory."""
@@ -207,10 +281,14 @@ class MemoryStore(TraceStore):
         self._log.append(event)
 
     def _number(self, experiences: Sequence[Experience]) -> list[Experience]:
-        first = len(self._experiences) + 1
-        numbered = [item.model_copy(update={"sequence": first + i}) for i, item in enumerate(experiences)]
+        numbered = [item.model_copy(update={"sequence": self._last + 1 + i}) for i, item in enumerate(experiences)]
+        self._last += len(numbered)
         self._experiences.extend(numbered)
+        self._scored.update((item.run_id, item.agent_id, item.source) for item in numbered)
         return numbered
+
+    def _keep(self, state: RouterState) -> None:
+        self._states.setdefault((state.router, state.parameters), {})[state.sequence] = state
 
     def _matching(self, where: RunFilter | None) -> list[Run]:
         self._check_open()

@@ -2,12 +2,27 @@
 
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, func, select, union
+from sqlalchemy import CompoundSelect, Connection, Select, func, select, union, union_all
 
 from agentmesh.store.base import RunFilter
 from agentmesh.store.codec import searchable
 from agentmesh.store.refusals import hole
-from agentmesh.store.schema import agent_cards, events, experiences, router_states, routers, run_agents, runs
+from agentmesh.store.schema import (
+    agent_cards,
+    events,
+    experiences,
+    router_marks,
+    router_states,
+    routers,
+    run_agents,
+    runs,
+)
+
+_NUMBERS = union_all(
+    select(func.max(experiences.c.sequence).label("last")), select(func.max(router_marks.c.sequence))
+).subquery()
+LAST_NUMBER = select(func.coalesce(func.max(_NUMBERS.c.last), 0)).scalar_subquery()
+"""The highest number that an experience or a mark has, 0 when there is none: they are counted together."""
 
 
 def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
@@ -51,8 +66,8 @@ def latest_cards() -> Select[Any]:
 
 
 def last_experience(connection: Connection) -> int:
-    """Return the highest sequence stored, 0 when there is none."""
-    return connection.scalar(select(func.coalesce(func.max(experiences.c.sequence), 0))) or 0
+    """Return the highest number used, 0 when there is none."""
+    return connection.scalar(select(LAST_NUMBER)) or 0
 
 
 def holes(connection: Connection) -> list[str]:

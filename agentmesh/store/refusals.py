@@ -1,7 +1,10 @@
 """The errors that every store words alike."""
 
-from agentmesh.errors import DuplicateEventError, RunNotFoundError, StoreError
-from agentmesh.types import RunId
+from collections.abc import Collection, Iterable, Sequence
+
+from agentmesh.errors import DuplicateEventError, DuplicateFeedbackError, RunNotFoundError, StoreError
+from agentmesh.records import Experience, Feedback, RouterMark, RouterState
+from agentmesh.types import AgentId, RunId
 
 
 def duplicate(run_id: RunId, seq: int, url: str) -> DuplicateEventError:
@@ -17,6 +20,59 @@ def no_run(run_id: RunId, url: str) -> RunNotFoundError:
 def unfinished(run_id: RunId, url: str) -> StoreError:
     """Say that a run that is still being written takes no feedback, for its next seq is the writer's."""
     return StoreError(f"run {run_id!r} in {url!r} has not finished; a score is taken once run_finished is stored")
+
+
+def scored_already(run_id: RunId, agent_id: AgentId | None, source: str, url: str) -> DuplicateFeedbackError:
+    """Say that this source has scored this answer before."""
+    what = "the answer" if agent_id is None else f"agent {agent_id!r}"
+    return DuplicateFeedbackError(
+        f"source {source!r} has scored {what} of run {run_id!r} in {url!r} already; nothing was stored or learned; "
+        "another source may score it"
+    )
+
+
+def refuse_second_score(
+    feedback: Feedback,
+    learned: Sequence[Experience],
+    *,
+    given: Iterable[Feedback],
+    scored: Collection[tuple[RunId, AgentId, str]],
+    url: str,
+) -> None:
+    """Raise when a source scores again what it has scored.
+
+    Args:
+        feedback: The score.
+        learned: What would be learned from it.
+        given: The scores that the run has.
+        scored: Run, agent and source of the experiences stored for the runs of ``learned``.
+        url: What to call the store.
+
+    Raises:
+        DuplicateFeedbackError: the run, one of its agents, or both were scored by this source before, or an agent
+            comes twice in ``learned``.
+    """
+    if any((old.agent_id, old.source) == (feedback.agent_id, feedback.source) for old in given):
+        raise scored_already(feedback.run_id, feedback.agent_id, feedback.source, url)
+    seen = set(scored)
+    for item in learned:
+        key = (item.run_id, item.agent_id, item.source)
+        if key in seen:
+            raise scored_already(*key, url)
+        seen.add(key)
+
+
+def foreign_state(mark: RouterMark, state: RouterState) -> StoreError:
+    """Say that a mark came with the state of another router."""
+    return StoreError(
+        f"a mark of router {mark.router!r} with parameters {mark.parameters!r} came with a state of "
+        f"{state.router!r} with {state.parameters!r}; give the state that holds from the mark on"
+    )
+
+
+def mark_without_state(sequence: int, router: str, parameters: str) -> str:
+    """Say that the state that a mark set is gone."""
+    return f"mark {sequence} of router {router!r} has no state of parameters {parameters!r}: its learning cannot go on"
 
 
 def no_registry(version: str, url: str) -> StoreError:

@@ -71,7 +71,33 @@ experiences = Table(
     Column("source", String, nullable=False),
     Column("at", Float, nullable=False),
     Column("body", Text, nullable=False),
-    Index("ix_experiences_run_id", "run_id"),
+    # not unique: what an older agentmesh stored may hold the same score twice
+    Index("ix_experiences_scored", "run_id", "agent_id", "source"),
+)
+
+router_marks = Table(
+    "router_marks",
+    metadata,
+    Column("sequence", Place, primary_key=True, autoincrement=False),  # no experience has the same one
+    Column("router", String, nullable=False),
+    Column("root", String, nullable=False),
+    Column("parameters", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("target", Place),
+    Column("at", Float, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("ix_router_marks_router", "router", "root", "sequence"),
+)
+
+learning_faults = Table(
+    "learning_faults",
+    metadata,
+    Column("place", Place, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("message", Text, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 registries = Table(

@@ -5,34 +5,35 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, and_, delete, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from agentmesh.errors import StoreError
-from agentmesh.events import AnswerChunk, Event, FeedbackGiven, fold
+from agentmesh.events import AnswerChunk, Event, fold
 from agentmesh.records import (
     AgentCard,
     Experience,
     Feedback,
+    LearningFault,
     Record,
     RegistrySnapshot,
+    RouterMark,
     RouterState,
     Run,
-    RunStatus,
     RunSummary,
 )
-from agentmesh.store import schema
+from agentmesh.store import faults, marks, schema
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.codec import decode, encode, summary
 from agentmesh.store.log import OUTLINE_COLUMNS, append_events, read_events, read_outline
 from agentmesh.store.query import holes, last_experience, latest_cards, matching, named_routers, parameters_of
-from agentmesh.store.refusals import no_registry, no_run, unfinished
+from agentmesh.store.refusals import foreign_state, no_registry, no_run
+from agentmesh.store.scores import accept
 from agentmesh.store.session import Database
 from agentmesh.types import RunId
 
 _R = TypeVar("_R", bound=Record)
 _CARD_COLUMNS = ("agent_id", "version", "body")
-_EXPERIENCE_COLUMNS = ("sequence", "run_id", "agent_id", "source", "at", "body")
 
 
 class SqlStore(TraceStore):
@@ -100,10 +101,7 @@ class SqlStore(TraceStore):
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as an event of its run, and number and store what was learned from it."""
         with self._database.writing() as connection:
-            seq = self._next_seq(connection, feedback.run_id)
-            event = FeedbackGiven(run_id=feedback.run_id, seq=seq, at=feedback.at, feedback=feedback)
-            append_events(connection, [event], [encode(event)], url=self._url)
-            return _number(connection, experiences)
+            return accept(connection, feedback, experiences, url=self._url)
 
     def experiences(self, after: int = 0, *, until: int | None = None, limit: int | None = None) -> list[Experience]:
         """Return experiences with ``after < sequence <= until``, in order."""
@@ -116,7 +114,7 @@ class SqlStore(TraceStore):
         return [self._read(Experience, body, f"experience {sequence}") for sequence, body in rows]
 
     def last_experience(self) -> int:
-        """Return the highest sequence stored, 0 when there is none."""
+        """Return the highest number that an experience or a mark has, 0 when there is none."""
         with self._database.reading() as connection:
             return last_experience(connection)
 
@@ -165,31 +163,51 @@ class SqlStore(TraceStore):
 
     def put_state(self, state: RouterState) -> None:
         """Store a router state; the same router, parameters and sequence replace an earlier one."""
-        table = schema.router_states.c
-        same = and_(
-            table.router == state.router, table.parameters == state.parameters, table.sequence == state.sequence
-        )
         with self._database.writing() as connection:
-            connection.execute(delete(schema.router_states).where(same))
-            connection.execute(insert(schema.router_states).values(state.model_dump()))
+            marks.put_state(connection, state)
 
     def nearest_state(self, router: str, parameters: str, *, until: int | None = None) -> RouterState | None:
         """Return the stored state with the highest ``sequence <= until``, ``None`` when there is none."""
-        table = schema.router_states.c
-        wanted = select(schema.router_states).where(table.router == router, table.parameters == parameters)
-        if until is not None:
-            wanted = wanted.where(table.sequence <= until)
         with self._database.reading() as connection:
-            row = connection.execute(wanted.order_by(table.sequence.desc()).limit(1)).one_or_none()
+            row = connection.execute(marks.nearest_state(router, parameters, until=until)).one_or_none()
         return None if row is None else RouterState(**row._mapping)
 
+    def states(self, router: str, parameters: str) -> list[tuple[int, float]]:
+        """Return sequence and time of each stored state, rising."""
+        with self._database.reading() as connection:
+            return [(sequence, at) for sequence, at in connection.execute(marks.stored_states(router, parameters))]
+
+    def put_mark(self, mark: RouterMark, state: RouterState) -> RouterMark:
+        """Store a mark under the next number, and the state that holds from it on under the same one."""
+        if (state.router, state.parameters) != (mark.router, mark.parameters):
+            raise foreign_state(mark, state)
+        with self._database.writing() as connection:
+            return marks.put_mark(connection, mark, state)
+
+    def marks(self, router: str, root: str, *, after: int = 0, until: int | None = None) -> list[RouterMark]:
+        """Return the marks of a router with ``after < sequence <= until``, in order."""
+        with self._database.reading() as connection:
+            rows = connection.execute(marks.marks_of(router, root, after=after, until=until)).all()
+        return [marks.read_mark(row, url=self._url) for row in rows]
+
+    def add_fault(self, fault: LearningFault) -> None:
+        """Store what could not be learned from, its message cut to 2,000 characters."""
+        with self._database.writing() as connection:
+            marks.add_fault(connection, faults.kept(fault))
+
+    def faults(self, *, limit: int = 50) -> list[LearningFault]:
+        """Return the last faults stored, newest first."""
+        with self._database.reading() as connection:
+            return marks.newest_faults(connection, limit)
+
     def check(self) -> list[str]:
-        """Ask the database to check itself, read every event, and name the runs whose log has a hole."""
+        """Ask the database to check itself, read every event, and name runs with a hole and marks without a state."""
         found: list[str] = []
         try:
             with self._database.reading() as connection:
                 found += [f"{self._url!r}: {line}" for line in self._database.integrity(connection)]
                 found += holes(connection)
+                found += marks.broken_marks(connection)
                 found += self._unreadable(connection)
         except StoreError as error:
             self._database.check_open()
@@ -199,15 +217,6 @@ class SqlStore(TraceStore):
     def close(self) -> None:
         """Let go of the database. Closing twice is harmless."""
         self._database.close()
-
-    def _next_seq(self, connection: Connection, run_id: RunId) -> int:
-        table = schema.runs.c
-        row = connection.execute(select(table.last_seq, table.status).where(table.id == run_id)).one_or_none()
-        if row is None:
-            raise no_run(run_id, self._url)
-        if row.status is None or row.status == RunStatus.RUNNING:
-            raise unfinished(run_id, self._url)
-        return int(row.last_seq) + 1
 
     def _read(self, record: type[_R], body: str, what: str) -> _R:
         try:
@@ -226,13 +235,3 @@ class SqlStore(TraceStore):
             except StoreError as error:
                 found.append(str(error))
         return found
-
-
-def _number(connection: Connection, learned: Sequence[Experience]) -> list[Experience]:
-    first = last_experience(connection) + 1
-    numbered = [item.model_copy(update={"sequence": first + i}) for i, item in enumerate(learned)]
-    rows = [
-        (item.sequence, item.run_id, item.agent_id, item.source, item.at, item.model_dump_json()) for item in numbered
-    ]
-    insert_rows(connection, "experiences", _EXPERIENCE_COLUMNS, rows)
-    return numbered

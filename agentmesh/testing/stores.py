@@ -1,90 +1,32 @@
 """The contract of ``TraceStore``, executable; ``pytest`` and ``hypothesis`` must be installed."""
 # ruff: noqa: S101  # a contract is made of assertions
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import DuplicateEventError, RunNotFoundError, StoreError
-from agentmesh.events import (
-    AnswerChunk,
-    CallFinished,
-    Event,
-    FeedbackGiven,
-    RunFinished,
-    RunStarted,
-    fold,
-    summarize,
-)
-from agentmesh.records import (
-    AgentCall,
-    AgentCard,
-    CallStatus,
-    Experience,
-    Feedback,
-    Limits,
-    RegistrySnapshot,
-    RouterState,
-    RunStatus,
-    Task,
-)
-from agentmesh.store.base import RunFilter, TraceStore
+from agentmesh.events import AnswerChunk, Event, fold, summarize
+from agentmesh.records import AgentCard, LearningFault, RegistrySnapshot, RunStatus
+from agentmesh.store.base import RunFilter
 from agentmesh.testing import strategies as draw
-from agentmesh.types import RunId
-
-_BOUNDED = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def start(run_id: RunId, *, text: str = "What is 12 * 7?", at: float = 0.0, seq: int = 0) -> RunStarted:
-    """Return the first event of a run."""
-    rest = {"registry_version": "r", "embedder": "e", "router": "random", "mesh_seed": 7}
-    return RunStarted(run_id=run_id, seq=seq, at=at, task=Task(text=text), limits=Limits(), **rest)
-
-
-def call(run_id: RunId, seq: int, agent_id: str = "ada", cost_usd: str | None = "0.1") -> CallFinished:
-    """Return the event of a call that went well."""
-    cost = None if cost_usd is None else Decimal(cost_usd)
-    return CallFinished(
-        run_id=run_id, seq=seq, at=0, call=AgentCall(agent_id=agent_id, status=CallStatus.OK, cost_usd=cost)
-    )
+from agentmesh.testing.learning_log import BOUNDED, LearningLogContract
+from agentmesh.testing.traces import call as call
+from agentmesh.testing.traces import end as end
+from agentmesh.testing.traces import lesson as lesson
+from agentmesh.testing.traces import mark as mark
+from agentmesh.testing.traces import score as score
+from agentmesh.testing.traces import start as start
+from agentmesh.testing.traces import state as state
+from agentmesh.testing.traces import whole as whole
 
 
-def end(run_id: RunId, seq: int, status: RunStatus = RunStatus.COMPLETED) -> RunFinished:
-    """Return the last event of a run."""
-    return RunFinished(run_id=run_id, seq=seq, at=1, status=status, answer="84", cost_usd=Decimal("0.1"), elapsed_s=1)
-
-
-def whole(run_id: RunId, *, text: str = "What is 12 * 7?", at: float = 0.0, agent_id: str = "ada") -> list[Event]:
-    """Return the log of a run of one call."""
-    return [start(run_id, text=text, at=at), call(run_id, 1, agent_id), end(run_id, 2)]
-
-
-def lesson(run_id: RunId, quality: float = 1.0) -> Experience:
-    """Return an experience, not yet numbered."""
-    return Experience(run_id=run_id, text="t", vector=b"", agent_id="ada", quality=quality, at=2)
-
-
-def score(run_id: RunId, value: float = 1.0) -> Feedback:
-    """Return a score of a run's answer."""
-    return Feedback(run_id=run_id, score=value, at=2)
-
-
-def state(sequence: int, *, router: str = "kernel", parameters: str = "abc", payload: bytes = b"x") -> RouterState:
-    """Return a router state."""
-    return RouterState(router=router, parameters=parameters, sequence=sequence, at=0, payload=payload)
-
-
-class TraceStoreContract(ABC):
+class TraceStoreContract(LearningLogContract):
     """What every store keeps to, as tests. Inherit in a class named ``Test...`` and write :meth:`make_store`."""
-
-    @abstractmethod
-    def make_store(self) -> TraceStore:
-        """Return an empty store."""
 
     # --- events
 
@@ -158,7 +100,7 @@ class TraceStoreContract(ABC):
             assert places[0] > 0
             assert store.tail(places[-1]) == []
 
-    @_BOUNDED
+    @BOUNDED
     @given(st.data())
     def test_any_log_comes_back_as_it_was_however_it_was_split(self, data: st.DataObject) -> None:
         """Events, folded run, summary."""
@@ -173,7 +115,7 @@ class TraceStoreContract(ABC):
             assert store.runs() == [summarize(fold(log))]
             assert store.check() == []
 
-    @_BOUNDED
+    @BOUNDED
     @given(st.permutations(range(6)), st.lists(st.integers(0, 6), max_size=2))
     def test_the_order_of_arrival_does_not_show(self, order: Sequence[int], cuts: list[int]) -> None:
         """Neither in the events nor in the summary."""
@@ -251,75 +193,9 @@ class TraceStoreContract(ABC):
             assert costs == [Decimal(0), Decimal("0.1"), Decimal("0.35"), None, Decimal("0.1")]
             assert store.runs()[0].agents == ("ada", "bob", "cy")
 
-    # --- feedback and experiences
+    # --- registries and routers
 
-    def test_feedback_becomes_the_next_event_of_its_run(self) -> None:
-        """It leaves the summary as it was."""
-        with self.make_store() as store:
-            store.append(whole("r"))
-            before = store.runs()
-            assert store.add_feedback(score("r", 0.5)) == []
-            assert store.events("r")[3:] == [FeedbackGiven(run_id="r", seq=3, at=2, feedback=score("r", 0.5))]
-            assert store.runs() == before
-            assert store.tail()[-1].event.seq == 3
-
-    def test_a_run_that_has_not_finished_takes_no_feedback(self) -> None:
-        """Its next seq belongs to who is writing it."""
-        with self.make_store() as store:
-            store.append([start("r")])
-            with pytest.raises(StoreError, match=r"'r'.*not finished"):
-                store.add_feedback(score("r"), [lesson("r")])
-            assert store.events("r") == [start("r")]
-            assert store.last_experience() == 0
-
-    def test_experiences_are_numbered_from_one_without_gaps(self) -> None:
-        """Over several calls."""
-        with self.make_store() as store:
-            store.append(whole("r"))
-            assert store.last_experience() == 0
-            first = store.add_feedback(score("r"), [lesson("r", 0.1), lesson("r", 0.2)])
-            second = store.add_feedback(score("r"), [lesson("r", 0.3)])
-            assert [item.sequence for item in first + second] == [1, 2, 3]
-            assert [item.quality for item in first + second] == [0.1, 0.2, 0.3]
-            assert store.experiences() == first + second
-            assert store.last_experience() == 3
-
-    @pytest.mark.parametrize(
-        ("after", "until", "limit", "found"),
-        [
-            (0, None, None, [1, 2, 3, 4]),
-            (1, 3, None, [2, 3]),
-            (0, None, 2, [1, 2]),
-            (1, 3, 1, [2]),
-            (4, None, None, []),
-        ],
-    )
-    def test_experiences_are_read_in_pieces(
-        self, after: int, until: int | None, limit: int | None, found: list[int]
-    ) -> None:
-        """``after`` is left out, ``until`` is in."""
-        with self.make_store() as store:
-            store.append(whole("r"))
-            store.add_feedback(score("r"), [lesson("r")] * 4)
-            got = store.experiences(after, until=until, limit=limit)
-            assert [item.sequence for item in got] == found
-
-    @_BOUNDED
-    @given(st.lists(draw.experiences("r"), max_size=3), draw.feedbacks("r"))
-    def test_any_experience_comes_back_as_it_was(self, learned: list[Experience], given_score: Feedback) -> None:
-        """But for its number."""
-        with self.make_store() as store:
-            store.append(whole("r"))
-            stored = store.add_feedback(given_score, learned)
-            assert [item.model_copy(update={"sequence": 0}) for item in stored] == learned
-            assert store.experiences() == stored
-            last = store.events("r")[-1]
-            assert isinstance(last, FeedbackGiven)
-            assert last.feedback == given_score
-
-    # --- registries, routers and their states
-
-    @_BOUNDED
+    @BOUNDED
     @given(draw.registries)
     def test_a_registry_comes_back_as_it_was(self, snapshot: RegistrySnapshot) -> None:
         """Storing its version again changes nothing."""
@@ -363,31 +239,6 @@ class TraceStoreContract(ABC):
             store.put_state(state(1, router="knn", parameters="abc"))
             assert store.routers() == [("knn", "abc"), ("knn+static", "abc")]
 
-    @pytest.mark.parametrize(("until", "found"), [(None, 8), (8, 8), (7, 3), (3, 3), (2, None)])
-    def test_the_nearest_state_is_the_last_one_not_after_until(self, until: int | None, found: int | None) -> None:
-        """States of other routers and parameters are not looked at."""
-        with self.make_store() as store:
-            for stored in (state(3), state(8), state(5, router="knn"), state(7, parameters="abd")):
-                store.put_state(stored)
-            nearest = store.nearest_state("kernel", "abc", until=until)
-            assert nearest == (None if found is None else state(found))
-
-    def test_a_state_replaces_the_one_of_the_same_sequence(self) -> None:
-        """Others stay."""
-        with self.make_store() as store:
-            for stored in (state(3, payload=b"old"), state(4), state(3, payload=b"new")):
-                store.put_state(stored)
-            assert store.nearest_state("kernel", "abc", until=3) == state(3, payload=b"new")
-            assert store.nearest_state("kernel", "abc") == state(4)
-
-    @_BOUNDED
-    @given(draw.router_states)
-    def test_any_state_comes_back_as_it_was(self, stored: RouterState) -> None:
-        """To the last byte."""
-        with self.make_store() as store:
-            store.put_state(stored)
-            assert store.nearest_state(stored.router, stored.parameters) == stored
-
     # --- upkeep
 
     def test_a_hole_in_a_log_is_found(self) -> None:
@@ -403,6 +254,19 @@ class TraceStoreContract(ABC):
         store.append(whole("r"))
         store.close()
         store.close()
-        for ask in (store.runs, store.tail, store.check, store.last_experience, lambda: store.append(whole("s"))):
+        for ask in (
+            store.runs,
+            store.tail,
+            store.check,
+            store.last_experience,
+            store.experiences,
+            store.faults,
+            lambda: store.append(whole("s")),
+            lambda: store.add_feedback(score("r")),
+            lambda: store.put_mark(mark(), state(0)),
+            lambda: store.marks("kernel", "abc"),
+            lambda: store.states("kernel", "abc"),
+            lambda: store.add_fault(LearningFault(at=0, message="m")),
+        ):
             with pytest.raises(StoreError, match="closed"):
                 ask()

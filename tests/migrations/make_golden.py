@@ -30,11 +30,13 @@ from agentmesh.records import (
     Conflict,
     Experience,
     Feedback,
+    LearningFault,
     Limits,
     Objective,
     Position,
     RegistrySnapshot,
     RouteDecision,
+    RouterMark,
     RouterState,
     Run,
     RunStatus,
@@ -68,6 +70,8 @@ class Expected(BaseModel):
     registry: RegistrySnapshot
     parameters: str
     state: RouterState
+    marks: list[RouterMark] = []
+    faults: list[LearningFault] = []
 
 
 def call(agent_id: str, status: CallStatus, text: str | None, cost_usd: str | None, wave: int = 1) -> AgentCall:
@@ -97,7 +101,13 @@ def decision() -> RouteDecision:
         selected=(Selection(agent_id="ada", weight=0.75), Selection(agent_id="bob", weight=0.25)),
         candidates=(
             Candidate(
-                agent_id="ada", score=0.9, probability=0.5, inclusion=0.8, expected_quality=0.9, factors={"n": 3}
+                agent_id="ada",
+                score=0.9,
+                probability=0.5,
+                inclusion=0.8,
+                expected_quality=0.9,
+                factors={"n": 3},
+                flip=0.0,
             ),
             Candidate(agent_id="bob", score=0.4, probability=0.5, inclusion=0.7, expected_cost_usd=0.001),
             Candidate(agent_id="Čeněk", score=None, probability=0.0, inclusion=0.0, gate="required_skills"),
@@ -111,6 +121,7 @@ def decision() -> RouteDecision:
         policy="gumbel_top_k",
         elapsed_ms=0.4,
         reason="three past tasks were alike",
+        intent={"math": 0.75, "histoire é": 0.25},
     )
 
 
@@ -223,11 +234,19 @@ def fill(store: TraceStore) -> None:
             latency_s=0.25,
             propensity=0.5,
             type_hints=("math",),
+            weight=0.5,
+            stage=1,
+            previous="bob",
             at=10.0,
         )
         for agent_id, quality in (("ada", 1.0), ("bob", 0.0))
     ]
     store.add_feedback(Feedback(run_id="full", score=1.0, agent_id="ada", source="user", at=10.0), lessons)
+    back = RouterMark(
+        router="kernel", root="0123456789ab", parameters="ba9876543210", kind="rollback", target=2, at=11.0, note="é"
+    )
+    store.put_mark(back, RouterState(router="kernel", parameters="ba9876543210", sequence=2, at=9.0, payload=b"back"))
+    store.add_fault(LearningFault(at=12.0, run_id="failed", source="judge:llm", message="the judge returned prose: ∑"))
 
 
 def read(store: TraceStore) -> Expected:
@@ -245,6 +264,8 @@ def read(store: TraceStore) -> Expected:
         registry=store.registry("golden-registry"),
         parameters=parameters,
         state=state,
+        marks=store.marks("kernel", "0123456789ab"),
+        faults=store.faults(),
     )
 
 

@@ -11,12 +11,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from agentmesh.errors import DuplicateFeedbackError
 from agentmesh.events import SCHEMA, AnswerChunk, Event
 from agentmesh.store import open_store
 from agentmesh.store.migrate import scripts
 from agentmesh.store.schema import metadata
 from agentmesh.store.version import HEAD, VERSION_TABLE
-from agentmesh.testing.stores import whole
+from agentmesh.testing.traces import lesson, mark, score, state, whole
 
 FOLDER = Path(__file__).parent
 GOLDEN = sorted((FOLDER / "golden").glob("*.db"))
@@ -61,6 +62,31 @@ def test_a_golden_database_can_be_written_to(golden):
     with open_store(f"sqlite:///{copy}") as store:
         store.append(whole("new"))
         assert {run.id for run in store.runs()} == {"full", "failed", "cut", "new"}
+
+
+def test_a_golden_database_can_be_learned_from_and_marked(golden):
+    _, copy = golden
+    with open_store(f"sqlite:///{copy}") as store:
+        last = store.last_experience()
+        learned = store.add_feedback(score("full", source="judge"), [lesson("full", source="judge")])
+        marked = store.put_mark(mark(), state(0))
+        assert [learned[0].sequence, marked.sequence] == [last + 1, last + 2]
+        with pytest.raises(DuplicateFeedbackError):
+            store.add_feedback(score("full", agent_id="bob"), [lesson("full", agent_id="bob")])
+        assert store.check() == []
+
+
+def test_what_was_scored_twice_before_that_was_refused_is_still_read(tmp_path):
+    copy = tmp_path / "doubled.db"
+    shutil.copyfile(FOLDER / "golden" / "schema1.db", copy)
+    columns = "run_id, agent_id, source, at, body"
+    with sqlite3.connect(copy) as connection:
+        connection.execute(f"INSERT INTO experiences SELECT sequence + 2, {columns} FROM experiences")  # noqa: S608
+    connection.close()
+    with open_store(f"sqlite:///{copy}") as store:
+        assert [item.agent_id for item in store.experiences()] == ["ada", "bob", "ada", "bob"]
+        assert store.last_experience() == 4
+        assert store.check() == []
 
 
 def test_a_golden_database_holds_every_kind_of_event(golden):
