@@ -19,7 +19,7 @@ class Means:
     """Counts and sums over all outcomes of each agent of a pool, zeros for an agent of which nothing is known.
 
     Shapes:
-        count, quality: (n,) number of outcomes, and their sum of qualities.
+        count, quality: (n,) number of outcomes, each as much as its weight, and their weighted sum of qualities.
         cost_count, cost: (n,) number of known costs, and their sum in US dollars.
         latency_count, latency: (n,) number of known latencies, and their sum in seconds.
     """
@@ -66,7 +66,7 @@ class Ledger:
             self._sums[place], self._sums[place + 1] = known.sum(axis=0), np.where(known, values, 0.0).sum(axis=0)
 
     def learn(self, experience: Experience) -> tuple[int, bool] | None:
-        """Count one outcome.
+        """Count one outcome: its quality by its weight as evidence, its cost and latency whole, since they are facts.
 
         Returns:
             The agent's column and whether its older versions were just dropped; ``None`` when the outcome is itself of
@@ -76,8 +76,9 @@ class Ledger:
         if place is not None and experience.agent_version < self._versions[place]:
             return None
         column, dropped = self._column(experience.agent_id, experience.agent_version)
-        cost = None if experience.cost_usd is None else float(experience.cost_usd)
-        for row, value in ((0, experience.quality), (2, cost), (4, experience.latency_s)):
+        cost, weight = None if experience.cost_usd is None else float(experience.cost_usd), experience.weight
+        self._sums[:2, column] += (weight, weight * experience.quality)
+        for row, value in ((2, cost), (4, experience.latency_s)):
             if value is not None:
                 self._sums[row : row + 2, column] += (1.0, value)
         return column, dropped
