@@ -19,15 +19,17 @@ _LONGEST = 400  # characters: more digits than any answer has, few enough to be 
 _NUMBER = re.compile(
     r"(?<![\w.])(?:"
     r"[-+]?(?P<over>\d{1,15})\s*/\s*(?P<under>\d{1,15})(?![\w.]*\d)"
-    r"|(?P<decimal>[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?)(?P<percent>\s*%)?)",
+    r"|(?P<decimal>[-+]?(?>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?![eE][-+]?\d{4})(?:[eE][-+]?\d{1,3})?)"
+    r"(?P<percent>\s*%)?)",
     re.ASCII,
 )
 
+# no two quantifiers that take the same character stand side by side: a long answer is read in linear time
 _LETTER = r"[(\[{*\s]*([A-Z])(?=\s*(?:[)\]}.,:;*]|$))"
 _CHOICES = (
     re.compile(r"^[(\[]?([A-Za-z])[)\].:]?$"),  # the whole answer: C   (c)   C.
-    re.compile(r"\\boxed\{\s*(?:\\text\{)?\s*\(?([A-Z])\)?\s*\}"),
-    re.compile(r"(?i:\b(?:answer|choice|option)\b)(?i:\s*(?:is|:|=))*\s*" + _LETTER, re.MULTILINE),
+    re.compile(r"\\boxed\{\s*+(?:\\text\{\s*+)?\(?([A-Z])\)?\s*\}"),
+    re.compile(r"(?i:\b(?:answer|choice|option)\b)(?i:\s*(?:is|:|=))*" + _LETTER, re.MULTILINE),
     re.compile(r"^\s*[(\[]?([A-Z])[)\].:]\s"),  # begins with the letter: C) Paris
     re.compile(r"\(([A-Z])\)"),
 )

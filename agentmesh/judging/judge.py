@@ -2,7 +2,7 @@
 
 from pydantic import Field, ValidationError
 
-from agentmesh.errors import ConfigError
+from agentmesh.errors import ConfigError, LlmError
 from agentmesh.llm.quoting import quote
 from agentmesh.protocols import ChatMessage, ChatModel, ChatRequest
 from agentmesh.records import Record, Task
@@ -28,6 +28,9 @@ _SCHEMA: JsonValue = {
 }
 
 
+_QUOTED = 200  # characters of a reply that an error quotes
+
+
 class _Grade(Record):
     score: float | None = Field(ge=0, le=1, allow_inf_nan=False, strict=True)
 
@@ -47,15 +50,15 @@ class PromptedJudge:
     def __init__(self, client: ChatModel, *, rubric: str = _RUBRIC, name: str | None = None) -> None:
         if not rubric.strip():
             raise ConfigError(f"the rubric is {rubric!r}; say in a sentence what to grade by, or leave it out")
-        self.name = f"judge:{client.name}" if name is None else name
+        self.name = client.name if name is None else name
         self._client = client
         self._prompt = _PROMPT.format(rubric=rubric)
 
     async def judge(self, task: Task, answer: str) -> float | None:
-        """Return the client's score, or ``None`` if its reply is not exactly a score.
+        """Return the client's score, or ``None`` if it cannot tell.
 
         Raises:
-            LlmError: the client failed; nothing is known of the answer.
+            LlmError: the client failed, or its reply is not exactly a score; nothing is known of the answer.
         """
         content = quote("task", task.text) + "\n\n" + quote("answer", answer)
         messages = (ChatMessage(role="system", content=self._prompt), ChatMessage(role="user", content=content))
@@ -64,14 +67,18 @@ class PromptedJudge:
 
 
 def parse_score(text: str) -> float | None:
-    """Return the score in a judge's reply, ``None`` unless the reply is one JSON object with a score from 0 to 1.
+    """Return the score in a judge's reply: one JSON object with a number from 0 to 1, or null for "cannot tell".
 
     Nothing is guessed: a number somewhere in a sentence may be the year the answer is about.
 
-    >>> parse_score('{"score": 0.75}'), parse_score("I would say 0.75"), parse_score('{"score": 75}')
-    (0.75, None, None)
+    Raises:
+        LlmError: the reply is anything else.
+
+    >>> parse_score('{"score": 0.75}'), parse_score('{"score": null}')
+    (0.75, None)
     """
     try:
         return _Grade.model_validate_json(text).score
-    except ValidationError:
-        return None
+    except ValidationError as error:
+        shown = repr(text[:_QUOTED]) + ("..." if len(text) > _QUOTED else "")
+        raise LlmError(f'the judge replied {shown}; {{"score": 0 to 1 or null}} was asked for') from error

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from agentmesh.errors import ConfigError
 from agentmesh.judging.equivalence import number_in, text_key
+from agentmesh.judging.score import checked_score
 from agentmesh.records import Task
 
 
@@ -90,6 +91,10 @@ def _number(task_id: str, value: float | Decimal | str) -> Fraction:
     return found
 
 
+SEARCHED = 20_000
+"""Characters at the end of an answer in which a pattern is looked for: more than most models write at once."""
+
+
 class RegexVerifier:
     r"""Scores 1 if a pattern is found in an answer, else 0.
 
@@ -99,7 +104,8 @@ class RegexVerifier:
 
     Args:
         patterns: The regular expression of each task, by task id. They are the caller's own: a pattern that
-            backtracks without end is not stopped.
+            backtracks without end is not stopped. Of an answer longer than 20,000 characters the end is searched, where
+            answers name their result, so that a pattern of quadratic time ends too.
         name: The name under which scores are recorded.
 
     Raises:
@@ -113,7 +119,7 @@ class RegexVerifier:
     def verify(self, task: Task, answer: str) -> float | None:
         """Return 1 or 0, or ``None`` for a task without a pattern."""
         pattern = self._patterns.get(task.id) if task.id is not None else None
-        return None if pattern is None else float(pattern.search(answer) is not None)
+        return None if pattern is None else float(pattern.search(answer, max(len(answer) - SEARCHED, 0)) is not None)
 
 
 def _compiled(task_id: str, pattern: str) -> re.Pattern[str]:
@@ -144,9 +150,4 @@ class CallableVerifier:
         Raises:
             ConfigError: the function returned something that is no score.
         """
-        score: object = self._check(task, answer)
-        if score is None:
-            return None
-        if not isinstance(score, (int, float)) or not 0 <= score <= 1:
-            raise ConfigError(f"the verifier {self.name!r} returned {score!r}; accepted is 0 to 1, or None")
-        return float(score)
+        return checked_score(self._check(task, answer), f"verifier {self.name!r}", takes_bool=True)

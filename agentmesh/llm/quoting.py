@@ -2,7 +2,8 @@
 
 import re
 
-_FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*?)\n?\s*```\s*", flags=re.DOTALL)
+_OPENING = re.compile(r"\s*```(?:json)?[ \t]*\n")
+_FENCE = "```"
 
 
 def quote(tag: str, text: str) -> str:
@@ -21,5 +22,7 @@ def unfence(text: str) -> str:
     >>> unfence('```json\n{"score": 1}\n```')
     '{"score": 1}'
     """
-    fenced = _FENCED.fullmatch(text)
-    return fenced.group(1) if fenced else text
+    # linear, where one pattern for the whole would not be: a reply may be a megabyte of newlines
+    opening = _OPENING.match(text)
+    fenced = "" if opening is None else text[opening.end() :].rstrip()
+    return fenced.removesuffix(_FENCE).rstrip() if fenced.endswith(_FENCE) else text

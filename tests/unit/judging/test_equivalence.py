@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from agentmesh.agents import refiner
 from agentmesh.judging.equivalence import choice_in, choice_key, json_key, number_in, number_key, text_key
 
+MANY = 300_000
+
 
 @pytest.mark.parametrize(
     ("one", "other"),
@@ -156,6 +158,27 @@ def test_different_json_values_have_different_keys(one: str, other: str) -> None
 @pytest.mark.parametrize("text", ["", "Paris", "{", "NaN", "Infinity", "[1,]", "[" * 100_000, "1e99999999999999999999"])
 def test_what_is_no_json_is_compared_as_text(text: str) -> None:
     assert json_key(text) == text_key(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the answer" + " " * MANY + "x",
+        "\\boxed{" + " " * MANY + "x",
+        "answer A" + "\n" * MANY + "x",
+        "answer is " * MANY,
+        "answer" + " :" * MANY,
+        "(" * MANY,
+        "```json\n" + "\n" * MANY + "x",
+        "```\n" * MANY,
+        "1" + " " * MANY + "x",
+        "[" * MANY,
+    ],
+    ids=range(10),
+)
+def test_a_megabyte_made_to_be_slow_has_keys_in_bounded_time(text: str) -> None:
+    assert choice_in(text) in (None, "A")
+    assert len({text_key(text), number_key(text), json_key(text)}) >= 1
 
 
 @given(st.text())

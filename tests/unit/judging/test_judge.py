@@ -1,13 +1,17 @@
 """The judge that asks a model."""
 
+from contextlib import aclosing
+
 import pytest
 
 from agentmesh.errors import ConfigError, LlmError
 from agentmesh.judging import PromptedJudge
 from agentmesh.judging.judge import parse_score
+from agentmesh.llm import OpenAIChat
 from agentmesh.llm.scripted import ScriptedChat
 from agentmesh.protocols import Judge
 from agentmesh.records import Task
+from agentmesh.testing import FakeOpenAIServer
 
 TASK = Task(text="What is 12 * 7?")
 
@@ -38,13 +42,34 @@ async def test_the_models_score_is_the_score(reply: str, score: float | None) ->
         "{}",
     ],
 )
-def test_a_reply_that_is_not_exactly_a_score_is_none(reply: str) -> None:
-    assert parse_score(reply) is None
+async def test_a_reply_that_is_not_exactly_a_score_is_an_error_that_quotes_it(reply: str) -> None:
+    with pytest.raises(LlmError, match="the judge replied ") as caught:
+        await PromptedJudge(ScriptedChat([reply])).judge(TASK, "84")
+    assert repr(reply) in str(caught.value)
+
+
+def test_of_a_long_reply_the_beginning_is_quoted() -> None:
+    with pytest.raises(LlmError, match=r"replied 'x{200}'\.\.\.;"):
+        parse_score("x" * 1_000_000)
 
 
 async def test_a_failure_of_the_client_is_passed_on() -> None:
     with pytest.raises(LlmError, match="overloaded"):
         await PromptedJudge(ScriptedChat([LlmError("overloaded", retryable=True)])).judge(TASK, "84")
+
+
+async def test_it_asks_a_real_endpoint_and_reads_its_structured_reply() -> None:
+    with FakeOpenAIServer(['{"score": 0.25}', "Sure! I would give it 9 out of 10."]) as server:
+        async with aclosing(OpenAIChat("grader", base_url=server.base_url)) as client:
+            judge = PromptedJudge(client)
+            assert await judge.judge(TASK, "84") == 0.25
+            with pytest.raises(LlmError, match="9 out of 10"):
+                await judge.judge(TASK, "84")
+    body = server.requests[0].body
+    assert isinstance(body, dict)
+    assert body["model"] == judge.name == "grader"
+    assert "What is 12 * 7?" in str(body["messages"])
+    assert "'score'" in str(body["response_format"])
 
 
 async def test_an_answer_cannot_leave_its_tags() -> None:
@@ -69,6 +94,6 @@ def test_a_blank_rubric_is_refused() -> None:
 
 def test_it_is_named_after_its_client_unless_named() -> None:
     judge = PromptedJudge(ScriptedChat([], name="gpt"))
-    assert judge.name == "judge:gpt"
+    assert judge.name == "gpt"
     assert isinstance(judge, Judge)
     assert PromptedJudge(ScriptedChat([]), name="strict").name == "strict"

@@ -7,12 +7,14 @@ import pytest
 
 from agentmesh.errors import ConfigError
 from agentmesh.judging import CallableVerifier, ExactVerifier, NumericVerifier, RegexVerifier, choice_key
+from agentmesh.judging.verifiers import SEARCHED
 from agentmesh.protocols import Verifier
 from agentmesh.records import Task
 
 KNOWN = Task(id="t1", text="?")
 UNKNOWN = Task(id="t2", text="?")
 NAMELESS = Task(text="?")
+MANY = 500_000
 
 
 @pytest.mark.parametrize(
@@ -107,5 +109,41 @@ def test_a_function_sees_the_task_and_the_answer() -> None:
 @pytest.mark.parametrize("returned", [1.5, -0.1, float("nan"), "1", [1]])
 def test_a_function_that_returns_no_score_is_named(returned: object) -> None:
     verifier = CallableVerifier(lambda _task, _answer: returned, name="mine")  # type: ignore[arg-type,return-value]
-    with pytest.raises(ConfigError, match=r"the verifier 'mine' returned .*; accepted is 0 to 1, or None"):
+    with pytest.raises(ConfigError, match=r"the verifier 'mine' returned .*; accepted is a number from 0 to 1"):
         verifier.verify(KNOWN, "x")
+
+
+SLOW_TEXTS = ["", " " * MANY, "a" * MANY, "\n" * MANY, "\x00", "\ud800", "((" * MANY]
+
+
+@pytest.mark.parametrize("answer", SLOW_TEXTS, ids=range(len(SLOW_TEXTS)))
+@pytest.mark.parametrize("pattern", [r"\s+$", r"a*b", r"(\w+\s*)*!$", "^x"])
+def test_regex_answers_on_a_hostile_answer_in_bounded_time(pattern: str, answer: str) -> None:
+    if pattern.startswith("(") and answer[:1] in ("a", " "):
+        answer = answer[:20]  # this pattern backtracks without end, which is its author's own
+    assert RegexVerifier({"t1": pattern}).verify(KNOWN, answer) in (0.0, 1.0)
+
+
+def test_regex_searches_the_end_of_a_long_answer() -> None:
+    verifier = RegexVerifier({"t1": r"\b84\b"})
+    assert verifier.verify(KNOWN, "x " * MANY + "84") == 1.0
+    assert verifier.verify(KNOWN, "84" + " x" * MANY) == 0.0
+    assert verifier.verify(KNOWN, "84" + "." * (SEARCHED - 2)) == 1.0
+
+
+def test_the_start_of_a_pattern_is_the_start_of_the_answer_however_long() -> None:
+    assert RegexVerifier({"t1": "^x"}).verify(KNOWN, "x" * MANY) == 0.0
+    assert RegexVerifier({"t1": "x$"}).verify(KNOWN, "x" * MANY) == 1.0
+
+
+SLOW_NUMBERS = ["9" * MANY, "1/" * MANY, "1," + "111," * MANY, "1e" * MANY, "1 " * MANY, "\ud800", ""]
+
+
+@pytest.mark.parametrize("answer", SLOW_NUMBERS, ids=range(len(SLOW_NUMBERS)))
+def test_numeric_and_exact_answer_on_a_hostile_answer_in_bounded_time(answer: str) -> None:
+    assert NumericVerifier({"t1": 84}).verify(KNOWN, answer) == 0.0
+    assert ExactVerifier({"t1": "84"}).verify(KNOWN, answer) == 0.0
+
+
+def test_a_huge_exponent_is_no_number() -> None:
+    assert NumericVerifier({"t1": 84}).verify(KNOWN, "84e999999999") == 0.0
