@@ -1,14 +1,18 @@
 """Turns a score into what a router can learn from it: one experience for each agent that earned it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from pydantic import ValidationError
 
-from agentmesh.errors import ConfigError
-from agentmesh.events import DecisionMade, Event, RunStarted, TaskPrepared, fold, total_cost
-from agentmesh.records import CallStatus, Experience, Feedback, Run
+from agentmesh.errors import AgentMeshError, ConfigError
+from agentmesh.events import DecisionMade, Event, FeedbackGiven, RunStarted, TaskPrepared, fold, total_cost
+from agentmesh.learning.faults import keep_fault, told
+from agentmesh.learning.gate import agents_taught
+from agentmesh.learning.settings import Learning
+from agentmesh.records import CallStatus, Experience, Feedback, LearningFault, Run, RunStatus
 from agentmesh.store.base import TraceStore
+from agentmesh.store.refusals import unfinished
 from agentmesh.types import AgentId, Clock, RunId, SystemClock
 
 
@@ -19,26 +23,44 @@ def record_feedback(
     *,
     agent: AgentId | None = None,
     source: str = "user",
+    learning: Learning | None = None,
     clock: Clock | None = None,
 ) -> list[Experience]:
     """Store what an answer was worth, and the experiences that follow from it, in one transaction.
+
+    The score itself is always stored with its source. It teaches nothing about an agent whose answer a better source
+    has scored already (:mod:`agentmesh.learning.gate`); then the agent is not among the experiences returned. A score
+    is about the version of the agent that answered: it is accepted when the agent was changed or removed since, and
+    routers pass it over once they know a newer version. A score that is refused is kept as a fault of learning.
 
     Args:
         store: Where the run is kept.
         run_id: The run that is scored.
         score: 0 (useless) to 1 (right).
         agent: Whose answer is scored; without it the final answer, and credit goes to those whose answer won.
-        source: Who scored: ``"user"``, ``"verifier:exact"``, ``"judge:..."``.
+        source: Who scored: ``"user"``, ``"verifier:exact"``, ``"judge:..."``. Each source scores an answer once.
+        learning: What a source's scores weigh, and which of a judge's are undecided.
         clock: What stamps the feedback; the machine's by default.
 
     Raises:
         RunNotFoundError: no such run is stored.
-        ConfigError: the score is not within 0 to 1, the agent was not called, or the run has no answer to score.
+        DuplicateFeedbackError: this source has scored this answer before.
+        StoreError: the run has not finished.
+        ConfigError: the score is not within 0 to 1, the source has no name, the agent was not called, or the run has
+            no answer to score.
     """
-    events = store.events(run_id)
-    run = fold(events)
-    feedback = _checked_feedback(run_id, score, agent=agent, source=source, at=(clock or SystemClock()).now())
-    return store.add_feedback(feedback, _experiences(events, run, credited_agents(run, agent), feedback))
+    at = (clock or SystemClock()).now()
+    try:
+        events = store.events(run_id)
+        run = fold(events)
+        if run.status is RunStatus.RUNNING:
+            raise unfinished(run_id, store.url)
+        feedback = _checked_feedback(run_id, score, agent=agent, source=source, at=at)
+        learned = _experiences(events, run, feedback, learning or Learning())
+        return store.add_feedback(feedback, learned)
+    except AgentMeshError as error:
+        keep_fault(store, LearningFault(at=at, run_id=run_id, source=source, message=told(error)))
+        raise
 
 
 def credited_agents(run: Run, agent: AgentId | None = None) -> tuple[AgentId, ...]:
@@ -58,15 +80,17 @@ def credited_agents(run: Run, agent: AgentId | None = None) -> tuple[AgentId, ..
 
 
 def _checked_feedback(run_id: RunId, score: float, *, agent: AgentId | None, source: str, at: float) -> Feedback:
+    if not source.strip():
+        raise ConfigError(f"the source is {source!r}; say who scored, such as 'user' or 'verifier:exact'")
     try:
         return Feedback(run_id=run_id, score=score, agent_id=agent, source=source, at=at)
     except ValidationError as error:
         raise ConfigError(f"a score of {score!r} cannot be learned from; give a number from 0 to 1") from error
 
 
-def _experiences(
-    events: Sequence[Event], run: Run, agents: tuple[AgentId, ...], feedback: Feedback
-) -> list[Experience]:
+def _experiences(events: Sequence[Event], run: Run, feedback: Feedback, learning: Learning) -> list[Experience]:
+    """Return what the score teaches. A run has one stage, so ``stage`` and ``previous`` name the start."""
+    agents = credited_agents(run, feedback.agent_id)
     started = next(event for event in events if isinstance(event, RunStarted))
     prepared = next((event for event in events if isinstance(event, TaskPrepared)), None)
     decided = next((event for event in events if isinstance(event, DecisionMade)), None)
@@ -87,10 +111,15 @@ def _experiences(
             propensity=inclusion.get(agent_id),
             type_hints=run.task.type_hints,
             source=feedback.source,
+            weight=learning.weight_of(feedback.source),
             at=feedback.at,
         )
-        for agent_id in agents
+        for agent_id in agents_taught(feedback, agents, run=run, earlier=_earlier(events), learning=learning)
     ]
+
+
+def _earlier(events: Iterable[Event]) -> list[Feedback]:
+    return [event.feedback for event in events if isinstance(event, FeedbackGiven)]
 
 
 def _cost(run: Run, agent_id: AgentId) -> Decimal | None:
