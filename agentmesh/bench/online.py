@@ -78,6 +78,8 @@ def bench_online(
         types=plan.types,
         scenario=plan.scenario,
         embedder=workload.embedder,
+        drift_at=None if bundle.drift is None else bundle.drift.step,
+        new_agent_at=None if bundle.arrival is None else bundle.arrival.step,
         rows=rows_of(bundle),
         notes=_notes(bundle, plan),
     )

@@ -84,7 +84,10 @@ class OnlineRow(Record):
 
 
 class OnlineReport(Record):
-    """All routers on the same streams of one set. ``notes`` say how it was measured."""
+    """All routers on the same streams of one set. ``notes`` say how it was measured.
+
+    ``drift_at`` and ``new_agent_at`` are the steps at which an agent fell or came.
+    """
 
     set: str
     kind: Literal["outcomes", "labels"]
@@ -96,5 +99,7 @@ class OnlineReport(Record):
     types: Types
     scenario: Scenario
     embedder: str
+    drift_at: int | None = None
+    new_agent_at: int | None = None
     rows: tuple[OnlineRow, ...]
     notes: tuple[str, ...] = Field(default=(), exclude=True)

@@ -11,6 +11,8 @@ from agentmesh.cli.output import print_drawn, print_text, shown_on
 from agentmesh.cli.text import escape_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agentmesh.bench.online_plan import OnlinePlan
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -27,6 +29,7 @@ class OnlineFlags(TypedDict):
     drift: str | None
     new_agent: str | None
     jobs: int | None
+    plot: str | None
     out: str | None
 
 
@@ -34,6 +37,7 @@ def online_options(function: Function) -> Function:
     """Add the flags of :class:`OnlineFlags`."""
     for option in (
         click.option("--out", metavar="FILE.json", help="Write the report with its curves of regret."),
+        click.option("--plot", metavar="FILE.svg", help="Draw the curves of regret."),
         click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that share the work. [default: 2]"),
         click.option("--new-agent", metavar="AGENT@STEP", help="AGENT, or best, comes then."),
         click.option("--drift", metavar="AGENT@STEP:QUALITY", help="AGENT, best or best:GROUP has this mean then."),
@@ -140,8 +144,10 @@ def _online(
 ) -> None:
     from agentmesh.bench import online_report as reports
     from agentmesh.bench.online import bench_online
+    from agentmesh.bench.online_plot import regret_svg
     from agentmesh.embed.named import embedder_named
 
+    plot, out = file_to_write(flags["plot"], ".svg"), file_to_write(flags["out"], ".json")
     embeds = embedder_named(embedder)
     finished = []
     for folder in folders:
@@ -149,26 +155,32 @@ def _online(
             finished.append(bench_online(folder, plan, embedder=embeds, jobs=flags["jobs"] or 2, progress=say))
         if not as_json:
             print_drawn(reports.render(finished[-1]))
-    if flags["out"] is not None:
-        write_text(flags["out"], reports.to_file_json(finished))
+    if plot is not None:
+        plot.write_text(regret_svg(finished), encoding="utf-8")
+    if out is not None:
+        out.write_text(reports.to_file_json(finished) + "\n", encoding="utf-8")
     if as_json:
         print_text(reports.to_json(finished))
 
 
-def write_text(path: str, text: str) -> None:
-    """Write a result to a file.
+def file_to_write(name: str | None, ending: str) -> "Path | None":
+    """Return the path of a file that can be written, before minutes are spent on what goes into it.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: the name ends otherwise, or there is no such folder.
     """
     from pathlib import Path
 
     from agentmesh.errors import ConfigError
 
-    try:
-        Path(path).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path!r} cannot be written: {error}; name a file in a folder that exists") from error
+    if name is None:
+        return None
+    path = Path(name)
+    if path.suffix != ending or path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(
+            f"{name!r} cannot be written; accepted: a file that ends in {ending!r}, in a folder that exists"
+        )
+    return path
 
 
 def named(routers: str) -> list[str]:
