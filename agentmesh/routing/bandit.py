@@ -342,9 +342,7 @@ class ThompsonRouter(ScoringRouter):
             raise ConfigError(f"sums of {values.shape!r} do not fit centres of {centres.shape!r}")
         first = WarmUp.load(self._warm_up, arrays)
         self._ledger.load(arrays, meta)
-        self._centres, self._first = centres.copy(), first
-        self._sums = GroupSums()
-        self._sums.values = values.copy()
+        self._centres, self._sums, self._first = centres.copy(), GroupSums.loaded(values), first
 
 
 def _check_from_zero(name: str, value: float) -> None:

@@ -11,6 +11,7 @@ from agentmesh.packing import unpack_vector
 from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
 from agentmesh.routing.clusters import cluster_centres
+from agentmesh.routing.groups import GroupSums, Seen, WarmUp
 from agentmesh.routing.ledger import Ledger, Means, part
 from agentmesh.routing.ngrams import SparseRows
 from agentmesh.routing.prices import expected_cost
@@ -37,13 +38,17 @@ class CategoryRouter(ScoringRouter):
         q   = sum_g w_g q_g            # "soft"; "hard" takes the likeliest group alone
 
     One outcome is shared out over the groups by w. Success rates of groups with their counts are signals of low
-    variance: this is the strongest simple rule where groups matter. A router never fitted has one group for all.
+    variance: this is the strongest simple rule where groups matter.
+
+    A router never fitted has one group for all until it has seen ``warm_up`` different tasks; then it makes clusters of
+    them, and books again there what came of them.
 
     Reference: Chain-of-Experts' success rates by group, arXiv 2412.01868; category-aware routing, arXiv 2510.26835.
 
     Args:
         mixture: ``"soft"`` or ``"hard"``.
         clusters: How many groups to make where none are named, 1 and up; 8 to 64 are sensible.
+        warm_up: How many different tasks to see before clusters are made, 1 and up.
         curiosity: How much the rarely tried are preferred, 0 (never explore) to about 0.3.
         seed: Starts the clusters and orders the tasks while fitting.
         policy: As in :class:`~agentmesh.routing.base.ScoringRouter`.
@@ -68,25 +73,29 @@ class CategoryRouter(ScoringRouter):
         *,
         mixture: str = "soft",
         clusters: int = 16,
+        warm_up: int = 128,
         curiosity: float = 0.1,
         seed: int = 0,
         policy: str = "greedy",
     ) -> None:
-        super().__init__(mixture=mixture, clusters=clusters, curiosity=curiosity, seed=seed, policy=policy)
+        super().__init__(
+            mixture=mixture, clusters=clusters, warm_up=warm_up, curiosity=curiosity, seed=seed, policy=policy
+        )
         if mixture not in ("soft", "hard"):
             raise ConfigError(f"mixture is {mixture!r}; it must be 'soft' or 'hard'")
-        if clusters < 1:
-            raise ConfigError(f"clusters is {clusters!r}; it must be at least 1")
+        for name, value in (("clusters", clusters), ("warm_up", warm_up)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value!r}; it must be at least 1")
         if not 0.0 <= curiosity < np.inf:
             raise ConfigError(f"curiosity is {curiosity!r}; it must be a finite number from 0 up")
         if seed < 0:
             raise ConfigError(f"seed is {seed!r}; it must be 0 or more")
-        self._hard, self._clusters = mixture == "hard", clusters
+        self._hard, self._clusters, self._warm_up = mixture == "hard", clusters, warm_up
         self._curiosity, self._seed = curiosity, seed
         self._ledger = Ledger()
         self._groups: tuple[str, ...] = ("",)
         self._recogniser = np.zeros((0, 1), np.float32)  # (d + 1, groups); no row: one group, recognised blindly
-        self._sums = np.zeros((4, 1, 0))  # count, quality, known costs, cost; by group; by the ledger's columns
+        self._sums, self._first = GroupSums(), WarmUp(warm_up)
 
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
         """Mix the groups' means by how likely the task belongs to each."""
@@ -94,8 +103,7 @@ class CategoryRouter(ScoringRouter):
         means = self._ledger.means(pool)
         share = self._membership(features.vector)
         kept = np.flatnonzero(share)
-        flat = self._sums[:, kept].reshape(4 * len(kept), -1)
-        count, quality, paid, cost = self._ledger.gather(flat, pool).reshape(4, len(kept), len(pool))
+        count, quality, paid, cost = self._sums.gather(kept, self._ledger, pool)
         own, dues = own_quality(means, cold_quality(features, pool, priced)), own_cost(means, priced)
         curiosity = curiosity_of(means, self._curiosity)
         return Estimate(
@@ -140,20 +148,14 @@ class CategoryRouter(ScoringRouter):
         guessed = np.argmax(logits, axis=1).tolist()
         member = np.array([places.get(group, guess) for group, guess in zip(outcomes.groups, guessed, strict=True)])
         self._ledger.fit(outcomes)
-        self._sums = np.zeros((4, len(self._groups), len(outcomes.agent_ids)))
-        for row, values in ((0, outcomes.quality), (2, outcomes.cost)):
-            known = ~np.isnan(values)
-            np.add.at(self._sums[row], member, known)
-            np.add.at(self._sums[row + 1], member, np.where(known, values, 0.0))
+        self._sums = GroupSums.of(member, len(self._groups), outcomes)
+        self._first = WarmUp(self._warm_up)
 
     def _recognise(self, outcomes: Outcomes) -> tuple[tuple[str, ...], VectorArray]:
         """Return the groups and the weights that recognise them, (d + 1, groups)."""
         names = sorted(set(outcomes.groups) - {""})
         if len(names) < 2:
-            centres = cluster_centres(outcomes.vectors, self._clusters, seed=self._seed)
-            blank = np.zeros((1, len(centres)), np.float32)
-            found = tuple(f"cluster {place}" for place in range(len(centres)))
-            return found, np.vstack([np.float32(CLUSTER_SHARPNESS) * centres.T, blank])
+            return self._by_clusters(outcomes.vectors)
         known = np.array([place for place, group in enumerate(outcomes.groups) if group])
         targets = np.array([[float(outcomes.groups[place] == name) for name in names] for place in known])
         vectors = outcomes.vectors[known]
@@ -162,24 +164,44 @@ class CategoryRouter(ScoringRouter):
         weights[:-1] *= np.float32(VECTOR_SCALE)
         return tuple(names), weights
 
+    def _by_clusters(self, vectors: VectorArray) -> tuple[tuple[str, ...], VectorArray]:
+        """Return as :meth:`_recognise` does, with clusters of the tasks for groups."""
+        centres = cluster_centres(vectors, self._clusters, seed=self._seed)
+        blank = np.zeros((1, len(centres)), np.float32)
+        found = tuple(f"cluster {place}" for place in range(len(centres)))
+        return found, np.vstack([np.float32(CLUSTER_SHARPNESS) * centres.T, blank])
+
     def _learn(self, experience: Experience) -> None:
-        share = self._membership(unpack_vector(experience.vector))
+        vector = unpack_vector(experience.vector)
+        self._first.check(vector)
+        share = self._membership(vector)
         learned = self._ledger.learn(experience)
         if learned is None:
             return
         column, dropped = learned
-        if column == self._sums.shape[2]:
-            self._sums = np.pad(self._sums, ((0, 0), (0, 0), (0, 1)))
         if dropped:
-            self._sums[:, :, column] = 0.0
-        self._sums[0, :, column] += share
-        self._sums[1, :, column] += share * experience.quality
-        if experience.cost_usd is not None:
-            self._sums[2, :, column] += share
-            self._sums[3, :, column] += share * float(experience.cost_usd)
+            self._sums.drop(column)
+            self._first.drop(column)
+        seen = Seen.of(experience, column)
+        self._sums.add(share, seen)
+        if len(self._recogniser) == 0:
+            self._first.add(vector, seen)
+            if self._first.full:
+                self._find_groups()
+
+    def _find_groups(self) -> None:
+        """Make clusters of the first tasks and book their outcomes there."""
+        vectors = self._first.vectors
+        self._groups, self._recogniser = self._by_clusters(vectors)
+        self._sums = GroupSums(len(self._groups), len(self._ledger.ids))
+        shares = [self._membership(vector) for vector in vectors]
+        for place, seen in self._first.rows:
+            self._sums.add(shares[place], seen)
+        self._first = WarmUp(self._warm_up)
 
     def _arrays(self) -> Arrays:
-        return {**self._ledger.arrays(), "recogniser": self._recogniser, "group_sums": self._sums}
+        learned: Arrays = {"recogniser": self._recogniser, "group_sums": self._sums.values}
+        return {**self._ledger.arrays(), **self._first.arrays(), **learned}
 
     def _meta(self) -> Mapping[str, JsonValue]:
         return {**self._ledger.meta(), "groups": list(self._groups)}
@@ -188,5 +210,7 @@ class CategoryRouter(ScoringRouter):
         recogniser, sums, groups = part(arrays, "recogniser"), part(arrays, "group_sums"), meta.get("groups")
         if not isinstance(groups, list) or recogniser.shape[1] != len(groups) or sums.shape[:2] != (4, len(groups)):
             raise ConfigError(f"{groups!r} do not fit a recogniser of {recogniser.shape!r} and sums of {sums.shape!r}")
+        first = WarmUp.load(self._warm_up, arrays)
         self._ledger.load(arrays, meta)
-        self._groups, self._recogniser, self._sums = tuple(str(name) for name in groups), recogniser.copy(), sums.copy()
+        self._groups, self._recogniser = tuple(str(name) for name in groups), recogniser.copy()
+        self._sums, self._first = GroupSums.loaded(sums), first

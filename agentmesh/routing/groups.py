@@ -52,6 +52,13 @@ class GroupSums:
             np.add.at(sums.values[row + 1], member, np.where(known, values, 0.0))
         return sums
 
+    @classmethod
+    def loaded(cls, values: FloatArray) -> "GroupSums":
+        """Return sums with a copy of these values."""
+        sums = cls()
+        sums.values = values.copy()
+        return sums
+
     def drop(self, column: int) -> None:
         """Forget the outcomes of an agent."""
         self.values[:, :, column : column + 1] = 0.0
