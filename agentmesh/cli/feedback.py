@@ -11,11 +11,15 @@ from agentmesh.cli.target import open_traces
 @click.argument("run_id", metavar="RUN")
 @click.argument("score", type=number(0, 1))
 @click.option("--agent", metavar="ID", help="Score this agent's own answer, not the final one.")
-@click.option("--source", default="user", show_default=True, help="Who gave the score.")
+@click.option("--source", default="user", show_default=True, help="Who gave the score; each may score an answer once.")
 @db_option
 @json_option
 def feedback(run_id: str, score: float, agent: str | None, source: str, db: str | None, as_json: bool) -> None:
-    """Score the stored run RUN from 0 (worthless) to 1 (right), so that the router learns from it."""
+    """Score the stored run RUN from 0 (worthless) to 1 (right), so that the router learns from it.
+
+    A verifier's score stands above yours, and yours above a judge's: where a better source has scored an answer, the
+    score is kept with the run and teaches nothing.
+    """
     from agentmesh.learning.feedback import record_feedback
 
     with open_traces(db, read_only=False) as store:
@@ -24,5 +28,5 @@ def feedback(run_id: str, score: float, agent: str | None, source: str, db: str 
     if as_json:
         print_json({"run_id": run_id, "score": score, "agent": agent, "source": source, "learned_for": agents})
     else:
-        credit = f"it counts for {', '.join(agents)}" if agents else "no agent's answer won, so no agent is credited"
+        credit = f"it counts for {', '.join(agents)}" if agents else "it teaches nothing: a better source came before"
         print_text(f"run {run_id} is scored {score:g}; {credit}")

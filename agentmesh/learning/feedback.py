@@ -15,6 +15,9 @@ from agentmesh.store.base import TraceStore
 from agentmesh.store.refusals import unfinished
 from agentmesh.types import AgentId, Clock, RunId, SystemClock
 
+LONGEST_SOURCE = 200
+"""Characters: a source is a name, and stands in every experience that it leads to."""
+
 
 def record_feedback(
     store: TraceStore,
@@ -46,7 +49,7 @@ def record_feedback(
         RunNotFoundError: no such run is stored.
         DuplicateFeedbackError: this source has scored this answer before.
         StoreError: the run has not finished.
-        ConfigError: the score is not within 0 to 1, the source has no name, the agent was not called, or the run has
+        ConfigError: the score is not within 0 to 1, the source is no name, the agent was not called, or the run has
             no answer to score.
     """
     at = (clock or SystemClock()).now()
@@ -59,7 +62,7 @@ def record_feedback(
         learned = _experiences(events, run, feedback, learning or Learning())
         return store.add_feedback(feedback, learned)
     except AgentMeshError as error:
-        keep_fault(store, LearningFault(at=at, run_id=run_id, source=source, message=told(error)))
+        keep_fault(store, LearningFault(at=at, run_id=run_id, source=source[:LONGEST_SOURCE], message=told(error)))
         raise
 
 
@@ -80,12 +83,23 @@ def credited_agents(run: Run, agent: AgentId | None = None) -> tuple[AgentId, ..
 
 
 def _checked_feedback(run_id: RunId, score: float, *, agent: AgentId | None, source: str, at: float) -> Feedback:
-    if not source.strip():
-        raise ConfigError(f"the source is {source!r}; say who scored, such as 'user' or 'verifier:exact'")
+    if not source.strip() or len(source) > LONGEST_SOURCE or not _is_unicode(source):
+        raise ConfigError(
+            f"the source is {source[:LONGEST_SOURCE]!r}; say in 1 to {LONGEST_SOURCE} characters who scored, such as "
+            "'user' or 'verifier:exact'"
+        )
     try:
         return Feedback(run_id=run_id, score=score, agent_id=agent, source=source, at=at)
     except ValidationError as error:
         raise ConfigError(f"a score of {score!r} cannot be learned from; give a number from 0 to 1") from error
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no database stores
+        return False
+    return True
 
 
 def _experiences(events: Sequence[Event], run: Run, feedback: Feedback, learning: Learning) -> list[Experience]:
