@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentmesh.agents.refiner import Refiner as Refiner
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.errors import AgentMeshError as AgentMeshError
+    from agentmesh.learning.settings import Learning as Learning
     from agentmesh.mesh import Mesh as Mesh
     from agentmesh.playback.player import Replay as Replay
     from agentmesh.playback.player import replay as replay
@@ -38,6 +39,7 @@ else:
         "AgentMeshError": "errors",
         "Answer": "records",
         "Feedback": "records",
+        "Learning": "learning.settings",
         "Limits": "records",
         "Mesh": "mesh",
         "Objective": "records",
@@ -82,6 +84,7 @@ __all__ = [
     "AgentMeshError",
     "Answer",
     "Feedback",
+    "Learning",
     "Limits",
     "Mesh",
     "Objective",

@@ -22,13 +22,17 @@ from agentmesh.graphs.limits import overlay
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.state import Services
-from agentmesh.learning.learner import Learner
+from agentmesh.learning.learner import LogFollower
+from agentmesh.learning.live import Learner
+from agentmesh.learning.opening import open_learner
 from agentmesh.learning.scoring import score_answers
+from agentmesh.learning.settings import Learning
 from agentmesh.protocols import Embedder, EventSink, Executor, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
 from agentmesh.routing.preference import Preference
+from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
 from agentmesh.store.writer import TraceWriter
@@ -64,6 +68,8 @@ class Mesh:
         explore: The chance, 0 to 1, that a pick is drawn at random, so that every agent stays observed.
         seed: With the run's id it fixes every draw. The default is 0.
         embedder: The name of an embedder, or one of your own; by default what ``AGENTMESH_EMBEDDER`` names.
+        learning: How it learns: where the learner runs, what is judged, what a score weighs. By default a process of
+            its own learns when the store is a file, and the event loop in short slices otherwise.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -84,12 +90,14 @@ class Mesh:
         explore: float = 0.02,
         seed: int | None = None,
         embedder: str | Embedder | None = None,
+        learning: Learning | None = None,
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
         self._embedder = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         self._registry = Registry(self._embedder, agents)
-        self._router = router_named(router) if isinstance(router, str) else router
+        self._serving = ServingRouter(router_named(router) if isinstance(router, str) else router)
+        self._root = ""
         self._store_at = store if isinstance(store, str) else None
         self._store: TraceStore | None = open_store(None) if store is None else None
         if isinstance(store, TraceStore):
@@ -99,6 +107,7 @@ class Mesh:
         self._preferences = tuple(preferences)
         self._limits = overlay(DEFAULT_LIMITS, limits)
         self._explore, self._seed = explore, seed or 0
+        self._learning = learning or Learning()
         self._clock = SystemClock()
         self._open: _Open | None = None
 
@@ -141,8 +150,8 @@ class Mesh:
 
     @property
     def router(self) -> Router:
-        """Return the router."""
-        return self._router
+        """Return the router that serves now; what has learned more may take its place at any time."""
+        return self._serving.router
 
     def cards(self) -> tuple[AgentCard, ...]:
         """Return the cards of all agents, sorted by id."""
@@ -246,13 +255,26 @@ class Mesh:
     ) -> None:
         """Say what an answer was worth, 0 to 1, and let the router learn from it.
 
-        Without ``agent`` it scores the final answer, and credit goes to the agents whose answer group won.
+        Without ``agent`` it scores the final answer, and credit goes to the agents whose answer group won. When this
+        returns the score is stored for good. Where the event loop learns, it has also been learned; where another
+        process does, a decision soon after may not know of it yet: :meth:`learned` waits for that.
 
         Raises:
             RunNotFoundError: no such run is stored.
+            DuplicateFeedbackError: this source has scored this answer before.
+            StoreError: the run has not finished.
             ConfigError: the score or the agent does not fit the run, or the mesh is not open.
         """
         await self._parts().learner.take(run_id, score, agent=agent, source=source)
+
+    async def learned(self, timeout_s: float | None = None) -> None:
+        """Return when the router that serves has taken in every outcome that is stored now.
+
+        Raises:
+            TimeoutError: it has not within ``timeout_s``.
+            ConfigError: the mesh is not open, or ``Learning.mode`` is ``"off"``.
+        """
+        await self._parts().learner.learned(timeout_s)
 
     async def _run(
         self, task: Task, *, limits: Limits | None, run_id: RunId | None, listeners: Sequence[EventSink] = ()
@@ -276,9 +298,17 @@ class Mesh:
 
     async def _score(self, run: Run, learner: Learner) -> None:
         try:
-            async for score in score_answers(run, self._verifiers, self._judge):
+            async for score in score_answers(
+                run,
+                self._verifiers,
+                self._judge,
+                store=self.store,
+                learning=self._learning,
+                seed=self._seed,
+                clock=self._clock,
+            ):
                 await learner.take(run.id, score.value, agent=score.agent_id, source=score.source)
-        except Exception:  # the worker boundary: a verifier of the user's must not stop the mesh
+        except Exception:  # the worker boundary: what cannot be scored must not stop the mesh
             logger.exception("run %r could not be scored", run.id)
 
     def _effective(self, limits: Limits | None) -> Limits:
@@ -295,12 +325,14 @@ class Mesh:
         writer = TraceWriter(store)
         stack.push_async_callback(writer.aclose)
         self._registry.recall(await asyncio.to_thread(store.latest_cards))
-        learner = Learner(store, self._router, self._embedder)
-        await asyncio.to_thread(learner.open)
+        if self._serving.router.sequence == 0:
+            self._root = self._serving.router.parameters_hash
+        follower = LogFollower(store, self._serving, self._embedder, root=self._root, clock=self._clock)
+        learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         pools = LivePool(self._registry, self._embedder, store, self._preferences)
         services = Services(
             embedder=self._embedder,
-            router=self._router,
+            serving=self._serving,
             refiner=self._refiner or VoteRefiner(),
             caller=LiveCaller(self._registry, self._clock),
             clock=self._clock,

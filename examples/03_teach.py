@@ -36,6 +36,7 @@ async def main() -> None:
             run = await mesh.run(text, run_id=f"lesson-{number}")
             score = 1.0 if run.answer == answer else 0.0
             await mesh.feedback(run.id, score)
+            await mesh.learned()  # with a database file, a process of its own learns; here it changes nothing
             print(f"  {text} {run.answered_by[0]} says {run.answer!r}, right is {answer!r}: {score:.0f}")
         after = await mesh.route("How much is 2 plus 2?")
         print("after:", after.selected[0].agent_id)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agentmesh.agents.recorded import RecordedAgent
 from agentmesh.demo.team import Team
+from agentmesh.learning.settings import Learning
 from agentmesh.mesh import Mesh
 from agentmesh.records import Objective, Run, Task
 
@@ -12,6 +13,9 @@ OBJECTIVE = Objective(quality=1.0, cost=0.1)
 """Quality first, money where it buys little. Chosen on questions that are not in the demo."""
 
 EXPLORE = 0.02
+IN_ORDER = Learning(mode="loop")
+"""Each answer is learned before the next question, so that every demo decides the same."""
+
 GOLD = "gold"
 """The source of the demo's scores: the recorded letter compared with the right one."""
 
@@ -39,7 +43,7 @@ def run_id_of(row: int) -> str:
 def mesh_of(team: Team, *, router: str, store: str | None) -> Mesh:
     """Build a mesh of the recorded team that learns from nothing but what its own calls reveal."""
     agents: tuple[RecordedAgent, ...] = team.agents
-    return Mesh(agents, router=router, store=store, explore=EXPLORE, seed=0, embedder="static")
+    return Mesh(agents, router=router, store=store, explore=EXPLORE, seed=0, embedder="static", learning=IN_ORDER)
 
 
 async def answer_all(team: Team, mesh: Mesh) -> AsyncIterator[Answered]:

@@ -11,6 +11,7 @@ from agentmesh.graphs.pool import PoolSource
 from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, AgentCard, Limits, RouteDecision, Task
 from agentmesh.routing.base import Router
+from agentmesh.routing.serving import ServingRouter
 from agentmesh.types import AgentId, Clock
 
 
@@ -28,13 +29,18 @@ class Services:
     """The live parts that every run of a mesh shares. The mesh owns their lifetimes."""
 
     embedder: Embedder
-    router: Router
+    serving: ServingRouter
     refiner: Refiner
     caller: Caller
     clock: Clock
     pools: PoolSource
     mesh_seed: int = 0
     explore: float = 0.0
+
+    @property
+    def router(self) -> Router:
+        """Return the router that serves now. A decision asks once, since the next one may be another."""
+        return self.serving.router
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,21 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from agentmesh.embed.named import embedder_named
-from agentmesh.errors import AgentMeshError, PluginError, ReplayError, ReplayMissError
+from agentmesh.errors import AgentMeshError, ConfigError, PluginError, ReplayError, ReplayMissError
 from agentmesh.events import Event
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.pool import StoredPool
 from agentmesh.graphs.state import Services
-from agentmesh.learning.learner import learn_until, restore_router
+from agentmesh.learning.learner import learn_until, restore_router, state_key
+from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
 from agentmesh.playback.prefix import RecordedCaller, RecordedEmbedder, RecordedRefiner, Recording
-from agentmesh.protocols import Embedder
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
+from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
-from agentmesh.types import RunId, SystemClock, VectorArray
+from agentmesh.types import RunId, SystemClock
 
 
 class Replay(Record):
@@ -69,15 +69,29 @@ def rebuild_router(store: TraceStore, recording: Recording, router: Router | Non
     built = router if router is not None else _build(store, decision, parameters)
     if router is not None and built.name != decision.router:
         raise ReplayError(f"the run was decided by router {decision.router!r}; {built.name!r} was given")
-    version = recording.started.embedder
-    restored = restore_router(store, built, version, parameters=parameters, until=int(sequence))
-    if not restored and built.parameters_hash != parameters:
+    embedder, until = recording.started.embedder, int(sequence)
+    marked = _last_mark(store, state_key(built.name, embedder), parameters, until)
+    if not restore_router(store, built, embedder, parameters=parameters, since=marked, until=until) and marked:
+        raise ReplayError(f"the state of router {decision.router!r} at mark {marked} cannot be read")
+    if built.parameters_hash != parameters:
         raise ReplayError(
             f"no state of router {decision.router!r} with parameters {parameters!r} is stored; a router that was "
             "fitted before use is replayed from its first snapshot"
         )
-    learn_until(store, built, _EmbedderOf(version), until=int(sequence))
+    try:
+        learn_until(store, built, EmbedderOf(embedder), until=until)
+    except ConfigError as error:
+        raise ReplayError(f"router {decision.router!r} cannot be rebuilt: {error}") from error
     return built
+
+
+def _last_mark(store: TraceStore, key: str, parameters: str, until: int) -> int:
+    """Return the last place where the router was reset or rolled back to these parameters, 0 when it never was.
+
+    What came before that counts no more, so the state must not be rebuilt from there.
+    """
+    marks = store.marks(key, parameters, until=until)
+    return max((mark.sequence for mark in marks if mark.parameters == parameters), default=0)
 
 
 def _build(store: TraceStore, decision: RouteDecision, parameters: str) -> Router:
@@ -94,7 +108,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
     started = recording.started
     services = Services(
         embedder=RecordedEmbedder(started.embedder, started.task.text, recording.prepared.vector),
-        router=router,
+        serving=ServingRouter(router),
         refiner=RecordedRefiner(recording.refined),
         caller=RecordedCaller(recording.calls),
         clock=SystemClock(),
@@ -125,30 +139,3 @@ class _Kept:
 
     async def write(self, events: Sequence[Event]) -> None:
         self.events.extend(events)
-
-
-class _EmbedderOf:
-    """Embeds as the version that a run was recorded under; built only if an experience has to be embedded again."""
-
-    def __init__(self, version: str) -> None:
-        self.version = version
-        self._embedder: Embedder | None = None
-
-    @property
-    def dimension(self) -> int:
-        return self._found().dimension
-
-    @property
-    def is_quick(self) -> bool:
-        return False
-
-    def embed(self, texts: Sequence[str]) -> VectorArray:
-        return self._found().embed(texts)
-
-    def _found(self) -> Embedder:
-        if self._embedder is None:
-            embedder = embedder_named(self.version.partition("-")[0])
-            if embedder.version != self.version:
-                raise ReplayError(f"the run used the embedder {self.version!r}; installed is {embedder.version!r}")
-            self._embedder = embedder
-        return self._embedder

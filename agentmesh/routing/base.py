@@ -54,6 +54,10 @@ class Router(ABC):
     def learn(self, experience: Experience) -> None:
         """Take in one outcome. Its ``sequence`` becomes the state's; they arrive in order, each once."""
 
+    def skip(self, sequence: int, at: float) -> None:
+        """Pass over an outcome that :meth:`learn` refused: the state is as before, its ``sequence`` and time are not."""
+        self.restore(self.snapshot().model_copy(update={"sequence": sequence, "at": at}))
+
     @abstractmethod
     def snapshot(self) -> RouterState:
         """Return the whole state; a fresh router of the same parameters that restores it is the same bit for bit."""
@@ -257,6 +261,10 @@ class ScoringRouter(Router):
             latency=np.nan if latency is None else latency,
         )
         self._sequence, self._at = experience.sequence, experience.at
+
+    def skip(self, sequence: int, at: float) -> None:
+        """Pass over an outcome that :meth:`learn` refused."""
+        self._sequence, self._at = sequence, at
 
     def snapshot(self) -> RouterState:
         """Return the whole state; ``at`` is the time of the last experience, so no clock is read."""

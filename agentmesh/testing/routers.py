@@ -296,6 +296,13 @@ class RouterContract(ABC):
         assert router.sequence == router.snapshot().sequence == 7
         assert router.version == router.snapshot().version != before
 
+    def test_an_outcome_passed_over_moves_the_sequence_and_nothing_else(self) -> None:
+        router = self.taught()
+        before = router.snapshot()
+        router.skip(99, 5000.0)
+        assert router.snapshot() == before.model_copy(update={"sequence": 99, "at": 5000.0})
+        assert router.sequence == 99
+
     def test_a_state_of_others_or_none_at_all_is_refused(self) -> None:
         router, state = self.make_router(), self.make_router().snapshot()
         for update in ({"router": "another"}, {"parameters": "0" * 12}, {"payload": b"\x80\x04pickle"}):

@@ -10,10 +10,11 @@ from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.embed.static import StaticEmbedder
 from agentmesh.errors import ConfigError, LlmError
 from agentmesh.learning import record_feedback
-from agentmesh.learning.learner import Learner, learn_until, state_key
+from agentmesh.learning.learner import LogFollower, learn_until, state_key
 from agentmesh.records import Task
 from agentmesh.routing.inputs import Outcomes
 from agentmesh.routing.neighbours import KernelRouter
+from agentmesh.routing.serving import ServingRouter
 from agentmesh.routing.similarity import CosineRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.store.memory import MemoryStore
@@ -36,7 +37,7 @@ async def test_a_state_does_not_depend_on_where_it_was_built_from() -> None:
     learn_until(store, rebuilt, StaticEmbedder())
     assert rebuilt.snapshot() == mesh.router.snapshot()
     restored = KernelRouter()
-    Learner(store, restored, StaticEmbedder()).open()
+    LogFollower(store, ServingRouter(restored), StaticEmbedder()).open()
     assert restored.snapshot() == mesh.router.snapshot()
 
 
@@ -103,7 +104,7 @@ async def test_a_router_fitted_before_use_is_stored_whole_and_found_again(tmp_pa
 async def test_a_router_that_learns_nothing_stores_no_state() -> None:
     store = MemoryStore()
     router = CosineRouter()
-    Learner(store, router, StaticEmbedder()).open()
+    LogFollower(store, ServingRouter(router), StaticEmbedder()).open()
     assert store.nearest_state(state_key("cosine", StaticEmbedder().version), router.parameters_hash) is None
     assert store.router_parameters("cosine", router.parameters_hash) is not None
 

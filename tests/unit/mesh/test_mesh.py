@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentmesh import Agent, Answer, Limits, Mesh, Preference, Run, RunStatus, Task, agent, open_store
+from agentmesh import Agent, Answer, Learning, Limits, Mesh, Preference, Run, RunStatus, Task, agent, open_store
 from agentmesh.errors import ConfigError, NoCandidateError, RegistrationError, RunNotFoundError, StoreError
 from agentmesh.events import AnswerChunk, Event, RunFinished, RunStarted
 from agentmesh.records import CallStatus
@@ -87,7 +87,7 @@ async def test_feedback_on_the_answer_credits_the_agents_whose_answer_won() -> N
 async def test_a_mesh_knows_what_another_learned_on_the_same_database(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'mesh.db'}"
     team = [CannedAgent(["yes"], id="good"), CannedAgent(["no"], id="bad")]
-    async with Mesh(team, store=url, explore=0) as mesh:
+    async with Mesh(team, store=url, explore=0, learning=Learning(mode="loop")) as mesh:
         run = await mesh.run("q", limits=TEAM)
         await mesh.feedback(run.id, 0.0, agent="bad")
         await mesh.feedback(run.id, 1.0, agent="good")
@@ -459,7 +459,7 @@ class Broken:
 
 async def test_a_broken_verifier_costs_no_run(caplog: pytest.LogCaptureFixture) -> None:
     assert await _learned(Mesh([mathematician], verifiers=[Broken()]), "q", "r") == []
-    assert "could not be scored" in caplog.text
+    assert "could not score the answer" in caplog.text
 
 
 async def test_a_hundred_runs_at_once_keep_to_themselves(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agentmesh import Agent, Limits, Mesh, Refiner, Router, Task, open_store, replay
+from agentmesh import Agent, Learning, Limits, Mesh, Refiner, Router, Task, open_store, replay
 from agentmesh.agents.refiner import Refined, WeightedAnswer
 from agentmesh.embed.static import StaticEmbedder
 from agentmesh.errors import ReplayError, ReplayMissError, RunNotFoundError
@@ -29,7 +29,7 @@ QUESTIONS = ["who built petra", "what is twelve times seven", "name a prime", "w
 async def _taught(url: str, *, router: str | Router = "auto", rounds: int = 6) -> list[str]:
     """Run and teach a small team, and return the ids of the runs."""
     team = [CannedAgent(["good"], id="good"), CannedAgent(["bad"], id="bad"), EchoAgent("echo")]
-    async with Mesh(team, router=router, store=url, explore=0.3, seed=5) as mesh:
+    async with Mesh(team, router=router, store=url, explore=0.3, seed=5, learning=Learning(mode="loop")) as mesh:
         ids = []
         for place in range(rounds):
             run = await mesh.run(QUESTIONS[place % len(QUESTIONS)], run_id=f"r{place}", limits=Limits(max_agents=2))
