@@ -8,10 +8,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from agentmesh.packing import PackedFloats, PackedVector, unpack_floats
-from agentmesh.types import AgentId, FloatArray, JsonValue, RunId
+from agentmesh.decisions import Candidate as Candidate
+from agentmesh.decisions import RouteDecision as RouteDecision
+from agentmesh.decisions import Selection as Selection
+from agentmesh.frozen import Record as Record
+from agentmesh.packing import PackedVector
+from agentmesh.types import AgentId, JsonValue, RunId
 
 Money: TypeAlias = Decimal | float | str
 
@@ -26,12 +30,6 @@ def as_usd(value: object) -> object:
 
 
 Usd = Annotated[Decimal, BeforeValidator(as_usd), Field(ge=0, allow_inf_nan=False)]
-
-
-class Record(BaseModel):
-    """A frozen value that refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Objective(Record):
@@ -146,117 +144,6 @@ class Answer(Record):
         def __init__(
             self, *, text: str, usage: Usage | None = None, cost_usd: Money | None = None, data: JsonValue = None
         ) -> None: ...
-
-
-class Candidate(Record):
-    """One agent as the router saw it. ``gate`` names the hard gate that refused it; then its probability is 0.
-
-    ``flip`` is how much better its expected quality would have to be for it to be the best: 0 for the best one,
-    ``None`` where nothing would flip the choice or the router's scores have no unit.
-    """
-
-    agent_id: AgentId
-    score: float | None
-    probability: float
-    inclusion: float
-    agent_version: int = 1
-    gate: str | None = None
-    expected_quality: float | None = None
-    expected_cost_usd: float | None = None
-    expected_latency_s: float | None = None
-    flip: float | None = None
-    factors: Mapping[str, float] = Field(default_factory=dict)
-
-
-class Selection(Record):
-    """An agent that was chosen, and the weight of its vote."""
-
-    agent_id: AgentId
-    weight: float
-
-
-class RouteDecision(Record):
-    """Who should act, and all that is needed to see why and to decide the same again.
-
-    Shapes:
-        ``scores`` and ``probabilities`` hold one float64 for each agent of the pool named by ``registry_version``,
-        in the pool's order; NaN is the score of a gated agent. ``candidates`` are the readable best few.
-
-    ``intent`` says what kinds of task the router took this for, with weights that sum to at most 1; it is empty where
-    the router knows no kinds.
-    """
-
-    router: str
-    router_version: str
-    registry_version: str
-    seed: int
-    selected: tuple[Selection, ...]
-    candidates: tuple[Candidate, ...]
-    scores: PackedFloats
-    probabilities: PackedFloats
-    margin: float | None = None
-    threshold: float | None = None
-    abstained: bool = False
-    log_propensity: float = 0.0
-    explored: bool = False
-    policy: str = ""
-    elapsed_ms: float = 0.0
-    reason: str = ""
-    intent: Mapping[str, float] = Field(default_factory=dict)
-
-    def score_array(self) -> FloatArray:
-        """Return the utility of each agent of the pool, shape (n_agents,); NaN where gated."""
-        return unpack_floats(self.scores)
-
-    def probability_array(self) -> FloatArray:
-        """Return the probability that each agent is drawn first, shape (n_agents,)."""
-        return unpack_floats(self.probabilities)
-
-    def explain(self, *, most: int | None = None) -> str:
-        """Say in words who was chosen, over whom, and by what margin.
-
-        Args:
-            most: How many candidates to list; those chosen are always listed.
-        """
-        chosen = {selection.agent_id for selection in self.selected}
-        lines = [self._headline()]
-        if self.reason:
-            lines.append(f"  {self.reason}")
-        others = [candidate.agent_id for candidate in self.candidates if candidate.agent_id not in chosen]
-        listed = chosen.union(others if most is None else others[: max(most - len(chosen), 0)])
-        lines.extend(
-            _candidate_line(candidate, chosen=candidate.agent_id in chosen)
-            for candidate in self.candidates
-            if candidate.agent_id in listed
-        )
-        return "\n".join(lines)
-
-    def _headline(self) -> str:
-        router = f"router {self.router} ({self.router_version})"
-        if self.abstained:
-            return f"Nobody was chosen by {router}."
-        names = ", ".join(selection.agent_id for selection in self.selected)
-        margin = "" if self.margin is None else f", {abs(self.margin):.3f} {_side(self.margin)} the next best"
-        drawn = "; drawn to explore" if self.explored else ""
-        return f"Chosen by {router}: {names}{margin}{drawn}."
-
-
-def _side(margin: float) -> str:
-    return "ahead of" if margin >= 0 else "behind"
-
-
-def _candidate_line(candidate: Candidate, *, chosen: bool) -> str:
-    mark = "*" if chosen else " "
-    if candidate.gate is not None:
-        return f"{mark} {candidate.agent_id}: refused by the gate {candidate.gate!r}"
-    parts = ["score unknown" if candidate.score is None else f"score {candidate.score:.3f}"]
-    parts.append(f"p {candidate.probability:.3f}")
-    if candidate.expected_quality is not None:
-        parts.append(f"expected quality {candidate.expected_quality:.3f}")
-    if candidate.expected_cost_usd is not None:
-        parts.append(f"expected cost {candidate.expected_cost_usd:.3g} USD")
-    parts.extend(f"{name} {value:.3g}" for name, value in candidate.factors.items())
-    return f"{mark} {candidate.agent_id}: " + ", ".join(parts)
 
 
 class CallStatus(StrEnum):

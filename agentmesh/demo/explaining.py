@@ -7,7 +7,7 @@ from agentmesh.demo.stream import Answered
 from agentmesh.records import RouteDecision
 
 QUESTION_CHARACTERS = 200
-CANDIDATES_SHOWN = 4  # whole decisions are a command away: agentmesh explain RUN
+CANDIDATES_SHOWN = 3  # whole decisions are a command away: agentmesh explain RUN
 
 
 def three_decisions(answered: Sequence[Answered], best_single: str) -> tuple[Explained, ...]:

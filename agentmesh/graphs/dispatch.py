@@ -15,6 +15,7 @@ from agentmesh.agents.registry import Registry
 from agentmesh.errors import AgentOutputError, LlmError, ReplayMissError
 from agentmesh.events import CallFinished, CallStarted
 from agentmesh.graphs.limits import Budget, actual_usd
+from agentmesh.graphs.load import Load
 from agentmesh.graphs.log import RunLog, named
 from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Limits, RouteDecision, Task
 from agentmesh.types import AgentId, Clock
@@ -116,6 +117,7 @@ class Dispatch:
     caller: Caller
     log: RunLog
     clock: Clock
+    load: Load
     deadline: float | None
 
     async def run(self, decision: RouteDecision) -> tuple[AgentCall, ...]:
@@ -150,7 +152,8 @@ class Dispatch:
 
     async def _attempt(self, card: AgentCard, attempt: int) -> AgentCall:
         self.log.post(CallStarted, agent_id=card.id, attempt=attempt)
-        call = await self.caller.call(CallRequest(card, self.task, attempt, self._time_left_s()), self.log)
+        with self.load.counted(card.id):
+            call = await self.caller.call(CallRequest(card, self.task, attempt, self._time_left_s()), self.log)
         await self.log.commit(CallFinished, call=call)
         return call
 

@@ -18,7 +18,7 @@ from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, CallStatus, RouteDecision, Task
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
 from agentmesh.routing.preference import Applied
-from agentmesh.types import RunId, VectorArray
+from agentmesh.types import AgentId, FloatArray, RunId, VectorArray
 
 
 def draw_seed(mesh_seed: int, run_id: RunId) -> int:
@@ -33,15 +33,16 @@ def draw_seed(mesh_seed: int, run_id: RunId) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """A decision with what it was made on."""
+    """A decision with what it was made on. ``load`` is ``None`` when no call was under way."""
 
     features: TaskFeatures
     applied: Applied
+    load: FloatArray | None
     decision: RouteDecision
 
 
 async def consider(task: Task, services: Services, *, run_id: RunId, max_agents: int, explore: float) -> Considered:
-    """Embed the task, apply gates and preferences, and let the router choose; nothing is called or stored.
+    """Embed the task, apply gates and preferences, see who is busy, and let the router choose; nothing is called.
 
     Raises:
         RoutingError: nobody passes the gates, or the router returned no decision.
@@ -49,16 +50,18 @@ async def consider(task: Task, services: Services, *, run_id: RunId, max_agents:
     vector = await _embed(services.embedder, task.text)
     features = TaskFeatures(vector=vector, text=task.text, type_hints=task.type_hints, turns=task.turns)
     applied = await services.pools.for_task(task)
+    load = services.pools.load.shares(applied.pool)
     context = RouteContext(
         seed=draw_seed(services.mesh_seed, run_id),
         max_agents=max_agents,
         objective=task.objective,
         explore=explore,
         bonus=applied.bonus if applied.bonus.any() else None,
+        load=load,
     )
     decision = await services.router.route(features, applied.pool, context)
     check_decision(decision, applied.pool)
-    return Considered(features, applied, decision)
+    return Considered(features, applied, load, decision)
 
 
 async def _embed(embedder: Embedder, text: str) -> VectorArray:
@@ -78,18 +81,24 @@ async def decide(state: RunState, context: RunContext) -> RunState:
         max_agents=context.max_agents,
         explore=services.explore,
     )
-    pool, bonus = considered.applied.pool, considered.applied.bonus
+    pool = considered.applied.pool
     await services.pools.keep(pool)
     log.post(
         TaskPrepared,
         vector=pack_vector(considered.features.vector),
         refused=dict(pool.refused),
-        bonus={pool.ids[place]: float(bonus[place]) for place in np.flatnonzero(bonus)},
+        bonus=_by_agent(pool, considered.applied.bonus),
         rules=considered.applied.reasons,
+        load={} if considered.load is None else _by_agent(pool, considered.load),
     )
     log.post(DecisionMade, decision=considered.decision)
     chosen = {choice.agent_id: pool.cards[pool.index[choice.agent_id]] for choice in considered.decision.selected}
     return {"decision": considered.decision, "cards": chosen}
+
+
+def _by_agent(pool: AgentPool, values: FloatArray) -> dict[AgentId, float]:
+    """Return the values that are not 0, by agent."""
+    return {pool.ids[place]: float(values[place]) for place in np.flatnonzero(values)}
 
 
 def check_decision(decision: RouteDecision, pool: AgentPool) -> None:
@@ -121,6 +130,7 @@ async def dispatch(state: RunState, context: RunContext) -> RunState:
         caller=services.caller,
         log=context.log,
         clock=services.clock,
+        load=services.pools.load,
         deadline=context.deadline,
     )
     try:

@@ -10,6 +10,7 @@ import numpy as np
 from agentmesh.agents.capability import CapabilityTable, build_table
 from agentmesh.agents.registry import Registry
 from agentmesh.events import TaskPrepared
+from agentmesh.graphs.load import CallsUnderWay, Load, RecordedLoad
 from agentmesh.packing import pack_vector, unpack_vector
 from agentmesh.protocols import Embedder
 from agentmesh.records import RegistrySnapshot, Task
@@ -20,6 +21,11 @@ from agentmesh.store.base import TraceStore
 
 class PoolSource(Protocol):
     """Hands out the pool that a task is routed over."""
+
+    @property
+    def load(self) -> Load:
+        """Return what knows how busy the agents are."""
+        ...
 
     async def current(self) -> AgentPool:
         """Return the pool with every agent in it."""
@@ -42,6 +48,7 @@ class LivePool:
     embedder: Embedder
     store: TraceStore
     preferences: tuple[Preference, ...] = ()
+    load: Load = field(default_factory=CallsUnderWay)
     _table: CapabilityTable | None = None
     _pool: AgentPool = field(init=False)
     _kept: set[str] = field(default_factory=set)
@@ -83,7 +90,7 @@ class LivePool:
 
 
 class StoredPool:
-    """A registry as it was stored, with the gates and preferences that were recorded for one task."""
+    """A registry as it was stored, with the gates, preferences and load that were recorded for one task."""
 
     def __init__(self, snapshot: RegistrySnapshot, prepared: TaskPrepared) -> None:
         """Rebuild the pool without any embedder."""
@@ -92,6 +99,7 @@ class StoredPool:
         pool = pool_of(build_table(snapshot.cards, rows, snapshot.version), snapshot.version)
         bonus = np.array([prepared.bonus.get(agent_id, 0.0) for agent_id in pool.ids])
         self._applied = Applied(pool.gated(prepared.refused), bonus, prepared.rules)
+        self.load: Load = RecordedLoad(prepared.load)
 
     async def current(self) -> AgentPool:
         """Return the pool as it was then."""

@@ -1,6 +1,6 @@
 """Compares a run with its replay: the decision number by number, then the calls, then the answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,7 @@ def _decisions(recorded: RouteDecision, replayed: RouteDecision, ids: Sequence[A
         before: FloatArray = getattr(recorded, f"{array}_array")()
         after: FloatArray = getattr(replayed, f"{array}_array")()
         yield from _arrays(array, before, after, ids)
+    yield from _intents(recorded.intent, replayed.intent)
     chosen = [choice.agent_id for choice in recorded.selected], [choice.agent_id for choice in replayed.selected]
     if chosen[0] != chosen[1]:
         yield _differ("selection", *chosen)
@@ -75,6 +76,13 @@ def _decisions(recorded: RouteDecision, replayed: RouteDecision, ids: Sequence[A
             yield _differ("order of candidates", one.agent_id, other.agent_id)
         elif not _close(one.inclusion, other.inclusion) or not _close(one.score, other.score):
             yield _differ(f"candidate {one.agent_id!r}", (one.score, one.inclusion), (other.score, other.inclusion))
+
+
+def _intents(recorded: Mapping[str, float], replayed: Mapping[str, float]) -> Iterator[Difference]:
+    """Compare the kinds of task; a trace without any may be older than they are."""
+    for kind in sorted(recorded.keys() | replayed.keys()) if recorded else ():
+        if not _close(recorded.get(kind), replayed.get(kind)):
+            yield _differ(f"intent {kind!r}", recorded.get(kind), replayed.get(kind))
 
 
 def _arrays(name: str, before: FloatArray, after: FloatArray, ids: Sequence[AgentId]) -> Iterator[Difference]:

@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 from agentmesh.errors import ConfigError, NoCandidateError, RouterOutputError, RoutingError
 from agentmesh.packing import pack_floats
 from agentmesh.records import Experience, RouteDecision, RouterState
-from agentmesh.routing.decision import Rated, canonical_order, placed_back, reordered
+from agentmesh.routing.decision import (
+    Rated,
+    canonical_order,
+    named_kinds,
+    placed_back,
+    reordered,
+    reordered_context,
+)
 from agentmesh.routing.inputs import AgentPool as AgentPool
 from agentmesh.routing.inputs import Outcomes as Outcomes
 from agentmesh.routing.inputs import RouteContext as RouteContext
@@ -118,6 +125,16 @@ class ScoringRouter(Router):
 
     ``policy`` is ``greedy``, ``softmax:0.1``, ``gumbel:0.1`` or ``threshold:0.6``; each mixes in ``context.explore``.
     It is among the parameters unless it is ``greedy``.
+
+    One that keeps away from busy agents overrides ``_utilities``, where ``context.load`` has a share of calls under way
+    for each agent of the estimate, or is ``None`` while no call is. Loads are recorded, so a replay decides alike::
+
+        def _utilities(self, estimate: Estimate, mask: MaskArray, context: RouteContext) -> FloatArray:
+            utilities = super()._utilities(estimate, mask, context)
+            return utilities if context.load is None else utilities - 0.1 * context.load
+
+    A utility of a calibrated router rises by ``objective.quality`` times what the quality rises: what would flip a
+    decision is reckoned from that.
     """
 
     calibrated: ClassVar[bool] = False
@@ -158,7 +175,7 @@ class ScoringRouter(Router):
         """Take over what ``_arrays`` and ``_meta`` returned, in place of everything learned before."""
 
     def _utilities(self, estimate: Estimate, mask: MaskArray, context: RouteContext) -> FloatArray:
-        """Weigh an estimate whose agents stand in the order of their ids. Baselines that ignore it override this."""
+        """Weigh an estimate whose agents, as the arrays of ``context``, stand in the order of their ids."""
         scale = self._window.scale()
         return utility(estimate, context.objective, mask, scale=scale, calibrated=self.calibrated)
 
@@ -203,25 +220,35 @@ class ScoringRouter(Router):
             explored=rated.explored(),
             policy=policy.name,
             reason="" if len(rated.draw.order) else f"nobody reached {policy.threshold!r}",
+            intent=named_kinds(estimate.intent) if estimate.intent else {},
             elapsed_ms=(time.perf_counter() - started) * 1e3,
         )
 
     def _rated(self, estimate: Estimate, pool: AgentPool, context: RouteContext, policy: Policy) -> Rated:
         order = canonical_order(pool.ids)
-        mask, bonus, ordered = pool.mask, context.bonus, estimate
+        mask, ordered = pool.mask, estimate
         if order is not None:
-            mask, ordered = mask[order], reordered(estimate, order)
-            bonus = None if bonus is None else bonus[order]
+            mask, ordered, context = mask[order], reordered(estimate, order), reordered_context(context, order)
         utilities = self._utilities(ordered, mask, context)
-        if bonus is not None:
-            utilities = utilities + bonus
+        if context.bonus is not None:
+            utilities = utilities + context.bonus
         rng = np.random.default_rng(context.seed % 2**64)
         draw = policy.draw(utilities, mask, k=context.max_agents, rng=rng)
         if order is not None:
             draw, back = placed_back(draw, order), np.empty(len(order))
             back[order] = utilities
             utilities = back
-        return Rated(pool.ids, pool.versions, pool.mask, pool.refused, estimate, utilities, draw, self.calibrated)
+        return Rated(
+            ids=pool.ids,
+            versions=pool.versions,
+            mask=pool.mask,
+            refused=pool.refused,
+            estimate=estimate,
+            utilities=utilities,
+            draw=draw,
+            calibrated=self.calibrated,
+            weight=context.objective.quality,
+        )
 
     def _checked(self, estimate: Estimate, pool: AgentPool) -> Estimate:
         shape = (len(pool),)

@@ -1,21 +1,24 @@
 """From arrays to a ``RouteDecision``: what is kept whole, and which few candidates become readable."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite
 from typing import Final
 
 import numpy as np
 
 from agentmesh.packing import pack_floats
 from agentmesh.records import Candidate, Selection
+from agentmesh.routing.inputs import RouteContext
 from agentmesh.routing.objective import Estimate
 from agentmesh.routing.policy import Draw, best
 from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray
 
 MOST_REFUSED: Final = 4  # more refused agents than this are listed nowhere but in the packed scores
 LEAST_WEIGHT: Final = 0.01  # an agent worth calling keeps a say when its expected quality is near 0
+MOST_KINDS: Final = 5  # kinds of task that a decision names; the rest are in the router's state
+ROUNDING: Final = 1e-9  # what sums may be off when they reach the highest quality there is, 1
 
 
 @lru_cache(maxsize=32)
@@ -30,11 +33,19 @@ def canonical_order(ids: tuple[AgentId, ...]) -> IndexArray | None:
 
 
 def reordered(estimate: Estimate, order: IndexArray) -> Estimate:
-    """Return the estimate with its agents in another order, without its factors."""
+    """Return the estimate with its agents in another order, without its factors and intent."""
     curiosity = np.broadcast_to(estimate.curiosity, order.shape)[order]
     return Estimate(
         estimate.quality[order], cost=estimate.cost[order], latency=estimate.latency[order], curiosity=curiosity
     )
+
+
+def reordered_context(context: RouteContext, order: IndexArray) -> RouteContext:
+    """Return the context with its arrays in another order of the agents."""
+    bonus, load = context.bonus, context.load
+    if bonus is None and load is None:
+        return context
+    return replace(context, bonus=None if bonus is None else bonus[order], load=None if load is None else load[order])
 
 
 def placed_back(draw: Draw, order: IndexArray) -> Draw:
@@ -45,9 +56,39 @@ def placed_back(draw: Draw, order: IndexArray) -> Draw:
     return Draw(order[draw.order], probabilities, inclusion, draw.log_p)
 
 
+def flip_of(lead: float, quality: float, weight: float) -> float | None:
+    """Return the least rise of an expected quality that makes up for a lead in utility.
+
+    The rule: the utility holds ``weight * quality``, so the rise is ``lead / weight``. It is ``None`` when not even a
+    quality of 1 would do.
+
+    Args:
+        lead: The best utility minus the agent's own, 0 or more.
+        quality: The agent's expected quality, 0 to 1.
+        weight: What quality weighs in the task's objective, 0 or more.
+
+    >>> flip_of(0.125, quality=0.5, weight=0.5), flip_of(0.125, quality=0.9, weight=0.5)
+    (0.25, None)
+    """
+    if lead <= 0:
+        return 0.0
+    rise = lead / weight if weight > 0 else inf
+    return rise if quality + rise <= 1 + ROUNDING else None
+
+
+def named_kinds(intent: Mapping[str, float]) -> dict[str, float]:
+    """Return the heaviest few kinds of task, heaviest first, those without weight left out.
+
+    >>> named_kinds({"physics": 0.2, "law": 0.0, "math": 0.7})
+    {'math': 0.7, 'physics': 0.2}
+    """
+    ranked = sorted(intent.items(), key=lambda item: (-item[1], item[0]))
+    return {kind: float(weight) for kind, weight in ranked[:MOST_KINDS] if weight > 0}
+
+
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """One decision as arrays, in the pool's order.
+    """One decision as arrays, in the pool's order. ``weight`` is what quality weighs in the task's objective.
 
     Shapes:
         versions, mask, utilities: (n,).
@@ -61,6 +102,7 @@ class Rated:
     utilities: FloatArray
     draw: Draw
     calibrated: bool
+    weight: float
 
     def packed_scores(self) -> bytes:
         """Return the utilities packed, NaN where gated."""
@@ -100,9 +142,9 @@ class Rated:
         return bool(left.any() and self.utilities[left].max() > self.utilities[self.draw.order].min())
 
     def candidates(self, top: int) -> tuple[Candidate, ...]:
-        """Return the ``top`` best agents and all drawn ones, best first, then the refused ones if they are few."""
+        """Return the ``top`` best agents, one at least, and all drawn ones, then the refused ones if they are few."""
         allowed = np.flatnonzero(self.mask)
-        shown = np.union1d(best(self.utilities, allowed, top), self.draw.order)
+        shown = np.union1d(best(self.utilities, allowed, max(top, 1)), self.draw.order)
         ordered = shown[np.argsort(-self.utilities[shown], kind="stable")]
         named = self._candidates(ordered)
         if len(self.ids) - len(allowed) <= MOST_REFUSED:
@@ -110,7 +152,8 @@ class Rated:
         return tuple(named)
 
     def _candidates(self, places: IndexArray) -> list[Candidate]:
-        estimate, draw = self.estimate, self.draw
+        """Return the agents at ``places``, of which the first is the best there is."""
+        estimate, draw, highest = self.estimate, self.draw, float(self.utilities[places[0]])
         factors = {name: values[places].tolist() for name, values in estimate.factors.items()}
         columns = zip(
             places.tolist(),
@@ -133,6 +176,7 @@ class Rated:
                 expected_quality=quality if self.calibrated else None,
                 expected_cost_usd=_known(cost),
                 expected_latency_s=_known(latency),
+                flip=flip_of(highest - score, quality, self.weight) if self.calibrated else None,
                 factors={name: values[rank] for name, values in factors.items() if isfinite(values[rank])},
             )
             for rank, (place, score, probability, inclusion, version, quality, cost, latency) in enumerate(columns)

@@ -53,6 +53,8 @@ class Estimate:
         factors: name -> (n,), what the estimate was made from, for explanations.
         curiosity: (n,) or one number, added to the quality in the choice alone, so that an agent which was hardly tried
             is tried; it is no part of what is expected.
+
+    ``intent`` says what kinds of task the router takes this one for: names with weights that sum to at most 1.
     """
 
     quality: FloatArray
@@ -60,6 +62,7 @@ class Estimate:
     latency: FloatArray
     factors: Mapping[str, FloatArray] = field(default_factory=dict)
     curiosity: FloatArray | float = 0.0
+    intent: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

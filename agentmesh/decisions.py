@@ -1,0 +1,175 @@
+"""A routing decision as users see it: who was considered, who was chosen, and why, also in words."""
+
+from collections.abc import Collection, Mapping, Sequence
+from math import ceil
+from typing import Final
+
+from pydantic import Field
+
+from agentmesh.frozen import Record
+from agentmesh.packing import PackedFloats, unpack_floats
+from agentmesh.types import AgentId, FloatArray
+
+COLUMNS: Final = 76
+"""How wide an explanation may be: a terminal of 80 columns, less the frame of a panel."""
+
+HANGING: Final = "    "
+RIVALS: Final = 3  # of how many that were not chosen is said what would flip the choice
+LEAST_SAID: Final = 0.005  # a kind of task that rounds to 0 % is not worth a word
+ROUNDING: Final = 1e-6
+
+
+class Candidate(Record):
+    """One agent as the router saw it. ``gate`` names the hard gate that refused it; then its probability is 0.
+
+    ``flip`` is how much better its expected quality would have to be for it to be the best: 0 for the best one,
+    ``None`` where nothing would flip the choice or the router's scores have no unit.
+    """
+
+    agent_id: AgentId
+    score: float | None
+    probability: float
+    inclusion: float
+    agent_version: int = 1
+    gate: str | None = None
+    expected_quality: float | None = None
+    expected_cost_usd: float | None = None
+    expected_latency_s: float | None = None
+    flip: float | None = None
+    factors: Mapping[str, float] = Field(default_factory=dict)
+
+
+class Selection(Record):
+    """An agent that was chosen, and the weight of its vote."""
+
+    agent_id: AgentId
+    weight: float
+
+
+class RouteDecision(Record):
+    """Who should act, and all that is needed to see why and to decide the same again.
+
+    Shapes:
+        ``scores`` and ``probabilities`` hold one float64 for each agent of the pool named by ``registry_version``,
+        in the pool's order; NaN is the score of a gated agent. ``candidates`` are the readable best few.
+
+    ``intent`` says what kinds of task the router took this for, with weights that sum to at most 1; it is empty where
+    the router knows no kinds.
+    """
+
+    router: str
+    router_version: str
+    registry_version: str
+    seed: int
+    selected: tuple[Selection, ...]
+    candidates: tuple[Candidate, ...]
+    scores: PackedFloats
+    probabilities: PackedFloats
+    margin: float | None = None
+    threshold: float | None = None
+    abstained: bool = False
+    log_propensity: float = 0.0
+    explored: bool = False
+    policy: str = ""
+    elapsed_ms: float = 0.0
+    reason: str = ""
+    intent: Mapping[str, float] = Field(default_factory=dict)
+
+    def score_array(self) -> FloatArray:
+        """Return the utility of each agent of the pool, shape (n_agents,); NaN where gated."""
+        return unpack_floats(self.scores)
+
+    def probability_array(self) -> FloatArray:
+        """Return the probability that each agent is drawn first, shape (n_agents,)."""
+        return unpack_floats(self.probabilities)
+
+    def explain(self, *, most: int | None = None) -> str:
+        """Say in words who was chosen, over whom, by what margin, and what would have changed that.
+
+        Args:
+            most: How many candidates to list; those chosen are always listed.
+        """
+        lines = [self._headline()]
+        if self.reason:
+            lines.append(f"  {self.reason}")
+        kinds = [f"{kind} {_percent(weight)}" for kind, weight in self.intent.items() if weight >= LEAST_SAID]
+        if kinds:
+            lines.append(_laid_out("  Taken for: ", kinds))
+        chosen = {selection.agent_id for selection in self.selected}
+        rivals = {candidate.agent_id for candidate in self._rivals(chosen)}
+        for candidate in self._listed(chosen, most):
+            lines.append(_candidate_line(candidate, chosen=candidate.agent_id in chosen))
+            if candidate.agent_id in rivals:
+                lines.append(f"{HANGING}{_flip_line(candidate, alone=len(chosen) == 1 and not self.explored)}")
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        router = f"router {self.router} ({self.router_version})"
+        if self.abstained:
+            return f"Nobody was chosen by {router}."
+        names = ", ".join(selection.agent_id for selection in self.selected)
+        margin = "" if self.margin is None else f", {abs(self.margin):.3f} {_side(self.margin)} the next best"
+        drawn = "; drawn to explore" if self.explored else ""
+        return f"Chosen by {router}: {names}{margin}{drawn}."
+
+    def _listed(self, chosen: Collection[AgentId], most: int | None) -> list[Candidate]:
+        others = [candidate.agent_id for candidate in self.candidates if candidate.agent_id not in chosen]
+        listed = set(others if most is None else others[: max(most - len(chosen), 0)]).union(chosen)
+        return [candidate for candidate in self.candidates if candidate.agent_id in listed]
+
+    def _rivals(self, chosen: Collection[AgentId]) -> list[Candidate]:
+        """Return the best few of those not chosen, where it is known what would have made them the best.
+
+        The best agent's flip is 0: where no candidate has one, the decision was recorded before flips were, or the
+        scores have no unit.
+        """
+        if self.abstained or all(candidate.flip is None for candidate in self.candidates):
+            return []
+        left = [candidate for candidate in self.candidates if candidate.agent_id not in chosen]
+        return [one for one in left if one.expected_quality is not None and one.flip != 0][:RIVALS]
+
+
+def _side(margin: float) -> str:
+    return "ahead of" if margin >= 0 else "behind"
+
+
+def _candidate_line(candidate: Candidate, *, chosen: bool) -> str:
+    mark = "*" if chosen else " "
+    if candidate.gate is not None:
+        return f"{mark} {candidate.agent_id}: refused by the gate {candidate.gate!r}"
+    parts = ["score unknown" if candidate.score is None else f"score {candidate.score:.3f}"]
+    parts.append(f"p {candidate.probability:.3f}")
+    if candidate.expected_quality is not None:
+        parts.append(f"expected quality {candidate.expected_quality:.3f}")
+    if candidate.expected_cost_usd is not None:
+        parts.append(f"expected cost {candidate.expected_cost_usd:.3g} USD")
+    parts.extend(f"{name} {value:.3g}" for name, value in candidate.factors.items())
+    return _laid_out(f"{mark} {candidate.agent_id}: ", parts)
+
+
+def _flip_line(candidate: Candidate, *, alone: bool) -> str:
+    if candidate.flip is None or candidate.expected_quality is None:
+        return "nothing it could answer would flip this"
+    needed = min(ceil((candidate.expected_quality + candidate.flip) * 1000 - ROUNDING) / 1000, 1.0)  # up: it must do
+    what = "be chosen" if alone else "come first"
+    return f"would {what} if its expected quality were {needed:.3f} instead of {candidate.expected_quality:.3f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _laid_out(head: str, parts: Sequence[str]) -> str:
+    """Return ``head`` and the parts, separated by commas, in lines of at most ``COLUMNS`` where the parts allow it.
+
+    >>> print(_laid_out("* a: ", ["score 0.900", "p 0.500"]))
+    * a: score 0.900, p 0.500
+    """
+    lines = [head + parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(", ,") + len(part) <= COLUMNS:
+            lines[-1] += f", {part}"
+        else:
+            lines[-1] += ","
+            lines.append(HANGING + part)
+    return "\n".join(lines)
