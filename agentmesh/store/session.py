@@ -95,10 +95,11 @@ class Database:
 
     def _prepare(self) -> None:
         """Bring the file to today's schema. Until it is known to be ours it is only read."""
-        current = self._path.exists() and self._current()
-        if self.read_only and not current:
-            raise StoreError(f"{self.url!r} has no up-to-date tables; open it once without read_only to make them")
-        if not current:
+        found = self._found() if self._path.exists() else None
+        if self.read_only and found != HEAD:
+            tables = "no tables" if found is None else f"the tables of schema {found!r}, not yet those of {HEAD!r}"
+            raise StoreError(f"{self.url!r} has {tables}; open it once without read_only, as a run does, to make them")
+        if found != HEAD:
             self._upgrade()
         if not self.read_only:
             with self._translating("open"), closing(self._writer.raw_connection()) as connection:
@@ -111,9 +112,9 @@ class Database:
                 # loaded only now: alembic takes 0.1 s, and nearly every database is of today's schema
                 importlib.import_module("agentmesh.store.migrate").upgrade(connection, since=found)
 
-    def _current(self) -> bool:
+    def _found(self) -> str | None:
         with self.reading() as connection:
-            return schema_of(connection, url=self.url) == HEAD
+            return schema_of(connection, url=self.url)
 
     @contextmanager
     def _translating(self, doing: str) -> Iterator[None]:

@@ -2,7 +2,10 @@
 
 import importlib.util
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -11,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from agentmesh.errors import DuplicateFeedbackError
+from agentmesh.errors import DuplicateFeedbackError, StoreError
 from agentmesh.events import SCHEMA, AnswerChunk, Event
 from agentmesh.store import open_store
 from agentmesh.store.migrate import scripts
@@ -86,6 +89,36 @@ def test_what_was_scored_twice_before_that_was_refused_is_still_read(tmp_path):
     with open_store(f"sqlite:///{copy}") as store:
         assert [item.agent_id for item in store.experiences()] == ["ada", "bob", "ada", "bob"]
         assert store.last_experience() == 4
+        assert store.check() == []
+
+
+def test_an_older_database_is_left_as_it_is_by_a_reader_who_is_told_what_to_do(tmp_path):
+    copy = tmp_path / "old.db"
+    shutil.copyfile(FOLDER / "golden" / "schema1.db", copy)
+    with pytest.raises(StoreError, match=r"schema '0001', not yet those of '.*without read_only, as a run does"):
+        open_store(f"sqlite:///{copy}", read_only=True)
+    assert copy.read_bytes() == (FOLDER / "golden" / "schema1.db").read_bytes()
+    open_store(f"sqlite:///{copy}").close()
+    with open_store(f"sqlite:///{copy}", read_only=True) as store:
+        assert store.count_runs() == 3
+
+
+def test_a_process_killed_while_it_migrates_leaves_a_database_that_can_be_migrated(tmp_path):
+    copy = tmp_path / "old.db"
+    shutil.copyfile(FOLDER / "golden" / "schema1.db", copy)
+    code = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from agentmesh.store import open_store
+event.listen(Engine, "commit", lambda connection: "router_marks" in str(connection.exec_driver_sql(
+    "SELECT group_concat(name) FROM sqlite_master").scalar()) and os.kill(os.getpid(), signal.SIGKILL))
+open_store(sys.argv[1])
+"""
+    done = subprocess.run([sys.executable, "-c", code, f"sqlite:///{copy}"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert "router_marks" not in statements(copy)
+    with open_store(f"sqlite:///{copy}") as store:
+        assert maker.read(store) == expected_of(GOLDEN[0])
         assert store.check() == []
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from agentmesh.errors import StoreError
 from agentmesh.store import open_store
-from agentmesh.testing.stores import lesson, score, whole
+from agentmesh.testing.traces import lesson, score, whole
 
 WRITE_RUNS = """
 import sys
 from agentmesh.store import open_store
-from agentmesh.testing.stores import whole
+from agentmesh.testing.traces import whole
 url, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 with open_store(url, busy_timeout_s=15) as store:
     for i in range(count):
@@ -71,7 +71,7 @@ def test_a_disk_that_refuses_to_write_is_an_error_until_it_writes_again(url):
 import resource, signal, sys
 from agentmesh.errors import StoreError
 from agentmesh.store import open_store
-from agentmesh.testing.stores import whole
+from agentmesh.testing.traces import whole
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 with open_store(sys.argv[1]) as store:
@@ -146,7 +146,9 @@ def test_processes_that_make_and_write_the_same_database_at_once_lose_nothing(ur
 
 def kill_writers(url, kills):
     script = Path(__file__).with_name("killing.py")
-    done = subprocess.run([sys.executable, script, url, str(kills)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, script, url, str(kills), "runs"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     with open_store(url, read_only=True) as store:
         assert len({run.id.partition("-")[0] for run in store.runs(limit=10**6)}) == kills

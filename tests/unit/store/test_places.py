@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentmesh.store import open_store
-from agentmesh.testing.stores import whole
+from agentmesh.testing.traces import whole
 
 OPEN_AS_SOMEBODY = """
 import os, sys

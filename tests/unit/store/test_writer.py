@@ -12,7 +12,7 @@ import pytest
 from agentmesh.errors import DuplicateEventError, StoreError
 from agentmesh.events import AnswerChunk, Event
 from agentmesh.store import MemoryStore, TraceWriter, open_store
-from agentmesh.testing.stores import call, end, start, whole
+from agentmesh.testing.traces import call, end, start, whole
 
 
 class GatedStore(MemoryStore):
@@ -253,7 +253,7 @@ async def test_many_runs_at_once_are_all_stored_in_few_commits(tmp_path):
 def test_what_was_posted_is_written_although_the_program_ends_without_closing(tmp_path):
     code = f"""
 from agentmesh.store import TraceWriter, open_store
-from agentmesh.testing.stores import whole
+from agentmesh.testing.traces import whole
 writer = TraceWriter(open_store("sqlite:///{tmp_path}/mesh.db"))
 for i in range(100):
     writer.post(whole(f"r{{i}}"))
