@@ -97,7 +97,10 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class Verifier(Protocol):
-    """Scores an answer by rule: exact, at once, without a model."""
+    """Scores an answer by rule: exact, at once, without a model.
+
+    It is called in a worker thread, for several runs at a time. What it raises is kept as a fault of learning.
+    """
 
     @property
     def name(self) -> str:
@@ -111,7 +114,10 @@ class Verifier(Protocol):
 
 @runtime_checkable
 class Judge(Protocol):
-    """Scores an answer by asking: slow, fallible, after the run."""
+    """Scores an answer by asking: slow, fallible, after the run.
+
+    What it raises, and a score that does not come in time, is kept as a fault of learning.
+    """
 
     @property
     def name(self) -> str:
