@@ -12,6 +12,7 @@ from agentmesh.bench.online_reference import GROUP_BEST, ORACLE
 WIDTH, HEIGHT = 900, 420
 LEFT, TOP, RIGHT, BOTTOM = 70, 40, 250, 50
 TICKS: Final = 6
+MOST_LETTERS: Final = 24  # of a name in the legend
 COLOURS: Final = (  # of middle lightness, so that each stands out on white and on black
     "#3b82f6",
     "#e11d48",
@@ -78,7 +79,8 @@ def _panel(report: OnlineReport) -> str:
     up = Axis(low, high if high > low else low + 1.0, HEIGHT - BOTTOM, TOP)
     ordered = sorted(rows, key=lambda row: -row.regret)
     lines = [_line(row, across, up, place) for place, row in enumerate(rows)]
-    legend = [_legend(row, rows.index(row), place) for place, row in enumerate(ordered)]
+    apart = min(20.0, (HEIGHT - TOP - BOTTOM) / len(rows))
+    legend = [_legend(row, rows.index(row), TOP + 10 + apart * place) for place, row in enumerate(ordered)]
     title = f"{report.set}: cumulative regret, {len(report.seeds)} seeds, {report.feedback} feedback, {report.scenario}"
     return "".join(
         [_text(LEFT, 22, title), _frame(across, up), _changes(report, across), *lines, *legend],
@@ -129,10 +131,13 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-def _legend(row: OnlineRow, colour: int, place: int) -> str:
-    x, y = WIDTH - RIGHT + 20, TOP + 10 + 20 * place
+def _legend(row: OnlineRow, colour: int, y: float) -> str:
+    x, name = (
+        WIDTH - RIGHT + 20,
+        row.router if len(row.router) <= MOST_LETTERS else row.router[: MOST_LETTERS - 1] + "…",
+    )
     stroke = f'stroke="{_colour(colour)}"{_dash(row, colour)}'
-    return f'<path class="line" {stroke} d="M{x} {y}h24"/>' + _text(x + 32, y + 4, f"{row.router} {row.regret:.0f}")
+    return f'<path class="line" {stroke} d="M{x} {y:.1f}h24"/>' + _text(x + 32, y + 4, f"{name} {row.regret:.0f}")
 
 
 def _colour(place: int) -> str:

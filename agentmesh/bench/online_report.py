@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agentmesh.bench.online_records import OnlineReport, OnlineRow
+from agentmesh.bench.online_records import DriftResult, NewAgentResult, OnlineReport, OnlineRow
 from agentmesh.bench.resampling import Interval
 from agentmesh.types import JsonValue
 
@@ -44,11 +44,13 @@ def _row_shape(row: OnlineRow) -> dict[str, JsonValue]:
 
 def render(report: OnlineReport) -> RenderableType:
     """Return a report as tables, with how it was measured under them."""
+    falls = [(row.router, row.drift) for row in report.rows if row.drift]
+    arrivals = [(row.router, row.new_agent) for row in report.rows if row.new_agent]
     tables = [_main_table(report)]
-    if any(row.drift for row in report.rows):
-        tables.append(_drift_table(report))
-    if any(row.new_agent for row in report.rows):
-        tables.append(_new_agent_table(report))
+    if falls:
+        tables.append(_drift_table(falls))
+    if arrivals:
+        tables.append(_new_agent_table(arrivals))
     return Group(*tables, *(Text(line) for line in report.notes))
 
 
@@ -86,46 +88,35 @@ def _main_cells(row: OnlineRow, *, with_last: bool) -> tuple[str, ...]:
     )
 
 
-def _drift_table(report: OnlineReport) -> Table:
-    found = next(row.drift for row in report.rows if row.drift)
+def _drift_table(falls: Sequence[tuple[str, DriftResult]]) -> Table:
+    found = falls[0][1]
     where = f"on {found.group}" if found.group else "on all tasks"
     table = Table(title=f"{found.agent} falls {where}; the new best is {found.new_best}")
     table.add_column("router")
-    names = (
-        "share before",
-        "tasks to under 10 %",
-        "share after 150",
-        "tasks to recover",
-        "quality after 150",
-        "new best",
-    )
-    for name in names:
+    names = ("share before", "tasks to under 10 %", "share after 150", "tasks to recover", "quality after 150")
+    for name in (*names, "new best's"):
         table.add_column(name, justify="right")
-    for row in report.rows:
-        if row.drift:
-            table.add_row(
-                row.router,
-                _percent(row.drift.share_before),
-                _counts(row.drift.tasks_until_share_10pct),
-                _percent(row.drift.share_after_150),
-                _counts(row.drift.tasks_until_recovered),
-                _decimal(row.drift.quality_after_150),
-                _decimal(row.drift.new_best_after_150),
-            )
+    for router, drift in falls:
+        table.add_row(
+            router,
+            _percent(drift.share_before),
+            _counts(drift.tasks_until_share_10pct),
+            _percent(drift.share_after_150),
+            _counts(drift.tasks_until_recovered),
+            _decimal(drift.quality_after_150),
+            _decimal(drift.new_best_after_150),
+        )
     return table
 
 
-def _new_agent_table(report: OnlineReport) -> Table:
-    found = next(row.new_agent for row in report.rows if row.new_agent)
-    table = Table(title=f"{found.agent} comes; its share of the tasks")
+def _new_agent_table(arrivals: Sequence[tuple[str, NewAgentResult]]) -> Table:
+    table = Table(title=f"{arrivals[0][1].agent} comes; its share of the tasks")
     table.add_column("router")
     for name in ("tasks 100 to 300", "by group_best", "from 200 on", "by group_best"):
         table.add_column(name, justify="right")
-    for row in report.rows:
-        if row.new_agent:
-            new = row.new_agent
-            shares = (new.share, new.reference_share, new.share_later, new.reference_share_later)
-            table.add_row(row.router, *map(_percent, shares))
+    for router, new in arrivals:
+        shares = (new.share, new.reference_share, new.share_later, new.reference_share_later)
+        table.add_row(router, *map(_percent, shares))
     return table
 
 

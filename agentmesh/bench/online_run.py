@@ -87,7 +87,7 @@ async def _run(job: Job, stream: Stream, router: Router, clock: Clock) -> Trace:
     count = len(stream)
     chosen = np.full(count, NOBODY, dtype=np.int64)
     decide_ms, learn_ms = np.zeros(count), np.full(count, np.nan)
-    tasks, school, index = _Tasks(job), _School(job, stream), job.workload.pool.index
+    tasks, school, index = ShownTasks(job), School(job, stream), job.workload.pool.index
     objective, explore = SCENARIOS[job.plan.scenario], job.plan.explore
     for step, pool in enumerate(_pools(job, stream)):
         context = RouteContext(seed=draw_seed(job.seed, str(step)), objective=objective, explore=explore)
@@ -126,7 +126,7 @@ def _pools(job: Job, stream: Stream) -> Iterator[AgentPool]:
         yield pool
 
 
-class _Tasks:
+class ShownTasks:
     """What is shown of each task, made once."""
 
     def __init__(self, job: Job) -> None:
@@ -139,14 +139,14 @@ class _Tasks:
         self.packed = [pack_vector(vector) for vector in load.vectors]
 
 
-class _School:
+class School:
     """Turns what may be revealed of a step into numbered experiences."""
 
     def __init__(self, job: Job, stream: Stream) -> None:
         self._job, self._stream, self._last = job, stream, 0
         self._versions = job.workload.pool.versions.tolist()
 
-    def lessons(self, step: int, chosen: int, propensity: float, tasks: _Tasks) -> list[Experience]:
+    def lessons(self, step: int, chosen: int, propensity: float, tasks: ShownTasks) -> list[Experience]:
         """Return the outcome of the agent that was called, or with full feedback those of all that were in the pool."""
         if self._job.plan.feedback == "bandit":
             return [self._experience(step, chosen, propensity, tasks)]
@@ -155,7 +155,7 @@ class _School:
         seen = [place for place in known if arrival is None or step >= arrival.step or place != arrival.agent]
         return [self._experience(step, place, 1.0, tasks) for place in seen]  # revealed whoever was called
 
-    def _experience(self, step: int, agent: int, propensity: float, tasks: _Tasks) -> Experience:
+    def _experience(self, step: int, agent: int, propensity: float, tasks: ShownTasks) -> Experience:
         self._last += 1
         row, cost = int(self._stream.rows[step]), float(self._stream.cost[step, agent])
         # validating would take longer than most routers learn, and what is recorded was validated when it was read
