@@ -36,6 +36,7 @@ COMMANDS = {
     "explain": Entry("agentmesh.cli.explain", "explain", "Say why a run's agents were chosen."),
     "feedback": Entry("agentmesh.cli.feedback", "feedback", "Score a run, 0 to 1, so that the router learns."),
     "replay": Entry("agentmesh.cli.replay", "replay", "Execute a stored run again, offline, and compare."),
+    "router": Entry("agentmesh.cli.router", "router", "Train a router, show what it learned, set it back."),
     "bench": Entry("agentmesh.cli.bench", "bench", "Measure routers on recorded sets."),
     "doctor": Entry("agentmesh.cli.doctor", "doctor", "Check this installation."),
 }
