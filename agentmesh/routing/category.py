@@ -112,7 +112,11 @@ class CategoryRouter(ScoringRouter):
             latency=own_latency(means, pool.latency_s),
             factors=self._factors(means, own, curiosity),
             curiosity=curiosity,
+            intent=self._intent(share),
         )
+
+    def _intent(self, share: FloatArray) -> Mapping[str, float]:
+        return dict(zip(self._groups, share.tolist(), strict=True)) if len(self._groups) > 1 else {}
 
     @staticmethod
     def _factors(means: Means, own: FloatArray, curiosity: FloatArray) -> Mapping[str, FloatArray]:
@@ -169,7 +173,8 @@ class CategoryRouter(ScoringRouter):
         centres = cluster_centres(vectors, self._clusters, seed=self._seed)
         blank = np.zeros((1, len(centres)), np.float32)
         found = tuple(f"cluster {place}" for place in range(len(centres)))
-        return found, np.vstack([np.float32(CLUSTER_SHARPNESS) * centres.T, blank])
+        weights = np.vstack([np.float32(CLUSTER_SHARPNESS) * centres.T, blank])
+        return found, np.ascontiguousarray(weights)  # as a restored one is laid out, or products differ in the last bit
 
     def _learn(self, experience: Experience) -> None:
         vector = unpack_vector(experience.vector)

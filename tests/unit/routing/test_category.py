@@ -9,6 +9,7 @@ from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
 from agentmesh.routing.category import CategoryRouter
 from agentmesh.routing.clusters import cluster_centres
+from agentmesh.routing.groups import ROWS_A_TASK
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 
@@ -30,7 +31,7 @@ def make_pool(*ids, version=1):
     )
 
 
-def saw(sequence, agent, quality, vector=EAST, cost=None, version=1):
+def saw(sequence, agent, quality, vector=EAST, cost=None, version=1, weight=1.0):
     return Experience(
         sequence=sequence,
         run_id=str(sequence),
@@ -40,6 +41,7 @@ def saw(sequence, agent, quality, vector=EAST, cost=None, version=1):
         agent_version=version,
         quality=quality,
         cost_usd=cost,
+        weight=weight,
         at=0.0,
     )
 
@@ -71,6 +73,13 @@ def test_membership_names_the_known_groups():
     assert sorted(east) == ["dates", "sums"]
     assert east["sums"] > 0.8
     assert sum(east.values()) == pytest.approx(1.0)
+
+
+def test_the_groups_are_what_a_task_was_taken_for():
+    router = CategoryRouter()
+    assert router.estimate(TaskFeatures(EAST, "t"), make_pool("a")).intent == {}
+    router.fit(kinds())
+    assert router.estimate(TaskFeatures(EAST, "t"), make_pool("a")).intent == router.membership(EAST)
 
 
 def test_a_single_named_group_falls_back_on_clusters():
@@ -129,12 +138,112 @@ def test_an_outcome_teaches_its_group_more_than_the_others():
     assert after[0] - before[0] > 3 * (after[1] - before[1])
 
 
-def test_a_router_that_was_never_fitted_learns_one_mean_for_each_agent():
+def test_before_its_warm_up_a_router_never_fitted_learns_one_mean_for_each_agent():
     router = CategoryRouter(curiosity=0.0)
     for sequence in range(1, 81):
         router.learn(saw(sequence, "ab"[sequence % 2], float(sequence % 2), vector=EAST))
     assert router.membership(NORTH) == {"": 1.0}
     assert score(router, NORTH, "a", "b", "new").tolist() == pytest.approx([0.01, 0.99, 0.5], abs=0.02)
+
+
+def corners(count=40, kinds=2, seed=0):
+    """Return ``count`` unit vectors near the axes, in turn."""
+    rows = np.resize(np.eye(kinds, dtype=np.float32), (count, kinds))
+    rows = rows + 0.1 * np.random.default_rng(seed).normal(size=rows.shape).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def warmed(router, count, *, agent="a"):
+    """Teach that the agent is right in the east and wrong in the north, each task a different one."""
+    for sequence, row in enumerate(corners(count), start=1):
+        router.learn(saw(sequence, agent, float(sequence % 2), vector=row, cost=0.5))
+    return router
+
+
+def test_a_router_never_fitted_finds_its_groups_when_its_warm_up_ends():
+    assert list(warmed(CategoryRouter(clusters=2, warm_up=40), 39).membership(EAST)) == [""]
+    assert list(warmed(CategoryRouter(clusters=2, warm_up=40), 40).membership(EAST)) == ["cluster 0", "cluster 1"]
+
+
+def test_the_outcomes_of_the_warm_up_are_booked_in_the_groups_found():
+    router = warmed(CategoryRouter(clusters=2, warm_up=40, curiosity=0.0), 40)
+    assert score(router, EAST, "a")[0] > 0.8
+    assert score(router, NORTH, "a")[0] < 0.2
+    assert router._sums.values.sum(axis=1)[:, 0].tolist() == pytest.approx([40.0, 20.0, 40.0, 20.0])
+
+
+def test_groups_found_on_the_way_are_those_of_a_fitted_table():
+    table = Outcomes(
+        ("a",),
+        corners(40),
+        ("t",) * 40,
+        ("",) * 40,
+        np.resize([[1.0], [0.0]], (40, 1)),
+        np.full((40, 1), 0.5),
+    )
+    fitted, online = CategoryRouter(clusters=2), warmed(CategoryRouter(clusters=2, warm_up=40), 40)
+    fitted.fit(table)
+    assert online.membership(EAST) == fitted.membership(EAST)
+
+
+def test_the_same_task_seen_again_does_not_end_the_warm_up():
+    router = CategoryRouter(warm_up=3)
+    for sequence in range(1, 100):
+        router.learn(saw(sequence, "a", 1.0, vector=EAST))
+    assert list(router.membership(EAST)) == [""]
+
+
+def test_a_warm_up_of_one_task_with_very_many_outcomes_ends_too():
+    router = CategoryRouter(warm_up=2)
+    for sequence in range(1, 2 * ROWS_A_TASK + 1):
+        router.learn(saw(sequence, "a", 1.0, vector=EAST))
+    assert list(router.membership(EAST)) == ["cluster 0"]
+
+
+def test_a_new_version_during_the_warm_up_takes_nothing_along():
+    router = warmed(CategoryRouter(clusters=2, warm_up=42, curiosity=0.0), 40)
+    for sequence, row in ((41, EAST), (42, NORTH)):
+        router.learn(saw(sequence, "a", 0.5, vector=row, version=2))
+    assert len(router.membership(EAST)) == 2
+    assert router._sums.values[0].sum() == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("cut", [0, 20, 40, 45])
+def test_a_state_taken_before_or_after_the_warm_up_leads_to_the_same_router_bit_for_bit(cut):
+    whole, parted = (CategoryRouter(clusters=3, warm_up=40) for _ in range(2))
+    for sequence, row in enumerate(corners(50), start=1):
+        if sequence == cut:
+            state, parted = parted.snapshot(), CategoryRouter(clusters=3, warm_up=40)
+            parted.restore(state)
+        for router in (whole, parted):
+            router.learn(saw(sequence, "ab"[sequence % 2], 0.3, vector=row))
+    assert whole.snapshot() == parted.snapshot()
+
+
+def test_a_vector_of_another_length_during_the_warm_up_is_refused_and_changes_nothing():
+    router = warmed(CategoryRouter(), 5)
+    before = router.snapshot()
+    with pytest.raises(ConfigError, match="length 3, past ones had 2"):
+        router.learn(saw(6, "b", 1.0, vector=np.ones(3)))
+    assert router.snapshot() == before
+
+
+def test_first_outcomes_that_do_not_fit_their_tasks_are_refused():
+    router = warmed(CategoryRouter(), 5)
+    arrays = dict(router._arrays())
+    for rows in (arrays["first_rows"][:, :4], arrays["first_rows"] + 5):
+        with pytest.raises(ConfigError, match="first outcomes of"):
+            CategoryRouter()._load({**arrays, "first_rows": rows}, router._meta())
+
+
+@pytest.mark.parametrize("warm_up", [1000, 4])
+def test_half_the_weight_twice_counts_as_much_as_the_whole_once(warm_up):
+    whole, halves = (CategoryRouter(clusters=2, warm_up=warm_up) for _ in range(2))
+    for sequence, row in enumerate(corners(8), start=1):
+        whole.learn(saw(sequence, "a", 0.8, vector=row))
+        halves.learn(saw(2 * sequence - 1, "a", 0.8, vector=row, weight=0.5))
+        halves.learn(saw(2 * sequence, "a", 0.8, vector=row, weight=0.5))
+    assert score(halves, EAST, "a") == pytest.approx(score(whole, EAST, "a"), abs=1e-12)
 
 
 def test_a_new_version_of_an_agent_starts_afresh_and_an_older_one_is_refused():
@@ -167,6 +276,7 @@ def test_a_state_whose_parts_do_not_fit_is_refused():
     [
         (lambda: CategoryRouter(mixture="medium"), "mixture is 'medium'.*'soft' or 'hard'"),
         (lambda: CategoryRouter(clusters=0), "clusters is 0"),
+        (lambda: CategoryRouter(warm_up=0), "warm_up is 0"),
         (lambda: CategoryRouter(curiosity=-0.1), "curiosity is -0.1"),
         (lambda: CategoryRouter(seed=-3), "seed is -3"),
     ],

@@ -1,0 +1,316 @@
+"""The bandits: what they expect, how unsure they are, how they learn, and what they refuse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentmesh.errors import ConfigError
+from agentmesh.packing import pack_vector
+from agentmesh.records import Experience, Objective
+from agentmesh.routing.bandit import LinUcbRouter, ThompsonRouter
+from agentmesh.routing.base import AgentPool, Outcomes, RouteContext, TaskFeatures, index_of
+from agentmesh.routing.prices import expected_cost
+from agentmesh.routing.priors import cold_quality
+
+EAST, NORTH = np.eye(2, dtype=np.float32)
+
+
+def make_pool(*ids, version=1, price=np.nan, vectors=None):
+    count = len(ids)
+    unknown = np.full(count, np.nan)
+    return AgentPool(
+        ids=ids,
+        vectors=np.zeros((count, 2), np.float32) if vectors is None else vectors,
+        price_per_call=np.broadcast_to(np.asarray(price, np.float64), count).copy(),
+        price_in_per_m=unknown,
+        price_out_per_m=unknown,
+        latency_s=unknown,
+        versions=np.full(count, version, np.int64),
+        mask=np.ones(count, np.bool_),
+        registry_version="r",
+        index=index_of(ids),
+    )
+
+
+def saw(sequence, agent, quality, vector=EAST, *, cost=None, version=1, weight=1.0):
+    return Experience(
+        sequence=sequence,
+        run_id=str(sequence),
+        text="t",
+        vector=pack_vector(np.asarray(vector, np.float32)),
+        agent_id=agent,
+        agent_version=version,
+        quality=quality,
+        cost_usd=cost,
+        weight=weight,
+        at=0.0,
+    )
+
+
+def kinds(count=50):
+    """Return tasks east, where a is right, and north, where b is."""
+    vectors, quality = np.stack([EAST, NORTH] * count), np.array([[0.9, 0.1], [0.2, 0.8]] * count)
+    return Outcomes(("a", "b"), vectors, ("t",) * 2 * count, ("",) * 2 * count, quality, np.full(quality.shape, np.nan))
+
+
+def unit_rows(count, dimension, seed=0):
+    rows = np.random.default_rng(seed).normal(size=(count, dimension))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def task(vector):
+    return TaskFeatures(np.asarray(vector, np.float32), "t")
+
+
+def score(router, vector, *ids):
+    return router.score(task(vector), make_pool(*ids))
+
+
+BANDITS = [LinUcbRouter, ThompsonRouter]
+both = pytest.mark.parametrize("kind", BANDITS)
+
+
+@both
+def test_an_agent_never_tried_is_worth_the_guess_from_card_and_price(kind):
+    router = kind()
+    pool = make_pool("a", "b", "new", price=[0.001, 0.01, 0.1], vectors=np.stack([EAST, NORTH, (EAST + NORTH) / 2]))
+    for sequence in range(1, 30):
+        router.learn(saw(sequence, "ab"[sequence % 2], 1.0))
+    guess = cold_quality(task(EAST), pool, expected_cost(task(EAST), pool))
+    expected = guess[2] if kind is LinUcbRouter else (1 + 2 * guess[2]) / 4
+    assert router.score(task(EAST), pool)[2] == pytest.approx(expected, abs=1e-12)
+
+
+@both
+def test_outcomes_of_one_kind_of_task_say_who_is_good_at_it(kind):
+    router = kind()
+    router.fit(kinds(200))
+    assert score(router, EAST, "a", "b") == pytest.approx([0.9, 0.1], abs=0.05)
+    assert score(router, NORTH, "a", "b") == pytest.approx([0.2, 0.8], abs=0.05)
+
+
+@both
+def test_qualities_stay_between_0_and_1(kind):
+    router, rows = kind(), unit_rows(60, 2)
+    for sequence, row in enumerate(rows, start=1):
+        router.learn(saw(sequence, "a", float(row[0] > 0), row))
+    values = np.array([score(router, row, "a", "b") for row in unit_rows(50, 2, seed=1)])
+    assert values.min() >= 0.0
+    assert values.max() <= 1.0
+
+
+@both
+def test_half_the_weight_twice_counts_as_much_as_the_whole_once(kind):
+    whole, halves = kind(), kind()
+    whole.learn(saw(1, "a", 0.8, weight=1.0))
+    halves.learn(saw(1, "a", 0.8, weight=0.5))
+    halves.learn(saw(2, "a", 0.8, weight=0.5))
+    assert score(halves, EAST, "a", "b") == pytest.approx(score(whole, EAST, "a", "b"), abs=1e-12)
+
+
+@both
+def test_a_new_version_of_an_agent_starts_afresh_and_an_older_one_is_refused(kind):
+    router, fresh, pool = kind(), kind(), make_pool("a", version=2)
+    router.fit(kinds())
+    router.learn(saw(1, "a", 0.0, version=2))
+    after = router.score(task(EAST), pool)[0]
+    fresh.learn(saw(1, "a", 0.0, version=2))
+    if kind is LinUcbRouter:
+        assert after == pytest.approx(fresh.score(task(EAST), pool)[0], abs=1e-12)
+    assert after < 0.5
+    router.learn(saw(2, "a", 1.0, version=1))
+    assert router.score(task(EAST), pool)[0] == after
+
+
+@both
+def test_costs_are_the_means_of_what_was_paid_with_the_price_as_one_call(kind):
+    router, pool = kind(), make_pool("a", "b", price=0.1)
+    for sequence in range(1, 4):
+        router.learn(saw(sequence, "a", 1.0, cost=0.5))
+    assert router.estimate(task(EAST), pool).cost.tolist() == pytest.approx([0.4, 0.1])
+
+
+@both
+def test_a_vector_of_another_length_is_refused_and_changes_nothing(kind):
+    router = kind()
+    router.fit(kinds())
+    before = router.snapshot()
+    with pytest.raises(ConfigError, match="length 3, past ones had 2"):
+        router.learn(saw(1, "a", 1.0, vector=np.ones(3)))
+    with pytest.raises(ConfigError, match="length 3, past ones had 2"):
+        router.score(task(np.ones(3)), make_pool("a", vectors=np.zeros((1, 3), np.float32)))
+    assert router.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: LinUcbRouter(curiosity=-0.1), "curiosity is -0.1"),
+        (lambda: LinUcbRouter(ridge=0.0), "ridge is 0.0"),
+        (lambda: LinUcbRouter(dimensions=0), "dimensions is 0"),
+        (lambda: LinUcbRouter(seed=-1), "seed is -1"),
+        (lambda: ThompsonRouter(clusters=0), "clusters is 0"),
+        (lambda: ThompsonRouter(warm_up=0), "warm_up is 0"),
+        (lambda: ThompsonRouter(strength=float("nan")), "strength is nan"),
+        (lambda: ThompsonRouter(seed=-1), "seed is -1"),
+    ],
+)
+def test_a_parameter_out_of_range_is_named(build, said):
+    with pytest.raises(ConfigError, match=said):
+        build()
+
+
+def test_linucb_is_ridge_regression_towards_the_guess():
+    router, ridge, rows = LinUcbRouter(ridge=3.0), 3.0, unit_rows(40, 2)
+    quality = np.random.default_rng(1).random(40)
+    for sequence, (row, value) in enumerate(zip(rows, quality, strict=True), start=1):
+        router.learn(saw(sequence, "a", float(value), row))
+    x = np.column_stack([np.ones(40), 2.0 * rows])
+    prior = np.array([0.5, 0.0, 0.0])  # the guess is 0.5 wherever the task lies
+    weights = np.linalg.solve(x.T @ x + ridge * np.eye(3), x.T @ quality + ridge * prior)
+    probe = unit_rows(1, 2, seed=5)[0]
+    at = np.append(1.0, 2.0 * probe)
+    estimate = router.estimate(task(probe), make_pool("a"))
+    assert estimate.quality[0] == pytest.approx(at @ weights, abs=1e-6)
+    width = np.sqrt(at @ np.linalg.solve(x.T @ x + ridge * np.eye(3), at))
+    assert np.asarray(estimate.curiosity)[0] == pytest.approx(0.1 * width, abs=1e-6)
+
+
+def test_linucb_fitted_in_one_go_is_the_same_as_taught_one_by_one():
+    table, one_go, one_by_one = kinds(30), LinUcbRouter(), LinUcbRouter()
+    table.quality[::3, 0] = np.nan
+    one_go.fit(table)
+    sequence = 0
+    for row in range(len(table)):
+        for place, agent in enumerate(table.agent_ids):
+            if not np.isnan(table.quality[row, place]):
+                sequence += 1
+                one_by_one.learn(saw(sequence, agent, float(table.quality[row, place]), table.vectors[row]))
+    for probe in unit_rows(5, 2):
+        assert score(one_go, probe, "a", "b") == pytest.approx(score(one_by_one, probe, "a", "b"), abs=1e-9)
+
+
+def test_linucb_is_the_surer_the_more_it_saw_and_the_nearer():
+    router, pool = LinUcbRouter(curiosity=1.0), make_pool("a", "b")
+    widths = []
+    for sequence in range(1, 40):
+        widths.append(float(np.asarray(router.estimate(task(EAST), pool).curiosity)[0]))
+        router.learn(saw(sequence, "a", 1.0, EAST))
+    assert widths[1:] == sorted(widths[1:], reverse=True)
+    far = float(np.asarray(router.estimate(task(-EAST), pool).curiosity)[0])
+    assert far > 2 * widths[-1]
+
+
+def test_linucb_projects_long_vectors_and_still_tells_kinds_apart():
+    rows = unit_rows(2, 300)
+    router = LinUcbRouter(dimensions=32, ridge=1.0)
+    for sequence in range(1, 201):
+        place = sequence % 2
+        router.learn(saw(sequence, "ab"[sequence // 2 % 2], float(sequence // 2 % 2 == place), rows[place]))
+    pool = replace(make_pool("a", "b"), vectors=np.zeros((2, 300), np.float32))
+    assert router.score(task(rows[0]), pool).argmax() == 0
+    assert router.score(task(rows[1]), pool).argmax() == 1
+    assert router._inverses.shape[1:] == (33, 33)
+
+
+def test_linucb_leans_on_the_cards_where_it_has_seen_little():
+    cards = unit_rows(2, 100)
+    pool = replace(make_pool("a", "b"), vectors=cards)
+    router = LinUcbRouter()
+    router.learn(saw(1, "a", 0.0, unit_rows(1, 100, seed=9)[0]))
+    assert router.score(task(cards[0]), pool).argmax() == 0
+    assert router.score(task(cards[1]), pool).argmax() == 1
+    other = replace(pool, vectors=cards[::-1].copy())
+    assert router.score(task(cards[0]), other).argmax() == 1
+
+
+@both
+def test_a_state_whose_parts_do_not_fit_is_refused(kind):
+    router = kind()
+    router.fit(kinds())
+    arrays = dict(router._arrays())
+    name = "targets" if kind is LinUcbRouter else "cluster_sums"
+    with pytest.raises(ConfigError, match="do not fit"):
+        kind()._load({**arrays, name: arrays[name][:1]}, router._meta())
+
+
+def decide(router, vector, pool, **how):
+    return router.decide(task(vector), pool, RouteContext(**{"seed": 1, **how}))
+
+
+def test_thompson_draws_with_the_chances_it_reports():
+    router, pool = ThompsonRouter(), make_pool("a", "b", "c")
+    for sequence in range(1, 13):
+        router.learn(saw(sequence, "abc"[sequence % 3], float(sequence % 3 == 1)))
+    drawn = [decide(router, EAST, pool, seed=seed) for seed in range(2000)]
+    shares = np.array([sum(one.selected[0].agent_id == agent for one in drawn) for agent in pool.ids]) / 2000
+    assert shares == pytest.approx(drawn[0].probability_array(), abs=0.035)
+    assert drawn[0].policy == "thompson"
+
+
+def test_thompson_has_the_law_of_its_draws_from_beta_distributions():
+    router, pool = ThompsonRouter(strength=0.0), make_pool("a", "b")
+    for sequence, quality in enumerate([1.0, 0.25, 1.0], start=1):
+        router.learn(saw(sequence, "a", quality))
+    rng = np.random.default_rng(0)
+    wins = float((rng.beta(3.25, 1.75, 200_000) > rng.beta(1.0, 1.0, 200_000)).mean())
+    assert decide(router, EAST, pool).probability_array()[0] == pytest.approx(wins, abs=0.005)
+
+
+def test_thompson_shifts_a_distribution_by_what_an_agent_costs():
+    router, pool = ThompsonRouter(), make_pool("cheap", "dear", price=[0.001, 0.1])
+    for sequence in range(1, 101):
+        router.learn(
+            saw(sequence, ["cheap", "dear"][sequence % 2], float(sequence % 4 > 0), cost=[0.001, 0.1][sequence % 2])
+        )
+    quality, balanced, cheap = (
+        decide(router, EAST, pool, objective=Objective(quality=1.0, cost=cost)).probability_array()[0]
+        for cost in (0.0, 0.5, 2.0)
+    )
+    assert quality < balanced <= cheap
+    assert cheap == pytest.approx(1.0, abs=1e-6)
+
+
+def test_thompson_takes_the_cheapest_when_quality_is_worth_nothing():
+    router, pool = ThompsonRouter(), make_pool("cheap", "dear", price=[0.001, 0.1])
+    decision = decide(router, EAST, pool, objective=Objective(quality=0.0, cost=1.0))
+    assert decision.probability_array() == pytest.approx([1.0, 0.0], abs=1e-6)
+
+
+def test_thompson_never_grows_so_sure_that_a_change_goes_unseen():
+    router, pool = ThompsonRouter(), make_pool("a")
+    router._learn(saw(1, "a", 0.5))
+    router._sums.values[:2, 0, 0] = 1e6, 5e5
+    evidence = router.estimate(task(EAST), pool).factors["evidence"][0]
+    assert evidence == pytest.approx(2004.0)
+    assert router.score(task(EAST), pool)[0] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_thompson_finds_clusters_after_its_warm_up_and_books_the_first_outcomes_there():
+    router = ThompsonRouter(clusters=2, warm_up=20, strength=0.0)
+    rows = np.stack([EAST, NORTH] * 10) + 0.05 * unit_rows(20, 2)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    for sequence, row in enumerate(rows, start=1):
+        assert router._centres.shape[0] == 0
+        router.learn(saw(sequence, "a", float(sequence % 2), row))
+    assert score(router, EAST, "a")[0] == pytest.approx(11 / 12)
+    assert score(router, NORTH, "a")[0] == pytest.approx(1 / 12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 1), st.integers(0, 9)), max_size=40), st.integers(0, 40))
+def test_a_bandit_restored_on_the_way_ends_up_the_same_bit_for_bit(steps, cut):
+    rows = unit_rows(10, 4)
+    for kind in (lambda: LinUcbRouter(dimensions=3), lambda: ThompsonRouter(clusters=2, warm_up=5)):
+        whole, parted = kind(), kind()
+        for sequence, (agent, quality, place) in enumerate(steps, start=1):
+            if sequence == cut:
+                fresh = kind()
+                fresh.restore(parted.snapshot())
+                parted = fresh
+            for router in (whole, parted):
+                router.learn(saw(sequence, agent, quality, rows[place]))
+        assert whole.snapshot() == parted.snapshot()
