@@ -66,6 +66,10 @@ def bench_online(
     recorded = load_set(folder)
     say(f"reading and embedding {recorded.info.name}")
     workload = prepare_online(recorded, embedder or StaticEmbedder(), plan)
+    if plan.types == "given" and not any(workload.groups):
+        raise ConfigError(
+            f"types are 'given', but no task of {workload.name!r} names its group; accepted: 'discovered'"
+        )
     bundle = _run(workload, plan, specs, processes=jobs, say=say)
     say("drawing the intervals")
     return OnlineReport(

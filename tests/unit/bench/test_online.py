@@ -196,3 +196,12 @@ def test_a_router_that_cannot_be_built_is_named_before_anything_runs(
 def test_fewer_than_one_process_is_refused(outcome_set: Path) -> None:
     with pytest.raises(ConfigError, match="jobs are 0; accepted: 1 or more"):
         bench_online(outcome_set, OnlinePlan(), jobs=0)
+
+
+def test_types_cannot_be_given_where_no_task_names_its_group(tmp_path: Path) -> None:
+    tasks = [TaskLine(id=f"t{place}", split="train", text="one", labels=("a",)) for place in range(3)]
+    agents = [AgentLine(id="a", description="Adds.")]
+    write_set(tmp_path / "set", SetInfo(name="plain", kind="labels"), agents=agents, tasks=tasks)
+    with pytest.raises(ConfigError, match="no task of 'plain' names its group; accepted: 'discovered'"):
+        measured(tmp_path / "set", split="train", types="given")
+    assert measured(tmp_path / "set", split="train").rows[0].quality == 1.0
