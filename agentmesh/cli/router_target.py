@@ -21,7 +21,7 @@ def router_options(function: Function) -> Function:
     for option in (
         json_option,
         db_option,
-        click.option("--embedder", metavar="VERSION", help="Where several are stored: what it learned with."),
+        click.option("--embedder", metavar="NAME", help="Where several are stored: what it learned with."),
         click.option("--parameters", metavar="HASH", help="Where several are stored: the one built with these."),
     ):
         function = option(function)

@@ -120,7 +120,7 @@ def find_routers(
         store: Where they are kept.
         name: The name of the router.
         parameters: Only the one with this hash, of its parameters or of a state it was given.
-        embedder: Only those that learned with this version of an embedder.
+        embedder: Only those that learned with this version of an embedder, or with one of this name.
 
     Raises:
         StoreError: there is none.
@@ -130,7 +130,7 @@ def find_routers(
         router
         for router in held
         if router.name == called
-        and embedder in (None, router.embedder)
+        and embedder in (None, router.embedder, router.embedder.partition("-")[0])
         and parameters in (None, router.root, *(mark.parameters for mark in router.marks))
     ]
     if not found:
@@ -148,7 +148,8 @@ def only_router(found: Sequence[StoredRouter]) -> StoredRouter:
         ConfigError: there are several.
     """
     if len(found) > 1:
-        raise ConfigError(f"router {found[0].name!r} is stored with several parameters; name one of: {_listed(found)}")
+        several = f"router {found[0].name!r} is stored more than once"
+        raise ConfigError(f"{several}; name the parameters or the embedder of one: {_listed(found)}")
     return found[0]
 
 

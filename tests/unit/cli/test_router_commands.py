@@ -431,3 +431,11 @@ def test_a_database_that_is_missing_is_an_error_and_not_made(command, words, fol
     outcome = command("router", *words, "--db", "sqlite:///nowhere.db")
     assert (outcome.code, outcome.out) == (1, "")
     assert not (folder / "nowhere.db").exists()
+
+
+def test_a_router_that_was_reset_learns_the_whole_log_again_when_it_is_trained_on_it(command, tally):
+    teach(tally)
+    before = command("router", "show", tally, "--json").json["trails"]
+    command("router", "reset", tally, "--yes")
+    assert command("router", "train", tally, "--from", DB, "--db", DB).code == 0
+    assert command("router", "show", tally, "--json").json["trails"] == before
