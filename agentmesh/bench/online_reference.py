@@ -12,7 +12,7 @@ from agentmesh.routing.objective import reward
 from agentmesh.types import FloatArray, IndexArray, MaskArray
 
 GROUP_BEST: Final = "group_best"
-BEST_SINGLE: Final = "best_single_on_train"
+SINGLE_BEST: Final = "single_best"
 ORACLE: Final = "oracle"
 
 
@@ -29,7 +29,7 @@ def reference_traces(
     worth = reward(stream.quality.ravel(), stream.cost.ravel(), objective, workload.scale).reshape(there.shape)
     choices = {
         GROUP_BEST: _ranked(workload, stream, objective, there, drift=drift, by_group=True),
-        BEST_SINGLE: _ranked(workload, stream, objective, there, drift=drift, by_group=False),
+        SINGLE_BEST: _ranked(workload, stream, objective, there, drift=drift, by_group=False),
         ORACLE: oracle_choice(np.where(there, worth, np.nan), stream.cost),
     }
     return tuple(_trace(label, stream, choice) for label, choice in choices.items())

@@ -8,7 +8,7 @@ import numpy as np
 
 from agentmesh.bench.online_changes import drift_result, new_agent_result
 from agentmesh.bench.online_records import CurvePoint, NewAgentResult, OnlineRow
-from agentmesh.bench.online_reference import BEST_SINGLE, GROUP_BEST, ORACLE
+from agentmesh.bench.online_reference import GROUP_BEST, ORACLE, SINGLE_BEST
 from agentmesh.bench.online_resampling import crossed_means, seed_band
 from agentmesh.bench.online_run import Trace
 from agentmesh.bench.online_stream import Arrival, Drift, Stream, Workload
@@ -22,7 +22,7 @@ ANCHOR: Final = "pheromone"
 LAST_SHARE: Final = 0.2
 LAST_TASKS: Final = 1000
 CURVE_POINTS: Final = 100
-REFERENCES: Final = (GROUP_BEST, BEST_SINGLE, ORACLE)
+REFERENCES: Final = (GROUP_BEST, SINGLE_BEST, ORACLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def test_the_drawing_is_an_svg_with_a_line_and_a_band_for_each_router(report: On
     root = parsed([report])
     texts = [element.text for element in root.iter(f"{SVG}text")]
     assert len(root.findall(f".//{SVG}polyline")) == len(root.findall(f".//{SVG}polygon")) == 3  # one is a reference
-    assert any(text.startswith("best_single_on_train ") for text in texts)
+    assert any(text.startswith("single_best ") for text in texts)
     assert not any(text.startswith(("oracle", "group_best")) for text in texts)
     assert "two-topics: cumulative regret" in texts[0]
     assert "prefers-color-scheme:dark" in root.find(f"{SVG}style").text

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agentmesh.bench.online_plan import DriftSpec, NewAgentSpec, OnlinePlan, RouterSpec
-from agentmesh.bench.online_reference import BEST_SINGLE, GROUP_BEST, ORACLE, reference_traces
+from agentmesh.bench.online_reference import GROUP_BEST, ORACLE, SINGLE_BEST, reference_traces
 from agentmesh.bench.online_run import Job, School, ShownTasks, run_job
 from agentmesh.bench.online_stream import (
     Arrival,
@@ -256,7 +256,7 @@ def test_references_are_the_best_by_group_the_best_of_all_and_the_best_by_task(o
     stream = stream_of(workload, seed=0, steps=90)
     traces = reference_traces(workload, stream, SCENARIOS["quality"], drift=None, arrival=None)
     group, single, oracle = traces
-    assert [trace.label for trace in traces] == [GROUP_BEST, BEST_SINGLE, ORACLE]
+    assert [trace.label for trace in traces] == [GROUP_BEST, SINGLE_BEST, ORACLE]
     assert set(single.chosen.tolist()) == {DEAR}
     assert group.quality.mean() == oracle.quality.mean() == 1.0
     assert single.quality.mean() == pytest.approx(0.8)

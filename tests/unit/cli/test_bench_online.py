@@ -20,7 +20,7 @@ def test_an_online_bench_as_json(command, recorded_set):
         [0, 1],
     )
     names = [row["router"] for row in found["rows"]]
-    assert names == ["random", "best_single", "group_best", "best_single_on_train", "oracle"]
+    assert names == ["random", "best_single", "group_best", "single_best", "oracle"]
 
 
 def test_flags_reach_the_evaluation(command, recorded_set):
