@@ -1,6 +1,7 @@
 """``agentmesh router train NAME --from SOURCE``: what is known already, learned before the first task."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from agentmesh.learning.training import Training
     from agentmesh.records import RouterMark
     from agentmesh.types import JsonValue
+
+SQLITE = "sqlite:///"
 
 
 def argument(text: str) -> "tuple[str, JsonValue]":
@@ -56,16 +59,24 @@ def train(
     from agentmesh.routing.named import router_named
     from agentmesh.store import open_store
 
-    router = router_named(name, dict(arguments))
-    with open_store(db if db is not None else Settings.load().db) as store:
-        with telling() as say:
-            training = train_router(router, source, embedder_named(embedder), say=say)
+    router, url = router_named(name, dict(arguments)), db if db is not None else Settings.load().db
+    if not is_new(url):
+        open_store(url).close()  # so that a long training does not end before a closed door
+    with telling() as say:
+        training = train_router(router, source, embedder_named(embedder), say=say)
+    with open_store(url) as store:
         mark = publish_router(store, router, training)
     if as_json:
         version = f"{mark.parameters}@{mark.sequence}"
         print_json({"version": version, **training.model_dump(mode="json"), "mark": mark.model_dump(mode="json")})
     else:
         print_text(account(training, mark))
+
+
+def is_new(url: str) -> bool:
+    """Return whether ``url`` names a database that is not there, in a folder that is."""
+    path = Path(url.removeprefix(SQLITE))
+    return url.startswith(SQLITE) and path.parent.is_dir() and not path.exists()
 
 
 def account(training: "Training", mark: "RouterMark") -> str:

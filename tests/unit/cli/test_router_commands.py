@@ -323,6 +323,16 @@ def test_train_names_what_it_cannot_use(command, arguments, code, said):
     outcome = command("router", "train", *arguments)
     assert (outcome.code, outcome.out) == (code, "")
     assert said in outcome.err.splitlines()[-1]
+    assert not Path("agentmesh.db").exists()
+
+
+def test_train_tells_of_a_database_it_cannot_use_before_it_reads_anything(command, folder):
+    (folder / "no.db").write_text("this is no database, whatever it is called" * 50)
+    for url, said in (("sqlite:///no.db", "no.db"), ("sqlite:///nowhere/x.db", "nowhere")):
+        outcome = command("router", "train", "category", "--from", "absent", "--db", url)
+        assert outcome.code == 1
+        assert said in outcome.err
+        assert "absent" not in outcome.err
 
 
 def test_reset_and_rollback_set_marks(command, tally):
