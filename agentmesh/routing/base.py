@@ -62,7 +62,7 @@ class Router(ABC):
         """Take in one outcome. Its ``sequence`` becomes the state's; they arrive in order, each once."""
 
     def skip(self, sequence: int, at: float) -> None:
-        """Pass over an outcome that :meth:`learn` refused: the state is as before, its ``sequence`` and time are not."""
+        """Pass over an outcome that :meth:`learn` refused: the state stays, its ``sequence`` and time move on."""
         self.restore(self.snapshot().model_copy(update={"sequence": sequence, "at": at}))
 
     @abstractmethod
