@@ -322,3 +322,34 @@ def test_an_embedder_is_built_once() -> None:
     late = EmbedderOf(EMBEDDER.version)
     assert np.array_equal(late.embed(["a"]), EMBEDDER.embed(["a"]))
     assert np.array_equal(late.embed(["b"]), EMBEDDER.embed(["b"]))
+
+
+def restored(state: RouterState) -> KernelRouter:
+    """Return a router in ``state``."""
+    router = KernelRouter()
+    router.restore(state)
+    return router
+
+
+@given(st.lists(st.one_of(st.floats(0, 1), st.just("reset"), st.integers(0, 20)), max_size=10))
+@settings(max_examples=25)
+def test_every_version_is_rebuilt_whatever_was_learned_reset_and_rolled_back(steps: list[float | str | int]) -> None:
+    """A float is an outcome, an integer a rollback to that number of the log so far, and the rest are resets."""
+    store = kernel_store(1.0)
+    versions = {0: KernelRouter().snapshot(), 1: plain(store, 0, 1).snapshot()}
+    for step in steps:
+        last = store.last_experience()
+        twin = restored(versions[last])
+        if isinstance(step, float):
+            teach(store, step)
+            twin.learn(store.experiences(last)[0])
+        elif isinstance(step, int):
+            target = step % (last + 1)
+            rollback_router(store, kernel(store), f"{KERNEL}@{target}")
+            twin = restored(versions[target])
+        else:
+            reset_router(store, kernel(store))
+            twin = KernelRouter()
+        versions[last + 1] = twin.snapshot().model_copy(update={"sequence": last + 1})
+    for sequence, state in versions.items():
+        assert router_at(store, kernel(store), f"{KERNEL}@{sequence}").snapshot() == state
