@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from agentmesh.errors import AgentMeshError, ConfigError, StoreError
+from agentmesh.errors import ConfigError, StoreError
 from agentmesh.learning.faults import keep_fault, told
 from agentmesh.packing import pack_vector
 from agentmesh.protocols import Embedder
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A part of the log: the state that a mark puts in place, if there is one, then experiences.
+    """A part of the log: the router that a mark puts in place, if there is one, then experiences.
 
     ``reached`` is the last number that was looked at; ``whole`` says that there was nothing after it.
     """
@@ -44,7 +44,7 @@ class Lesson:
     experiences: Sequence[Experience]
     reached: int
     whole: bool
-    state: RouterState | None = None
+    router: Router | None = None
 
 
 class LogFollower:
@@ -101,8 +101,7 @@ class LogFollower:
         """Read and learn one lesson, and say whether there may be more."""
         before = self.serving.router.sequence
         lesson = self.read(limit)
-        if lesson.state is not None:
-            self.take_over(lesson.state)
+        self.begin(lesson)
         for experience in lesson.experiences:
             self.report(self.teach(experience))
         self.reached = max(self.reached, lesson.reached)
@@ -119,10 +118,16 @@ class LogFollower:
         batch = self.store.experiences(after, limit=limit)
         whole = len(batch) < limit
         reached = max([last, *(one.sequence for one in batch)]) if whole else batch[-1].sequence
-        state = self._state_at_last(self.store.marks(self.key, self.root, after=after, until=reached))
-        if state is not None:
-            batch = [one for one in batch if one.sequence > state.sequence]
-        return Lesson(list(seen_by(self.embedder, batch)), reached, whole, state)
+        router = self._router_at_last(self.store.marks(self.key, self.root, after=after, until=reached))
+        if router is not None:
+            batch = [one for one in batch if one.sequence > router.sequence]
+        return Lesson(list(seen_by(self.embedder, batch)), reached, whole, router)
+
+    def begin(self, lesson: Lesson) -> None:
+        """Put the router of a mark in the serving one's place, if the lesson begins with one."""
+        if lesson.router is not None:
+            self.serving.router = lesson.router
+            self.reached = lesson.router.sequence
 
     def teach(self, experience: Experience) -> LearningFault | None:
         """Have the router learn one experience; what it refuses is passed over, and the reason returned."""
@@ -131,14 +136,6 @@ class LogFollower:
         if not why:
             return None
         return LearningFault(at=self._clock.now(), run_id=experience.run_id, source=experience.source, message=why)
-
-    def take_over(self, state: RouterState) -> None:
-        """Put the router that ``state`` describes in the serving one's place; one that cannot be read is reported."""
-        self.reached = state.sequence
-        try:
-            self.serving.router = renewed(self.serving.router, state)
-        except Exception as error:  # noqa: BLE001 - the worker boundary: serving goes on with the state it has
-            self.fault(f"the state of {self.key!r} at mark {state.sequence} cannot be used: {told(error)}")
 
     def state(self) -> RouterState:
         """Return the router's state under the name it is stored by."""
@@ -188,20 +185,21 @@ class LogFollower:
             on_fault=self.fault,
         )
 
-    def _state_at_last(self, marks: Sequence[RouterMark]) -> RouterState | None:
-        """Return the state at the last mark, under the router's own name; one that cannot be read is reported."""
+    def _router_at_last(self, marks: Sequence[RouterMark]) -> Router | None:
+        """Return a router in the state at the last mark; one that cannot be read is reported, and has no effect."""
         if not marks:
             return None
         mark = marks[-1]
+        found = f"the state of {self.key!r} at mark {mark.sequence}"
         try:
             state = self.store.nearest_state(self.key, mark.parameters, until=mark.sequence)
-        except AgentMeshError as error:
-            self.fault(f"the state of {self.key!r} at mark {mark.sequence} cannot be read: {error}")
-            return None
-        if state is None or state.sequence != mark.sequence:
-            self.fault(f"the state of {self.key!r} at mark {mark.sequence} is missing from {self.store.url!r}")
-            return None
-        return state.model_copy(update={"router": self.serving.router.name})
+            if state is not None and state.sequence == mark.sequence:
+                router = self.serving.router
+                return renewed(router, state.model_copy(update={"router": router.name}))
+            self.fault(f"{found} is missing from {self.store.url!r}")
+        except Exception as error:  # noqa: BLE001 - the worker boundary: learning goes on from the state there is
+            self.fault(f"{found} cannot be used: {told(error)}")
+        return None
 
 
 def _is_due(before: int, after: int) -> bool:

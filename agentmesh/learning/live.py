@@ -144,8 +144,7 @@ class LoopLearner(Learner):
 
     async def _learn(self, lesson: Lesson) -> None:
         follower = self._follower
-        if lesson.state is not None:
-            await asyncio.to_thread(follower.take_over, lesson.state)
+        follower.begin(lesson)
         faults: list[LearningFault] = []
         begun = self._clock.monotonic()
         for experience in lesson.experiences:

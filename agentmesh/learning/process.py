@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, cast
 
 from agentmesh.errors import StoreError
 from agentmesh.learning.faults import told
@@ -50,6 +50,8 @@ Publish = Callable[[Router, int], None]
 class ProcessLearner(Learner):
     """Has a child process learn, and serves from the newest state it handed back.
 
+    It is made on the event loop that it serves.
+
     Args:
         follower: Its router is up to date; from here on the child follows the log.
         order: What the child is told to do.
@@ -59,19 +61,16 @@ class ProcessLearner(Learner):
 
     def __init__(self, follower: LogFollower, order: Order, learning: Learning, *, clock: Clock | None = None) -> None:
         super().__init__(follower, learning, clock=clock)
-        self._order = order
         self._moved = asyncio.Event()
-        self._child: _Child | None = None
-
-    async def __aenter__(self) -> Self:
-        """Begin to look for something to learn."""
         loop = asyncio.get_running_loop()
 
         def publish(router: Router, reached: int) -> None:
             loop.call_soon_threadsafe(self._swap, router, reached)
 
-        poll_s = self._learning.poll_s
-        self._child = _Child(self._follower, self._order, poll_s=poll_s, publish=publish, clock=self._clock)
+        self._child = _Child(follower, order, poll_s=learning.poll_s, publish=publish, clock=self._clock)
+
+    async def __aenter__(self) -> Self:
+        """Begin to look for something to learn."""
         self._child.start()
         return self
 
@@ -79,8 +78,12 @@ class ProcessLearner(Learner):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the process; what it had not learned stays in the log."""
-        if self._child is not None:
-            await asyncio.to_thread(self._child.stop)
+        await asyncio.to_thread(self._child.stop)
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process's number, ``None`` while none is running."""
+        return self._child.pid()
 
     async def learned(self, timeout_s: float | None = None) -> None:
         """Return when the serving router has taken in everything that is in the log now.
@@ -96,8 +99,7 @@ class ProcessLearner(Learner):
                 await self._moved.wait()
 
     async def _added(self) -> None:
-        if self._child is not None:
-            self._child.wake()
+        self._child.wake()
 
     def _swap(self, router: Router, reached: int) -> None:
         self._follower.serving.router = router
@@ -125,6 +127,11 @@ class _Child:
     def start(self) -> None:
         """Begin to look for something to learn."""
         self._thread.start()
+
+    def pid(self) -> int | None:
+        """Return the process's number, ``None`` while none is running."""
+        with self._lock:
+            return None if self._process is None else self._process.pid
 
     def wake(self) -> None:
         """Say that something was added to the log."""
@@ -219,20 +226,14 @@ class _Child:
         with suppress(BrokenPipeError):  # what it did not read
             sink.close()
         source.close()
-        try:
-            process.wait(TERMINATE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.wait()
         with self._lock:
             self._process = None
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    """Return where to read from and where to write to, for the type checker's sake."""
-    if process.stdout is None or process.stdin is None:
-        raise OSError("the learning process was started without pipes")
-    return process.stdout, process.stdin
+    """Return where to read from and where to write to: it was started with both."""
+    return cast("tuple[IO[bytes], IO[bytes]]", (process.stdout, process.stdin))
 
 
 def _nudge(ear: IO[bytes]) -> None:

@@ -111,17 +111,24 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     source, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a router prints must not get between the states
+    serve(source, out)
+
+
+def serve(source: IO[bytes], out: IO[bytes]) -> None:
+    """Learn as the order in ``source`` says, from the state behind it, until ``source`` ends or ``out`` breaks."""
     order = Order.model_validate_json(source.readline())
     begin = read_frame(source)
+    if begin is None:
+        return  # the mesh was gone before it had said all
     serving = ServingRouter(router_of(order))
-    if begin is not None and begin.state is not None:
+    if begin.state is not None:
         serving.router.restore(begin.state)
     with open_store(order.store) as store:
         follower = LogFollower(store, serving, EmbedderOf(order.embedder), root=order.root)
-        follower.reached = begin.reached if begin is not None else 0
+        follower.reached = begin.reached
         worker = LearningWorker(follower, out, publish_s=order.publish_s, poll_s=order.poll_s)
         threading.Thread(target=_listen, args=(source, worker), daemon=True).start()
-        with suppress(BrokenPipeError):  # the mesh is gone
+        with suppress(BrokenPipeError):
             worker.run()
 
 
@@ -129,7 +136,3 @@ def _listen(source: IO[bytes], worker: LearningWorker) -> None:
     while os.read(source.fileno(), 4096):
         worker.wake()
     worker.stop()
-
-
-if __name__ == "__main__":
-    main()

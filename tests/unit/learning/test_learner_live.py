@@ -1,0 +1,187 @@
+"""Learning on the event loop: at once, in short slices, also from what others stored; or not at all."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agentmesh import Learning, Mesh, open_store
+from agentmesh.embed.static import StaticEmbedder
+from agentmesh.errors import ConfigError, StoreError
+from agentmesh.learning import record_feedback
+from agentmesh.learning.learner import LogFollower
+from agentmesh.learning.live import LoopLearner
+from agentmesh.learning.opening import open_learner
+from agentmesh.records import Experience
+from agentmesh.routing.neighbours import KernelRouter
+from agentmesh.routing.serving import ServingRouter
+from agentmesh.store.base import TraceStore
+from agentmesh.store.memory import MemoryStore
+from agentmesh.testing.agents import EchoAgent
+
+LOOP = Learning(mode="loop", poll_s=0.01)
+OFF = Learning(mode="off")
+
+
+async def answered(store: TraceStore, count: int) -> list[str]:
+    """Return the ids of ``count`` finished runs that nobody has scored."""
+    async with Mesh([EchoAgent("echo")], store=store, learning=OFF) as mesh:
+        return [(await mesh.run(f"question {place}")).id for place in range(count)]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Return when a condition holds, which takes a few turns of the event loop."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+def follower_of(store: TraceStore, router: KernelRouter | None = None) -> LogFollower:
+    return LogFollower(store, ServingRouter(router or KernelRouter()), StaticEmbedder())
+
+
+async def test_a_score_is_learned_when_feedback_returns() -> None:
+    store = MemoryStore()
+    (run_id,) = await answered(store, 1)
+    async with await open_learner(follower := follower_of(store), LOOP) as learner:
+        await learner.take(run_id, 1.0, agent=None, source="user")
+        assert follower.serving.router.sequence == 1
+
+
+async def test_what_another_process_stored_is_learned_by_and_by(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'mesh.db'}"
+    with open_store(url) as store, open_store(url) as other:
+        ids = await answered(store, 3)
+        async with await open_learner(follower := follower_of(store), LOOP):
+            for run_id in ids:
+                record_feedback(other, run_id, 1.0)
+            await until(lambda: follower.serving.router.sequence == 3)
+
+
+async def test_learned_waits_for_all_that_is_stored() -> None:
+    store = MemoryStore()
+    ids = await answered(store, 3)
+    slow_to_look = Learning(mode="loop", poll_s=1000)
+    async with await open_learner(follower := follower_of(store), slow_to_look) as learner:
+        for run_id in ids:
+            record_feedback(store, run_id, 1.0)
+        assert follower.serving.router.sequence == 0
+        await learner.learned(timeout_s=5)
+        assert follower.serving.router.sequence == 3
+
+
+class SlowRouter(KernelRouter):
+    """A router that takes half a millisecond to learn, and counts how often decisions could pass."""
+
+    name = "kernel"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = 0
+        self.turns_at: list[int] = []
+
+    def _learn(self, experience: Experience) -> None:
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < 0.0005:
+            pass
+        self.turns_at.append(self.turns)
+        super()._learn(experience)
+
+
+async def test_decisions_pass_between_slices_of_learning() -> None:
+    store, router = MemoryStore(), SlowRouter()
+    ids = await answered(store, 40)
+    async with await open_learner(follower_of(store, router), Learning(mode="loop", poll_s=1000)) as learner:
+        for run_id in ids:
+            record_feedback(store, run_id, 1.0)
+        learning = asyncio.ensure_future(learner.learned())
+        while not learning.done():
+            router.turns += 1
+            await asyncio.sleep(0)
+    assert len(router.turns_at) == 40
+    in_one_slice = max(router.turns_at.count(turn) for turn in router.turns_at)
+    assert in_one_slice <= 2
+
+
+async def test_outcomes_come_in_order_although_many_give_feedback_at_once() -> None:
+    store = MemoryStore()
+    ids = await answered(store, 20)
+    async with await open_learner(follower := follower_of(store), LOOP) as learner:
+        await asyncio.gather(*(learner.take(run_id, 0.5, agent=None, source="user") for run_id in ids))
+        assert follower.serving.router.sequence == 20
+    assert store.faults() == []
+
+
+class SqueamishRouter(KernelRouter):
+    """A router that refuses to learn."""
+
+    name = "kernel"
+
+    def _learn(self, experience: Experience) -> None:
+        raise ValueError("no")
+
+
+async def test_an_outcome_that_is_refused_is_kept_as_a_fault() -> None:
+    store = MemoryStore()
+    ids = await answered(store, 2)
+    async with await open_learner(follower := follower_of(store, SqueamishRouter()), LOOP) as learner:
+        for run_id in ids:
+            await learner.take(run_id, 1.0, agent=None, source="user")
+        assert follower.serving.router.sequence == 2
+    assert [fault.run_id for fault in store.faults()] == ids[::-1]
+
+
+class MoodyStore(MemoryStore):
+    """A store whose log cannot be read for a while."""
+
+    unreadable = False
+
+    def last_experience(self) -> int:
+        if self.unreadable:
+            raise StoreError("cannot read 'memory://': disk I/O error")
+        return super().last_experience()
+
+
+async def test_a_score_is_taken_although_the_log_cannot_be_read_and_learned_when_it_can(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MoodyStore()
+    (run_id,) = await answered(store, 1)
+    async with await open_learner(follower := follower_of(store), LOOP) as learner:
+        store.unreadable = True
+        await learner.take(run_id, 1.0, agent=None, source="user")
+        await until(lambda: caplog.text.count("learning waits") >= 2)
+        assert follower.serving.router.sequence == 0
+        store.unreadable = False
+        await until(lambda: follower.serving.router.sequence == 1)
+
+
+async def test_learned_gives_up_in_time() -> None:
+    store, router = MemoryStore(), SlowRouter()
+    ids = await answered(store, 30)
+    async with await open_learner(follower_of(store, router), Learning(mode="loop", poll_s=1000)) as learner:
+        for run_id in ids:
+            record_feedback(store, run_id, 1.0)
+        with pytest.raises(TimeoutError):
+            await learner.learned(timeout_s=0.001)
+        await learner.learned()
+        assert router.sequence == 30
+    assert store.faults() == []
+
+
+async def test_off_stores_scores_and_learns_nothing() -> None:
+    store = MemoryStore()
+    (run_id,) = await answered(store, 1)
+    async with await open_learner(follower := follower_of(store), OFF) as learner:
+        await learner.take(run_id, 1.0, agent=None, source="user")
+        assert follower.serving.router.sequence == 0
+        with pytest.raises(ConfigError, match="learns nothing"):
+            await learner.learned()
+    assert store.last_experience() == 1
+
+
+async def test_a_store_in_memory_is_learned_from_on_the_loop() -> None:
+    async with await open_learner(follower_of(MemoryStore()), Learning()) as learner:
+        assert isinstance(learner, LoopLearner)
