@@ -240,7 +240,8 @@ class Experience(Record):
     """One observed outcome, as a router learns it. ``sequence`` is given by the store: rising from 1, each used once.
 
     ``weight`` is how much evidence it is beside one outcome that is certain. ``stage`` and ``previous`` say where in a
-    workflow of several stages the agent stood, and behind which agent; "" is the start.
+    workflow of several stages the agent stood, and behind which agent; "" is the start. ``factors`` are those of the
+    agent in the decision that called it: what was known of it then and is not in the log otherwise.
 
     Shapes:
         ``vector`` is the task's embedding by the embedder named, (d,) float32 packed.
@@ -262,6 +263,7 @@ class Experience(Record):
     weight: float = Field(default=1.0, gt=0, le=1)
     stage: int = Field(default=0, ge=0)
     previous: AgentId = ""
+    factors: Mapping[str, float] = Field(default_factory=dict)
     at: float
 
 

@@ -16,7 +16,7 @@ from agentmesh.bench.online_stream import Arrival, Drift, Stream, Workload, pool
 from agentmesh.bench.routing_run import NOBODY
 from agentmesh.graphs.nodes import draw_seed
 from agentmesh.packing import pack_vector
-from agentmesh.records import Experience
+from agentmesh.records import Experience, RouteDecision
 from agentmesh.routing.base import AgentPool, RouteContext, Router, TaskFeatures
 from agentmesh.routing.named import router_named
 from agentmesh.routing.objective import SCENARIOS
@@ -99,7 +99,7 @@ async def _run(job: Job, stream: Stream, router: Router, clock: Clock) -> Trace:
         if not decision.selected:
             continue
         chosen[step] = index[decision.selected[0].agent_id]
-        lessons = school.lessons(step, int(chosen[step]), math.exp(decision.log_propensity), tasks)
+        lessons = school.lessons(step, int(chosen[step]), decision, tasks)
         begin = clock.monotonic()
         for lesson in lessons:
             router.learn(lesson)
@@ -146,17 +146,21 @@ class School:
         self._job, self._stream, self._last = job, stream, 0
         self._versions = job.workload.pool.versions.tolist()
 
-    def lessons(self, step: int, chosen: int, propensity: float, tasks: ShownTasks) -> list[Experience]:
+    def lessons(self, step: int, chosen: int, decision: RouteDecision, tasks: ShownTasks) -> list[Experience]:
         """Return the outcome of the agent that was called, or with full feedback those of all that were in the pool."""
         if self._job.plan.feedback == "bandit":
-            return [self._experience(step, chosen, propensity, tasks)]
+            return [self._experience(step, chosen, math.exp(decision.log_propensity), decision, tasks)]
         arrival = self._job.arrival
         known = np.flatnonzero(~np.isnan(self._stream.quality[step])).tolist()
         seen = [place for place in known if arrival is None or step >= arrival.step or place != arrival.agent]
-        return [self._experience(step, place, 1.0, tasks) for place in seen]  # revealed whoever was called
+        return [self._experience(step, place, 1.0, decision, tasks) for place in seen]  # revealed whoever was called
 
-    def _experience(self, step: int, agent: int, propensity: float, tasks: ShownTasks) -> Experience:
+    def _experience(
+        self, step: int, agent: int, propensity: float, decision: RouteDecision, tasks: ShownTasks
+    ) -> Experience:
         self._last += 1
+        agent_id = self._job.workload.pool.ids[agent]
+        shown = next((one for one in decision.candidates if one.agent_id == agent_id), None)
         row, cost = int(self._stream.rows[step]), float(self._stream.cost[step, agent])
         # validating would take longer than most routers learn, and what is recorded was validated when it was read
         return Experience.model_construct(
@@ -165,12 +169,13 @@ class School:
             text=tasks.features[row].text,
             vector=tasks.packed[row],
             embedder=self._job.workload.embedder,
-            agent_id=self._job.workload.pool.ids[agent],
+            agent_id=agent_id,
             agent_version=self._versions[agent],
             quality=float(self._stream.quality[step, agent]),
             cost_usd=None if math.isnan(cost) else Decimal(repr(cost)),
             latency_s=None,
             propensity=propensity,
             type_hints=tasks.hints[row],
+            factors={} if shown is None else shown.factors,
             at=step * SECONDS_A_TASK,
         )

@@ -110,7 +110,7 @@ def _experiences(events: Sequence[Event], run: Run, feedback: Feedback, learning
     decided = next((event for event in events if isinstance(event, DecisionMade)), None)
     if prepared is None or decided is None:
         return []
-    inclusion = {candidate.agent_id: candidate.inclusion for candidate in decided.decision.candidates}
+    seen = {candidate.agent_id: candidate for candidate in decided.decision.candidates}
     return [
         Experience(
             run_id=run.id,
@@ -122,10 +122,11 @@ def _experiences(events: Sequence[Event], run: Run, feedback: Feedback, learning
             quality=feedback.score,
             cost_usd=_cost(run, agent_id),
             latency_s=sum(call.latency_s for call in run.calls if call.agent_id == agent_id),
-            propensity=inclusion.get(agent_id),
+            propensity=seen[agent_id].inclusion if agent_id in seen else None,
             type_hints=run.task.type_hints,
             source=feedback.source,
             weight=learning.weight_of(feedback.source),
+            factors=seen[agent_id].factors if agent_id in seen else {},
             at=feedback.at,
         )
         for agent_id in agents_taught(feedback, agents, run=run, earlier=_earlier(events), learning=learning)

@@ -28,13 +28,25 @@ def cold_quality(features: TaskFeatures, pool: AgentPool, priced: FloatArray) ->
     Shapes:
         priced: (n,) expected US dollars a call, NaN where unknown. Returns (n,) within 0.05 to 0.95.
     """
-    near = (pool.vectors @ features.vector).astype(np.float64)
-    guess: FloatArray = MIDDLE + CARD_GAIN * (near - near.mean()) + PRICE_GAIN * _standing(priced)
+    return guessed(card_nearness(features, pool), price_standing(priced))
+
+
+def guessed(nearness: FloatArray, standing: FloatArray) -> FloatArray:
+    """Guess each agent's quality from what :func:`card_nearness` and :func:`price_standing` returned."""
+    guess: FloatArray = MIDDLE + CARD_GAIN * nearness + PRICE_GAIN * standing
     np.clip(guess, EDGE, 1.0 - EDGE, out=guess)
     return guess
 
 
-def _standing(priced: FloatArray) -> FloatArray:
+def card_nearness(features: TaskFeatures, pool: AgentPool) -> FloatArray:
+    """Return how much nearer each agent's card is to the task than the average card: cosines less their mean, (n,)."""
+    near = (pool.vectors @ features.vector).astype(np.float64)
+    beside: FloatArray = near - near.mean()
+    return beside
+
+
+def price_standing(priced: FloatArray) -> FloatArray:
+    """Return by how many standard deviations each log price lies above the average, (n,); 0 where it is unknown."""
     known = np.isfinite(priced) & (priced > 0)
     standing = np.zeros(len(priced))
     if known.any():

@@ -1,0 +1,430 @@
+"""Routes by pheromone trails: one for each type of task, laid by outcomes, fused by what the task is taken for."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentmesh.errors import ConfigError, RoutingError
+from agentmesh.packing import unpack_vector
+from agentmesh.records import Experience, RouteDecision
+from agentmesh.routing.base import AgentPool, Estimate, Outcomes, RouteContext, ScoringRouter, TaskFeatures
+from agentmesh.routing.content import ContentTerm
+from agentmesh.routing.drift import DriftWatch
+from agentmesh.routing.intent import ENOUGH, TaskTypes
+from agentmesh.routing.ledger import Ledger, part
+from agentmesh.routing.policy import Policy
+from agentmesh.routing.pooling import LogPool
+from agentmesh.routing.prices import expected_cost
+from agentmesh.routing.priors import MIDDLE, card_nearness, guessed, own_cost, own_latency, price_standing
+from agentmesh.routing.recent import Outcome, Recent
+from agentmesh.routing.regression import sigmoid
+from agentmesh.routing.state import Arrays
+from agentmesh.routing.trail_table import fit_table
+from agentmesh.routing.trail_view import Smoothing, TrailView, view_of
+from agentmesh.routing.trails import Edge, TrailMap, Trails
+from agentmesh.types import AgentId, FloatArray, JsonValue, MaskArray
+
+DAY_S: Final = 86_400.0
+OWN: Final = 8.0
+"""How many outcomes the guess from card and price weighs; from 4 to 8 nothing changes on train streams."""
+ANNEALED: Final = 100.0
+"""Outcomes after which the extra exploration of the beginning is down to half."""
+KNOWN_WELL: Final = 2.0  # an edge's evidence counts as so much more when what trying it would tell is weighed
+
+
+class PheromoneRouter(ScoringRouter):
+    """Prefers agents whose trails are strong for what the task is about.
+
+    The agents stand in a layered graph behind a virtual source; with one stage, the common case, an edge is an agent.
+    For a task with vector x::
+
+        intent      w_t(x)    how much the task is of each type t (TaskTypes)
+        trail       tau_j   = sum_t w_t tau_tj, tau_tj the evaporating share of good outcomes (Trails, TrailView)
+        heuristic   eta_j     ability by content, card and price (ContentTerm)
+        transition  odds_j  ~ (tau_j / (1 - tau_j))^a * (eta_j / (1 - eta_j))^b,  a + b = 1
+
+    in log space; the exponents are learned from which of the two predicts outcomes better (LogPool), unless ``alpha``
+    fixes a. What is common to all agents on this task, its difficulty, is kept apart. The odds give an expected
+    quality, so price, latency and load are weighed as the task's objective says, like for every other router, and
+    a policy draws: greedy, or sampling by ``softmax:T``. Chance to explore: ``explore * (1 + anneal / (1 + n / 100))``
+    after n outcomes, so that it falls to the mesh's own; and an agent hardly tried on this type is worth
+
+        curiosity * (sqrt(log N / (N_j + 1)) + sqrt(log n / (n_j + 2))) * 2 sqrt(q (1 - q))
+
+    more, with the evidence N over all types and n on the types of this task.
+
+    Outcomes deposit graded evidence on the trails of the types of their tasks, in whatever order; trails evaporate with
+    time everywhere; bounds are applied when they are read. A trail that outcomes contradict is broken off (DriftWatch),
+    and a new version of an agent starts afresh.
+
+    Reference: AMRO-S, arXiv 2603.12933; MAX-MIN Ant System, Stuetzle and Hoos, 2000. What differs from AMRO-S, and why,
+    is in docs/decisions/005.
+
+    Args:
+        types: The most types of task to find; 0 leaves one for all. Named types come from hints or a fitted table.
+        stages: The agents of each stage, for workflows; empty is one stage of all agents.
+        specialists: ``False`` lays one shared trail for all types (an ablation).
+        alpha: The trail's exponent, 0 (heuristic only) to 1 (trail only); ``None`` learns it.
+        gate: Outcomes of lower quality count as worthless, 0 (off) to 1.
+        penalty: How much evidence against an agent missing quality is, 0 to 1.
+        half_life_days: After which a deposit counts half, above 0.
+        bounds: The weakest and the strongest a trail may be, within 0 to 1.
+        smoothing: Outcomes that an agent's mean over all types weighs beside those on one type, above 0.
+        rate: The first step of the content term, 0 (no content) to 2.
+        curiosity: How much the rarely tried are preferred, 0 (never explore) to about 0.3.
+        anneal: How much more is explored at the beginning, 0 and up: 1.5 makes 2 % start at 5 %.
+        drift: How much contradiction breaks a trail off, in outcomes; 0 never does.
+        load_weight: What an agent loses that is fully busy, in units of quality.
+        policy: As in :class:`~agentmesh.routing.base.ScoringRouter`.
+
+    >>> pool = AgentPool(("a", "b"), np.zeros((2, 2), np.float32), *[np.full(2, np.nan)] * 4, np.ones(2, np.int64),
+    ...                  np.ones(2, np.bool_), "r1")
+    >>> router = PheromoneRouter(alpha=1.0)
+    >>> router.trails().trail.shape
+    (1, 0)
+    """
+
+    name: ClassVar[str] = "pheromone"
+    calibrated: ClassVar[bool] = True
+    tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"smoothing": (10.0, 4.0)}
+
+    def __init__(
+        self,
+        *,
+        types: int = 16,
+        stages: Sequence[Sequence[AgentId]] = (),
+        specialists: bool = True,
+        alpha: float | None = None,
+        gate: float = 0.0,
+        penalty: float = 1.0,
+        half_life_days: float = 30.0,
+        bounds: Sequence[float] = (0.02, 0.98),
+        smoothing: float = 10.0,
+        rate: float = 1.0,
+        curiosity: float = 0.08,
+        anneal: float = 1.5,
+        drift: float = 8.0,
+        load_weight: float = 0.1,
+        policy: str = "greedy",
+    ) -> None:
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "policy", "__class__")}
+        plain: dict[str, JsonValue] = json.loads(json.dumps(arguments))
+        super().__init__(policy=policy, **plain)
+        _check(plain, bounds)
+        self._stages = tuple(frozenset(stage) for stage in stages)
+        self._types_wanted = types if specialists else 0
+        self._specialists, self._alpha, self._gate, self._penalty = specialists, alpha, gate, penalty
+        self._half_life_s, self._rate, self._drift = half_life_days * DAY_S, rate, drift
+        self._smoothing = Smoothing(within=smoothing, own=OWN, low=float(bounds[0]), high=float(bounds[1]))
+        self._curiosity, self._anneal, self._load_weight = curiosity, anneal, load_weight
+        self._clear()
+
+    def _clear(self) -> None:
+        self._ledger = Ledger()
+        self._types = TaskTypes(self._types_wanted)
+        self._trails = Trails(half_life_s=self._half_life_s, penalty=self._penalty)
+        self._content = ContentTerm(self._rate)
+        self._watch = DriftWatch(self._drift)
+        self._pool_weights = LogPool()
+        self._recent = Recent()
+        self._count = 0
+        self._seen: tuple[tuple[object, ...], TrailView] | None = None
+
+    # --- deciding -----------------------------------------------------------------------------------------------
+
+    def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
+        """Fuse the trails for this task, pool them with what content, card and price say."""
+        vector = features.vector
+        self._content.check(vector)
+        priced = expected_cost(features, pool)
+        card, price = card_nearness(features, pool), price_standing(priced)
+        view = self._view(pool, features.stage, features.previous)
+        share = self._membership(features)
+        trail = view.fused(share, guessed(card, price))
+        ability = self._content.logits(vector, card, price, self._ledger.columns(pool))
+        exponent = self._exponent()
+        odds = exponent * (_logit(trail) + self._content.difficulty(vector)) + (1.0 - exponent) * ability
+        quality = sigmoid(odds)
+        evidence = share @ view.evidence
+        means = self._ledger.means(pool)
+        return Estimate(
+            quality=quality,
+            cost=own_cost(means, priced),
+            latency=own_latency(means, pool.latency_s),
+            curiosity=self._curious(view, evidence, quality),
+            factors={
+                "trail": trail,
+                "evidence": evidence,
+                "ability": sigmoid(ability),
+                "card": card,
+                "price": price,
+            },
+            intent=self._intent(share),
+        )
+
+    def _membership(self, features: TaskFeatures) -> FloatArray:
+        return self._types.membership(features.vector, features.type_hints if self._specialists else ())
+
+    def _intent(self, share: FloatArray) -> Mapping[str, float]:
+        if len(share) == 1:
+            return {}
+        likely = np.flatnonzero(share > 0.01)
+        return {self._types.names[place]: float(share[place]) for place in likely}
+
+    def _exponent(self) -> float:
+        return 1.0 - self._pool_weights.second if self._alpha is None else self._alpha
+
+    def _curious(self, view: TrailView, evidence: FloatArray, quality: FloatArray) -> FloatArray:
+        overall = np.sqrt(np.log(view.total.sum() + np.e) / (view.total + 1.0))
+        here = np.sqrt(np.log(evidence.sum() + np.e) / (evidence + KNOWN_WELL))
+        worth: FloatArray = self._curiosity * (overall + here) * 2.0 * np.sqrt(quality * (1.0 - quality))
+        return worth
+
+    def _view(self, pool: AgentPool, stage: int, previous: AgentId) -> TrailView:
+        key = (pool.ids, pool.versions.tobytes(), stage, previous)
+        if self._seen is None or self._seen[0] != key:
+            view = view_of(self._trails, self._ledger, pool, stage=stage, previous=previous, smoothing=self._smoothing)
+            self._seen = (key, view)
+        return self._seen[1]
+
+    def _utilities(self, estimate: Estimate, mask: MaskArray, context: RouteContext) -> FloatArray:
+        """Weigh as every router does; a busy agent takes longer, and loses ``load_weight`` when it is full."""
+        if context.load is None:
+            return super()._utilities(estimate, mask, context)
+        slower = replace(estimate, latency=estimate.latency * (1.0 + context.load))
+        return super()._utilities(slower, mask, context) - self._load_weight * context.load
+
+    def _policy_for(self, context: RouteContext) -> Policy:
+        """Explore more while little is known; nothing where the context says not to."""
+        extra = 1.0 + self._anneal / (1.0 + self._count / ANNEALED)
+        return self._policy.build(explore=min(context.explore * extra, 1.0))
+
+    def decide(self, features: TaskFeatures, pool: AgentPool, context: RouteContext) -> RouteDecision:
+        """Decide among the agents of the task's stage.
+
+        Raises:
+            RoutingError: there is no such stage.
+            NoCandidateError: no agent of the stage passes the gates.
+        """
+        if not self._stages:
+            return super().decide(features, pool, context)
+        if features.stage >= len(self._stages):
+            raise RoutingError(f"stage {features.stage!r} does not exist; expected 0 to {len(self._stages) - 1}")
+        members = self._stages[features.stage]
+        others = {agent_id: "stage" for agent_id in pool.ids if agent_id not in members}
+        outside = {agent_id: gate for agent_id, gate in others.items() if agent_id not in pool.refused}
+        return super().decide(features, pool.gated(outside), context)
+
+    def walk(self, features: TaskFeatures, pool: AgentPool, context: RouteContext) -> list[RouteDecision]:
+        """Sample a path from the source through all stages, layer by layer: each decision stands behind the last one.
+
+        A stage on which nobody is chosen ends the path.
+        """
+        path: list[RouteDecision] = []
+        previous = features.previous
+        for stage in range(max(1, len(self._stages))):
+            here = replace(features, stage=stage, previous=previous)
+            path.append(self.decide(here, pool, replace(context, seed=(context.seed + stage) % 2**63)))
+            if not path[-1].selected:
+                break
+            previous = path[-1].selected[0].agent_id
+        return path
+
+    # --- learning -----------------------------------------------------------------------------------------------
+
+    def _learn(self, experience: Experience) -> None:
+        vector = unpack_vector(experience.vector)
+        self._content.check(vector)
+        learned = self._ledger.learn(experience)
+        if learned is None:
+            return
+        column, dropped = learned
+        self._seen = None
+        if dropped:
+            self._forget(experience.agent_id, column)
+        hints = experience.type_hints if self._specialists else ()
+        self._admit(hints, vector)
+        share = self._types.membership(vector, hints)
+        edge = Edge(experience.stage, experience.previous, experience.agent_id)
+        trail = self._compare(experience, vector, column, share, edge)
+        good = experience.quality if experience.quality >= self._gate else 0.0
+        spot = self._trails.deposit(edge, experience.weight * share, good, at=experience.at)
+        self._break_off(spot, column, share, trail, experience)
+        against = self._penalty * (1.0 - good)
+        outcome = Outcome(
+            column=spot,
+            good=experience.weight * good,
+            evidence=experience.weight * (good + against),
+            at=experience.at,
+            hinted=bool(hints),
+        )
+        self._recent.add(vector, experience.text, outcome)
+        self._types.follow(vector, share)
+        self._count += 1
+        if self._count % ENOUGH == 0:
+            self._review()
+
+    def _admit(self, hints: Sequence[str], vector: NDArray[np.float32]) -> None:
+        before = len(self._types)
+        if self._types.admit(hints, vector):
+            kept = list(range(before))
+            fresh = len(self._types) - before
+            self._trails.reshape([*({old: 1.0} for old in kept), *({} for _ in range(fresh))])
+            self._watch.reshape([*kept, *[-1] * fresh])
+
+    def _compare(
+        self, experience: Experience, vector: NDArray[np.float32], column: int, share: FloatArray, edge: Edge
+    ) -> float:
+        """Hold what trail and content predicted against what came, let the content learn, and return the former."""
+        card, price = experience.factors.get("card", 0.0), experience.factors.get("price", 0.0)
+        trail = _logit(self._trail_of(edge, share, guessed(np.array([card]), np.array([price]))))
+        known = np.array([column])
+        ability = self._content.logits(vector, np.array([card]), np.array([price]), known)
+        first = float(sigmoid(trail + self._content.difficulty(vector))[0])
+        second = float(sigmoid(ability)[0])
+        quality, weight = experience.quality, experience.weight
+        self._pool_weights.observe(first=first, second=second, quality=quality, weight=weight)
+        self._content.learn(vector, column, error=weight * (quality - second), card=card, price=price)
+        self._content.learn_difficulty(vector, weight * (quality - first))
+        return first
+
+    def _trail_of(self, edge: Edge, share: FloatArray, guess: FloatArray) -> FloatArray:
+        spot = self._trails.column(edge)
+        good, evidence = self._trails.sums[:, :, spot : spot + 1]
+        overall = self._trails.sums[:, :, spot : spot + 1].sum(axis=1)
+        return TrailView.of(good, evidence, overall, self._smoothing).fused(share, guess)
+
+    def _break_off(self, spot: int, column: int, share: FloatArray, trail: float, experience: Experience) -> None:
+        types, since = self._watch.observe(
+            spot, share, predicted=trail, quality=experience.quality, weight=experience.weight
+        )
+        if len(types):
+            self._trails.sums[:, types, spot] = since
+            self._content.wake(column)
+
+    def _forget(self, agent_id: AgentId, column: int) -> None:
+        gone = np.array([place for place, edge in enumerate(self._trails.edges) if edge.agent_id == agent_id], np.int64)
+        self._trails.drop(agent_id)
+        self._content.drop(column)
+        self._watch.drop(gone)
+        self._recent.drop(gone)
+
+    def _review(self) -> None:
+        remaking = self._types.review(self._recent)
+        if remaking is None:
+            return
+        self._trails.reshape(remaking.sources)
+        self._watch.reshape([max(shares, key=shares.__getitem__) if shares else -1 for shares in remaking.sources])
+        if remaking.found:
+            self._share_out()
+
+    def _share_out(self) -> None:
+        """Move the evidence of recent outcomes from the catch-all to the types that were just found."""
+        for vector, (spot, good, evidence, at, _) in zip(self._recent.vectors, self._recent.rows, strict=True):
+            share = self._types.membership(vector)
+            counted = self._trails.decayed_to(at) * np.array([good, evidence])
+            self._trails.sums[:, 0, int(spot)] -= counted
+            self._trails.sums[:, :, int(spot)] += np.outer(counted, share)
+        np.maximum(self._trails.sums, 0.0, out=self._trails.sums)  # rounding may leave -1e-16
+
+    def _fit(self, outcomes: Outcomes) -> None:
+        self._clear()
+        self._ledger.fit(outcomes)
+        groups = outcomes.groups if self._specialists else ("",) * len(outcomes)
+        fit_table(outcomes, groups, self._types, self._trails, self._content, self._pool_weights, self._smoothing)
+        self._watch.reshape([-1] * len(self._types))
+
+    # --- state --------------------------------------------------------------------------------------------------
+
+    def trails(self) -> TrailMap:
+        """Return the trails as people read them, an agent without evidence at the middle of what is possible."""
+        good, evidence = self._trails.sums
+        overall = self._trails.sums.sum(axis=1)
+        view = TrailView.of(good, evidence, overall, self._smoothing)
+        low, high = self._smoothing.low, self._smoothing.high
+        return TrailMap(
+            types=tuple(self._types.names),
+            edges=tuple(self._trails.edges),
+            trail=np.clip(view.base + view.slope * MIDDLE, low, high),
+            evidence=evidence.copy(),
+            share=self._types.share,
+            low=low,
+            high=high,
+            at=0.0 if self._trails.at is None else self._trails.at,
+        )
+
+    @property
+    def exponents(self) -> tuple[float, float]:
+        """Return how much the trail and the heuristic weigh in a choice now; they sum to 1."""
+        exponent = self._exponent()
+        return exponent, 1.0 - exponent
+
+    def _arrays(self) -> Arrays:
+        return {
+            **self._ledger.arrays(),
+            **self._types.arrays(),
+            **self._trails.arrays(),
+            **self._content.arrays(),
+            **self._watch.arrays(),
+            **self._recent.arrays(),
+            "pool_losses": self._pool_weights.losses,
+        }
+
+    def _meta(self) -> Mapping[str, JsonValue]:
+        return {
+            **self._ledger.meta(),
+            **self._types.meta(),
+            **self._trails.meta(),
+            **self._recent.meta(),
+            "count": self._count,
+        }
+
+    def _load(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
+        count, losses = meta.get("count"), part(arrays, "pool_losses")
+        if not isinstance(count, int) or losses.shape != (2,):
+            raise ConfigError(
+                f"the state counts {count!r} outcomes and {losses.shape!r} losses; take one of snapshot()"
+            )
+        self._clear()
+        self._recent = Recent.load(arrays, meta)
+        self._ledger.load(arrays, meta)
+        self._types.load(arrays, meta)
+        self._trails.load(arrays, meta)
+        self._content.load(arrays)
+        self._watch.load(arrays)
+        self._pool_weights.losses, self._count = losses.copy(), count
+        if self._trails.sums.shape[1] != len(self._types):
+            raise ConfigError(f"trails of {self._trails.sums.shape!r} do not fit {len(self._types)} types")
+
+
+def _logit(odds: FloatArray) -> FloatArray:
+    raised: FloatArray = np.log(odds) - np.log1p(-odds)
+    return raised
+
+
+def _check(arguments: Mapping[str, JsonValue], bounds: Sequence[float]) -> None:
+    ranges = {
+        "types": (0, 1000),
+        "gate": (0.0, 1.0),
+        "penalty": (0.0, 1.0),
+        "half_life_days": (1e-9, np.inf),
+        "smoothing": (1e-9, 1e9),
+        "rate": (0.0, 2.0),
+        "curiosity": (0.0, 1e9),
+        "anneal": (0.0, 1e9),
+        "drift": (0.0, 1e9),
+        "load_weight": (0.0, 1e9),
+        "alpha": (0.0, 1.0),
+    }
+    for name, (least, most) in ranges.items():
+        value = arguments[name]
+        if value is not None and (not isinstance(value, int | float) or not least <= value <= most):
+            raise ConfigError(f"{name} is {value!r}; it must be a number from {least} to {most}")
+    if len(bounds) != 2 or not 0.0 < bounds[0] < bounds[1] < 1.0:
+        raise ConfigError(
+            f"bounds are {bounds!r}; they must be two rising numbers between 0 and 1, such as (0.02, 0.98)"
+        )
