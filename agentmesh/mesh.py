@@ -1,7 +1,6 @@
 """The mesh: agents, a router and a store, opened and closed together. It owns lifetimes and nothing else."""
 
 import asyncio
-import logging
 import secrets
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,6 @@ from agentmesh.graphs.state import Services
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
 from agentmesh.learning.opening import open_learner
-from agentmesh.learning.scoring import score_answers
 from agentmesh.learning.settings import Learning
 from agentmesh.protocols import Embedder, EventSink, Executor, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
@@ -46,8 +44,6 @@ DEFAULT_LIMITS = Limits(call_timeout_s=300.0)
 
 WITH_REFINER = 3
 """Agents that answer when a refining agent merges and ``max_agents`` is not given."""
-
-logger = logging.getLogger(__name__)
 
 
 class Mesh:
@@ -287,7 +283,7 @@ class Mesh:
             listeners=listeners,
         )
         if self._verifiers or self._judge is not None:
-            scoring = parts.tasks.create_task(self._score(run, parts.learner))
+            scoring = parts.tasks.create_task(parts.learner.score(run, self._verifiers, self._judge, seed=self._seed))
             parts.scoring.add(scoring)
             scoring.add_done_callback(parts.scoring.discard)
         return run
@@ -295,21 +291,6 @@ class Mesh:
     async def _run_once(self, task: str | Task, limits: Limits | None, run_id: RunId | None) -> Run:
         async with self:
             return await self.run(task, limits=limits, run_id=run_id)
-
-    async def _score(self, run: Run, learner: Learner) -> None:
-        try:
-            async for score in score_answers(
-                run,
-                self._verifiers,
-                self._judge,
-                store=self.store,
-                learning=self._learning,
-                seed=self._seed,
-                clock=self._clock,
-            ):
-                await learner.take(run.id, score.value, agent=score.agent_id, source=score.source)
-        except Exception:  # the worker boundary: what cannot be scored must not stop the mesh
-            logger.exception("run %r could not be scored", run.id)
 
     def _effective(self, limits: Limits | None) -> Limits:
         effective = overlay(self._limits, limits)

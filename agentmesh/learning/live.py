@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -10,8 +11,10 @@ from agentmesh.errors import AgentMeshError, ConfigError
 from agentmesh.learning.faults import told
 from agentmesh.learning.feedback import record_feedback
 from agentmesh.learning.learner import Lesson, LogFollower
+from agentmesh.learning.scoring import Score, score_answers
 from agentmesh.learning.settings import Learning
-from agentmesh.records import LearningFault
+from agentmesh.protocols import Judge, Verifier
+from agentmesh.records import LearningFault, Run
 from agentmesh.types import AgentId, Clock, RunId, SystemClock
 
 SLICE_S = 0.0008
@@ -42,6 +45,29 @@ class Learner(ABC):
         store, settings = self._follower.store, self._learning
         await asyncio.to_thread(record_feedback, store, run_id, score, agent=agent, source=source, learning=settings)
         await self._added()
+
+    async def score(self, run: Run, verifiers: Sequence[Verifier], judge: Judge | None, *, seed: int) -> None:
+        """Have the answers of a finished run scored, and take each score; whatever goes wrong, the mesh goes on.
+
+        Args:
+            run: A finished run.
+            verifiers: What scores by rule.
+            judge: What scores by asking.
+            seed: The mesh's seed, which draws the runs that are judged.
+        """
+        store, settings = self._follower.store, self._learning
+        scores = score_answers(run, verifiers, judge, store=store, learning=settings, seed=seed, clock=self._clock)
+        try:
+            async for score in scores:
+                await self._take_found(run.id, score)
+        except Exception:  # the worker boundary: what cannot be scored must not stop the mesh
+            logger.exception("run %r could not be scored", run.id)
+
+    async def _take_found(self, run_id: RunId, score: Score) -> None:
+        try:
+            await self.take(run_id, score.value, agent=score.agent_id, source=score.source)
+        except AgentMeshError as error:  # kept as a fault where it was refused; the other scores still count
+            logger.warning("run %r: a score by %r was refused: %s", run_id, score.source, error)
 
     @abstractmethod
     async def learned(self, timeout_s: float | None = None) -> None:

@@ -14,7 +14,7 @@ from agentmesh.learning import record_feedback
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import LoopLearner
 from agentmesh.learning.opening import open_learner
-from agentmesh.records import Experience
+from agentmesh.records import Experience, Task
 from agentmesh.routing.neighbours import KernelRouter
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
@@ -180,6 +180,48 @@ async def test_off_stores_scores_and_learns_nothing() -> None:
         with pytest.raises(ConfigError, match="learns nothing"):
             await learner.learned()
     assert store.last_experience() == 1
+
+
+class Right:
+    """Finds every answer right."""
+
+    name = "right"
+
+    def verify(self, task: Task, answer: str) -> float | None:
+        return 1.0
+
+
+class Wrongly:
+    """A verifier that cannot even say its name."""
+
+    @property
+    def name(self) -> str:
+        raise ZeroDivisionError
+
+    def verify(self, task: Task, answer: str) -> float | None:
+        return 1.0
+
+
+async def test_a_run_is_scored_and_learned_and_a_score_that_is_refused_costs_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryStore()
+    ids = await answered(store, 2)
+    async with await open_learner(follower := follower_of(store), LOOP) as learner:
+        await learner.score(store.run(ids[0]), [Right()], None, seed=0)
+        await learner.score(store.run(ids[0]), [Right()], None, seed=0)
+        await learner.score(store.run(ids[1]), [Right()], None, seed=0)
+        assert follower.serving.router.sequence == 2
+    assert "a score by 'verifier:right' was refused" in caplog.text
+    assert [fault.run_id for fault in store.faults()] == [ids[0]]
+
+
+async def test_a_run_that_cannot_be_scored_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+    (run_id,) = await answered(store, 1)
+    async with await open_learner(follower_of(store), LOOP) as learner:
+        await learner.score(store.run(run_id), [Wrongly()], None, seed=0)
+    assert "could not be scored" in caplog.text
 
 
 async def test_a_store_in_memory_is_learned_from_on_the_loop() -> None:
