@@ -68,6 +68,15 @@ def step(value: float, low: float, high: float) -> int:
     return int(np.clip(share * 10, 0, 9))
 
 
+def amount(evidence: float) -> str:
+    """Return how many outcomes there are; evaporated ones are parts of one.
+
+    >>> amount(12345.6), amount(2.0), amount(0.123)
+    ('12,346', '2', '0.12')
+    """
+    return f"{evidence:,.0f}" if evidence >= 100 else f"{evidence:.2g}"
+
+
 def heat_map(trails: "TrailMap", *, width: int) -> "RenderableType":
     """Draw trails within ``width`` characters: the most used agents that fit, the types with the largest share."""
     from rich.console import Group
@@ -108,7 +117,7 @@ def _legend(trails: "TrailMap", columns: Sequence[Column], *, shown: int, rows: 
     scale = f"0-9: the trail, from {trails.low:.2f} to {trails.high:.2f}; [best of the row]; {UNSEEN} no outcome yet."
     yield Text(f"\n{scale}", style="dim")
     for place, column in enumerate(columns[:shown], start=1):
-        yield Text(f"{place:>3} {shorten(column.label, 60)}, {column.evidence.sum():.4g} outcomes")
+        yield Text(f"{place:>3} {shorten(column.label, 60)}, {amount(float(column.evidence.sum()))} outcomes")
     left_out = [(len(columns) - shown, "agents with fewer outcomes"), (len(trails.types) - rows, "smaller types")]
     for count, what in left_out:
         if count:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agentmesh.cli.app import FAILED
+from agentmesh.cli.heat import HeatMap, amount
 from agentmesh.cli.output import note, print_drawn, print_json, print_table, print_text
 from agentmesh.cli.router_target import called, router_options
 from agentmesh.cli.target import open_traces
@@ -74,8 +75,6 @@ def drawn(report: "RouterReport") -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    from agentmesh.cli.heat import HeatMap
-
     parts: list[RenderableType] = [Text(head(report))]
     if report.trails is not None:
         parts += [Text(""), HeatMap(report.trails.as_map())]
@@ -102,7 +101,7 @@ def sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
 
 def _all_sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
     strongest = [
-        f"{one.trail:.3f}  {_edge(one.type, one.edge.previous, one.edge.agent_id)}  ({one.evidence:.4g} outcomes)"
+        f"{one.trail:.3f}  {_edge(one.type, one.edge.previous, one.edge.agent_id)}  ({amount(one.evidence)} outcomes)"
         for one in report.strongest
     ]
     yield "Strongest trails", strongest
@@ -139,7 +138,7 @@ def changed(found: "TrailChanges") -> list[str]:
 
 def _moved(change: "TrailChange") -> str:
     before, after = ("-" if trail is None else f"{trail:.3f}" for trail in (change.trail_before, change.trail_after))
-    outcomes = f"{change.evidence_before:.4g} -> {change.evidence_after:.4g} outcomes"
+    outcomes = f"{amount(change.evidence_before)} -> {amount(change.evidence_after)} outcomes"
     return f"{before} -> {after}  {_edge(change.type, change.previous, change.agent_id)}  ({outcomes})"
 
 

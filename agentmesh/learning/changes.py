@@ -1,11 +1,14 @@
 """What changed between two versions of a router's trails."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from agentmesh.records import Record
 from agentmesh.routing.trails import Edge, TrailMap
 from agentmesh.types import AgentId
+
+NOTICEABLE: Final = 0.001
+"""What moves a trail less is evaporation, which moves all of them."""
 
 
 @runtime_checkable
@@ -72,7 +75,8 @@ def changes(old: TrailMap, new: TrailMap, *, most: int = 10) -> TrailChanges:
     """Compare two maps of one router.
 
     The trails that moved are listed by how far, ``most`` of them at most; then those with evidence on one side only,
-    by how much. A trail without evidence on either side is no news.
+    by how much. A trail without evidence on either side, or that hardly moved,
+    is no news.
 
     >>> import numpy as np
     >>> edges = (Edge(0, "", "ada"), Edge(0, "", "bob"))
@@ -112,8 +116,9 @@ def _change(pair: tuple[str, Edge], before: _Known, after: _Known) -> TrailChang
 
 
 def _is_news(change: TrailChange) -> bool:
-    is_known = change.evidence_before > 0 or change.evidence_after > 0
-    return is_known and change.trail_before != change.trail_after
+    if change.trail_before is None or change.trail_after is None:
+        return change.evidence_before > 0 or change.evidence_after > 0
+    return abs(change.size) >= NOTICEABLE and max(change.evidence_before, change.evidence_after) > 0
 
 
 def _agents(trails: TrailMap) -> tuple[AgentId, ...]:

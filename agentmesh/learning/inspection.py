@@ -23,7 +23,7 @@ class Step(Record):
     agent_id: AgentId
 
 
-class Trails(Record):
+class TrailsRecord(Record):
     """A map of trails in plain lists: ``trail`` and ``evidence`` have a row for each type, a column for each edge."""
 
     types: tuple[str, ...]
@@ -36,7 +36,7 @@ class Trails(Record):
     at: float
 
     @classmethod
-    def of(cls, trails: TrailMap) -> "Trails":
+    def of(cls, trails: TrailMap) -> "TrailsRecord":
         """Return the record of a map."""
         return cls(
             types=trails.types,
@@ -83,7 +83,7 @@ class RouterReport(Record):
     stored: StoredRouter
     version: str | None
     arguments: dict[str, JsonValue] | None = None
-    trails: Trails | None = None
+    trails: TrailsRecord | None = None
     strongest: tuple[StrongTrail, ...] = ()
     since: str | None = None
     changes: TrailChanges | None = None
@@ -101,7 +101,7 @@ class RouterExport(Record):
     sequence: int
     at: float
     arguments: dict[str, JsonValue]
-    trails: Trails | None = None
+    trails: TrailsRecord | None = None
 
 
 def inspect_router(
@@ -134,7 +134,7 @@ def _with_trails(report: RouterReport, router: Router, earlier: Router | None) -
         for name, edge, trail, evidence in trails.strongest(STRONGEST)
     )
     changed = None if before is None else changes(before, trails)
-    return report.model_copy(update={"trails": Trails.of(trails), "strongest": strongest, "changes": changed})
+    return report.model_copy(update={"trails": TrailsRecord.of(trails), "strongest": strongest, "changes": changed})
 
 
 def export_router(store: TraceStore, stored: StoredRouter, version: str | None = None) -> RouterExport:
@@ -152,5 +152,5 @@ def export_router(store: TraceStore, stored: StoredRouter, version: str | None =
         sequence=router.sequence,
         at=router.snapshot().at,
         arguments=dict(router.parameters),
-        trails=None if trails is None else Trails.of(trails),
+        trails=None if trails is None else TrailsRecord.of(trails),
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agentmesh.learning.changes import changes, trails_of
-from agentmesh.learning.inspection import Trails
+from agentmesh.learning.inspection import TrailsRecord
 from agentmesh.routing.neighbours import KernelRouter
 from agentmesh.routing.trails import Edge, TrailMap
 
@@ -45,6 +45,11 @@ def test_the_trails_that_moved_most_come_first() -> None:
     assert len(changes(OLD, new, most=1).trails) == 1
 
 
+def test_what_evaporation_does_to_all_trails_is_no_news() -> None:
+    new = trails({"sums": {"ada": (0.5, 2.9), "bob": (0.8995, 3.9)}, "dates": {"ada": (0.4, 0.9), "bob": (0.5, 0.9)}})
+    assert changes(OLD, new).trails == ()
+
+
 def test_types_and_agents_that_came_and_went_are_named() -> None:
     new = trails({"sums": {"ada": (0.5, 3.0), "cy": (0.7, 2.0)}, "maps": {"ada": (0.5, 0.0), "cy": (0.6, 1.0)}})
     found = changes(OLD, new)
@@ -62,7 +67,7 @@ def test_an_agent_without_outcomes_is_not_new_yet() -> None:
 
 @pytest.mark.parametrize("found", [OLD, trails({})])
 def test_a_map_comes_back_from_its_record(found: TrailMap) -> None:
-    record = Trails.model_validate_json(Trails.of(found).model_dump_json())
+    record = TrailsRecord.model_validate_json(TrailsRecord.of(found).model_dump_json())
     again = record.as_map()
     assert (again.types, again.edges, again.low, again.high, again.at) == (found.types, found.edges, 0.05, 0.95, 7.0)
     for name in ("trail", "evidence", "share"):
