@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError, NoCandidateError, RouterOutputError, RoutingError
+from agentmesh.frozen import built
 from agentmesh.packing import pack_floats
 from agentmesh.records import Experience, RouteDecision, RouterState
 from agentmesh.routing.decision import (
@@ -150,6 +151,7 @@ class ScoringRouter(Router):
         self._parameters: Mapping[str, JsonValue] = {**parameters, **drawn}
         self._window = OutcomeWindow()
         self._base = ""
+        self._hashed: tuple[str, str] | None = None
         self._sequence = 0
         self._at = 0.0
 
@@ -204,7 +206,8 @@ class ScoringRouter(Router):
         estimate = self._checked(self.estimate(features, pool), pool)
         policy = self._policy_for(context)
         rated = self._rated(estimate, pool, context, policy)
-        return RouteDecision.model_construct(
+        return built(
+            RouteDecision,
             router=self.name,
             router_version=self.version,
             registry_version=pool.registry_version,
@@ -333,6 +336,13 @@ class ScoringRouter(Router):
     def sequence(self) -> int:
         """Return the number of the last experience learned."""
         return self._sequence
+
+    @property
+    def parameters_hash(self) -> str:
+        """Return the hash of the parameters and the base, made once for each base: every decision names it."""
+        if self._hashed is None or self._hashed[0] != self._base:
+            self._hashed = (self._base, hash_parameters(self.name, self._parameters, self._base))
+        return self._hashed[1]
 
     @property
     def base(self) -> str:

@@ -80,6 +80,14 @@ class ContentTerm:
             total = total + np.append(own, np.float32(0.0))[np.minimum(columns, known)]
         return total
 
+    def logit(self, vector: VectorArray, card: float, price: float, column: int) -> float:
+        """Return the log-odds of one agent, as :meth:`logits` does."""
+        total = float(self._shared[0]) * card + float(self._shared[1]) * price + float(self._shared[2])
+        if column >= len(self._weights):
+            return total
+        own = self._weights[column]
+        return total + float(own[:-1] @ vector) * VECTOR_SCALE + float(own[-1])
+
     def difficulty(self, vector: VectorArray) -> float:
         """Return the log-odds that this task adds for every agent."""
         if not len(self._difficulty):
@@ -93,8 +101,8 @@ class ContentTerm:
         self._counts[column] += 1.0
         settled = np.sqrt(1.0 + self._counts[column] / SETTLED)
         self._weights[column] += np.float32(self._rate * error / settled / float(features @ features)) * features
-        shared = SHARED_RATE * error / np.sqrt(1.0 + self._steps / SETTLED_ALL)
-        self._shared += shared * np.array([CARD_SCALE * card, price, 1.0])
+        shared = SHARED_RATE * error / float(np.sqrt(1.0 + self._steps / SETTLED_ALL))
+        self._shared += (shared * CARD_SCALE * card, shared * price, shared)
 
     def learn_row(self, vector: VectorArray, columns: IndexArray, errors: FloatArray) -> None:
         """Move the own weights of several agents that were all seen on one task.

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from agentmesh.frozen import built
 from agentmesh.packing import pack_floats
 from agentmesh.records import Candidate, Selection
 from agentmesh.routing.inputs import RouteContext
@@ -119,7 +120,7 @@ class Rated:
             raw = np.maximum(self.estimate.quality[places], LEAST_WEIGHT)
         weights = raw / raw.sum() if len(places) else raw
         return tuple(
-            Selection.model_construct(agent_id=self.ids[place], weight=float(weight))
+            built(Selection, agent_id=self.ids[place], weight=weight)
             for place, weight in zip(places.tolist(), weights.tolist(), strict=True)
         )
 
@@ -167,12 +168,14 @@ class Rated:
             strict=True,
         )
         return [
-            Candidate.model_construct(
+            built(
+                Candidate,
                 agent_id=self.ids[place],
                 score=score,
                 probability=probability,
                 inclusion=inclusion,
                 agent_version=version,
+                gate=None,
                 expected_quality=quality if self.calibrated else None,
                 expected_cost_usd=_known(cost),
                 expected_latency_s=_known(latency),

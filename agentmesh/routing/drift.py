@@ -12,7 +12,7 @@ from agentmesh.types import FloatArray, IndexArray
 
 SLACK: Final = 0.15
 """Quality that predictions may be off by, on average, before it counts: smaller changes are left to evaporation."""
-ROWS: Final = 6  # for a fall and for a rise: the statistic, and the good evidence and evidence since it last was 0
+SIDES, ROWS = 2, 3  # for a fall and for a rise: the statistic, and good evidence and evidence since it last was 0
 
 
 class DriftWatch:
@@ -34,7 +34,7 @@ class DriftWatch:
     def __init__(self, threshold: float) -> None:
         """Start with nothing seen; a ``threshold`` of 0 switches the watch off."""
         self._threshold = threshold
-        self._rows: FloatArray = np.zeros((ROWS, 1, 0))
+        self._rows: FloatArray = np.zeros((0, SIDES, ROWS, 1))  # (edges, 2, 3, types)
 
     def observe(
         self, column: int, weights: FloatArray, *, predicted: float, quality: float, weight: float
@@ -50,35 +50,27 @@ class DriftWatch:
         """
         if self._threshold <= 0:
             return np.zeros(0, np.int64), np.zeros((2, 0))
-        if column >= self._rows.shape[2]:
-            self._rows = np.pad(self._rows, ((0, 0), (0, 0), (0, column + 1 - self._rows.shape[2])))
-        share = weight * weights
-        miss = predicted - quality
-        for first, gap in ((0, miss - SLACK), (3, -miss - SLACK)):
-            cell = self._rows[first : first + 3, :, column]
-            cell[0] = np.maximum(cell[0] + share * gap, 0.0)
-            cell[1:] += np.stack([share * quality, share])
-            cell[1:, cell[0] == 0.0] = 0.0
-        return self._changed(column)
-
-    def _changed(self, column: int) -> tuple[IndexArray, FloatArray]:
-        statistics = self._rows[[0, 3], :, column]
-        types = np.flatnonzero(statistics.max(axis=0) > self._threshold)
-        if not len(types):
-            return types, np.zeros((2, 0))
-        first = 3 * np.argmax(statistics[:, types], axis=0)
-        since: FloatArray = np.stack([self._rows[first + 1, types, column], self._rows[first + 2, types, column]])
-        self._rows[:, types, column] = 0.0
+        if column >= len(self._rows):
+            self._rows = np.pad(self._rows, ((0, column + 1 - len(self._rows)), (0, 0), (0, 0), (0, 0)))
+        cell, share, miss = self._rows[column], weight * weights, predicted - quality
+        steps = np.array([[miss - SLACK, quality, 1.0], [-miss - SLACK, quality, 1.0]])
+        cell += steps[:, :, None] * share
+        cell *= cell[:, :1] > 0.0  # a statistic that is not above 0 begins anew
+        if cell[:, 0].max() <= self._threshold:
+            return np.zeros(0, np.int64), np.zeros((2, 0))
+        types = np.flatnonzero(cell[:, 0].max(axis=0) > self._threshold)
+        since: FloatArray = cell[np.argmax(cell[:, 0, types], axis=0), 1:, types].T
+        cell[:, :, types] = 0.0
         return types, since
 
     def drop(self, columns: IndexArray) -> None:
         """Begin anew on some edges."""
-        self._rows[:, :, columns[columns < self._rows.shape[2]]] = 0.0
+        self._rows[columns[columns < len(self._rows)]] = 0.0
 
     def reshape(self, sources: list[int]) -> None:
         """Make the types anew: each takes over from the old type given, or begins at 0 where that is -1."""
-        blank = np.zeros((ROWS, 1, self._rows.shape[2]))
-        self._rows = np.concatenate([self._rows, blank], axis=1)[:, sources]
+        blank = np.zeros((len(self._rows), SIDES, ROWS, 1))
+        self._rows = np.ascontiguousarray(np.concatenate([self._rows, blank], axis=3)[..., sources])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all numbers, for a router's state."""
@@ -91,6 +83,6 @@ class DriftWatch:
             ConfigError: it is of another shape.
         """
         rows = part(arrays, "drift")
-        if rows.ndim != 3 or rows.shape[0] != ROWS:
-            raise ConfigError(f"the state's watch for drift has shape {rows.shape!r}; expected ({ROWS}, types, edges)")
+        if rows.ndim != 4 or rows.shape[1:3] != (SIDES, ROWS):
+            raise ConfigError(f"the state's watch for drift has shape {rows.shape!r}; expected (edges, 2, 3, types)")
         self._rows = rows.copy()

@@ -1,8 +1,9 @@
 """Routes by pheromone trails: one for each type of task, laid by outcomes, fused by what the task is taken for."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -15,18 +16,18 @@ from agentmesh.routing.base import AgentPool, Estimate, Outcomes, RouteContext, 
 from agentmesh.routing.content import ContentTerm
 from agentmesh.routing.drift import DriftWatch
 from agentmesh.routing.intent import ENOUGH, TaskTypes
-from agentmesh.routing.ledger import Ledger, part
+from agentmesh.routing.ledger import Ledger, Means, part
 from agentmesh.routing.policy import Policy
 from agentmesh.routing.pooling import LogPool
 from agentmesh.routing.prices import expected_cost
-from agentmesh.routing.priors import MIDDLE, card_nearness, guessed, own_cost, own_latency, price_standing
+from agentmesh.routing.priors import MIDDLE, card_nearness, guessed, guessed_of, own_cost, own_latency, price_standing
 from agentmesh.routing.recent import Outcome, Recent
 from agentmesh.routing.regression import sigmoid
 from agentmesh.routing.state import Arrays
 from agentmesh.routing.trail_table import fit_table
-from agentmesh.routing.trail_view import Smoothing, TrailView, view_of
+from agentmesh.routing.trail_view import Smoothing, TrailView, trail_of, view_of
 from agentmesh.routing.trails import Edge, TrailMap, Trails
-from agentmesh.types import AgentId, FloatArray, JsonValue, MaskArray
+from agentmesh.types import AgentId, FloatArray, IndexArray, JsonValue, MaskArray, VectorArray
 
 DAY_S: Final = 86_400.0
 OWN: Final = 8.0
@@ -132,7 +133,7 @@ class PheromoneRouter(ScoringRouter):
         self._pool_weights = LogPool()
         self._recent = Recent()
         self._count = 0
-        self._seen: tuple[tuple[object, ...], TrailView] | None = None
+        self._seen: _Standpoint | None = None
 
     # --- deciding -----------------------------------------------------------------------------------------------
 
@@ -142,20 +143,19 @@ class PheromoneRouter(ScoringRouter):
         self._content.check(vector)
         priced = expected_cost(features, pool)
         card, price = card_nearness(features, pool), price_standing(priced)
-        view = self._view(pool, features.stage, features.previous)
-        share = self._membership(features)
+        here = self._standpoint(pool, features.stage, features.previous)
+        view, share = here.view, self._membership(features)
         trail = view.fused(share, guessed(card, price))
-        ability = self._content.logits(vector, card, price, self._ledger.columns(pool))
+        ability = self._content.logits(vector, card, price, here.columns)
         exponent = self._exponent()
         odds = exponent * (_logit(trail) + self._content.difficulty(vector)) + (1.0 - exponent) * ability
         quality = sigmoid(odds)
         evidence = share @ view.evidence
-        means = self._ledger.means(pool)
         return Estimate(
             quality=quality,
-            cost=own_cost(means, priced),
-            latency=own_latency(means, pool.latency_s),
-            curiosity=self._curious(view, evidence, quality),
+            cost=own_cost(here.means, priced),
+            latency=here.latency,
+            curiosity=self._curious(here.unsure, evidence, quality),
             factors={
                 "trail": trail,
                 "evidence": evidence,
@@ -178,18 +178,25 @@ class PheromoneRouter(ScoringRouter):
     def _exponent(self) -> float:
         return 1.0 - self._pool_weights.second if self._alpha is None else self._alpha
 
-    def _curious(self, view: TrailView, evidence: FloatArray, quality: FloatArray) -> FloatArray:
-        overall = np.sqrt(np.log(view.total.sum() + np.e) / (view.total + 1.0))
-        here = np.sqrt(np.log(evidence.sum() + np.e) / (evidence + KNOWN_WELL))
-        worth: FloatArray = self._curiosity * (overall + here) * 2.0 * np.sqrt(quality * (1.0 - quality))
+    def _curious(self, unsure: FloatArray, evidence: FloatArray, quality: FloatArray) -> FloatArray:
+        here = np.sqrt(math.log(float(evidence.sum()) + math.e) / (evidence + KNOWN_WELL))
+        worth: FloatArray = (2.0 * self._curiosity) * (unsure + here) * np.sqrt(quality * (1.0 - quality))
         return worth
 
-    def _view(self, pool: AgentPool, stage: int, previous: AgentId) -> TrailView:
+    def _standpoint(self, pool: AgentPool, stage: int, previous: AgentId) -> "_Standpoint":
         key = (pool.ids, pool.versions.tobytes(), stage, previous)
-        if self._seen is None or self._seen[0] != key:
+        if self._seen is None or self._seen.key != key:
             view = view_of(self._trails, self._ledger, pool, stage=stage, previous=previous, smoothing=self._smoothing)
-            self._seen = (key, view)
-        return self._seen[1]
+            means = self._ledger.means(pool)
+            self._seen = _Standpoint(
+                key=key,
+                view=view,
+                columns=self._ledger.columns(pool),
+                means=means,
+                latency=own_latency(means, pool.latency_s),
+                unsure=np.sqrt(np.log(view.total.sum() + np.e) / (view.total + 1.0)),
+            )
+        return self._seen
 
     def _utilities(self, estimate: Estimate, mask: MaskArray, context: RouteContext) -> FloatArray:
         """Weigh as every router does; a busy agent takes longer, and loses ``load_weight`` when it is full."""
@@ -250,7 +257,7 @@ class PheromoneRouter(ScoringRouter):
         self._admit(hints, vector)
         share = self._types.membership(vector, hints)
         edge = Edge(experience.stage, experience.previous, experience.agent_id)
-        trail = self._compare(experience, vector, column, share, edge)
+        trail = self._compare(experience, vector, column, share, self._trails.column(edge))
         good = experience.quality if experience.quality >= self._gate else 0.0
         spot = self._trails.deposit(edge, experience.weight * share, good, at=experience.at)
         self._break_off(spot, column, share, trail, experience)
@@ -268,7 +275,7 @@ class PheromoneRouter(ScoringRouter):
         if self._count % ENOUGH == 0:
             self._review()
 
-    def _admit(self, hints: Sequence[str], vector: NDArray[np.float32]) -> None:
+    def _admit(self, hints: Sequence[str], vector: VectorArray) -> None:
         before = len(self._types)
         if self._types.admit(hints, vector):
             kept = list(range(before))
@@ -276,27 +283,18 @@ class PheromoneRouter(ScoringRouter):
             self._trails.reshape([*({old: 1.0} for old in kept), *({} for _ in range(fresh))])
             self._watch.reshape([*kept, *[-1] * fresh])
 
-    def _compare(
-        self, experience: Experience, vector: NDArray[np.float32], column: int, share: FloatArray, edge: Edge
-    ) -> float:
+    def _compare(self, experience: Experience, vector: VectorArray, column: int, share: FloatArray, spot: int) -> float:
         """Hold what trail and content predicted against what came, let the content learn, and return the former."""
         card, price = experience.factors.get("card", 0.0), experience.factors.get("price", 0.0)
-        trail = _logit(self._trail_of(edge, share, guessed(np.array([card]), np.array([price]))))
-        known = np.array([column])
-        ability = self._content.logits(vector, np.array([card]), np.array([price]), known)
-        first = float(sigmoid(trail + self._content.difficulty(vector))[0])
-        second = float(sigmoid(ability)[0])
+        good, evidence = self._trails.sums[:, :, spot]
+        trail = trail_of(good, evidence, share, guessed_of(card, price), self._smoothing)
+        first = _chance(math.log(trail / (1.0 - trail)) + self._content.difficulty(vector))
+        second = _chance(self._content.logit(vector, card, price, column))
         quality, weight = experience.quality, experience.weight
         self._pool_weights.observe(first=first, second=second, quality=quality, weight=weight)
         self._content.learn(vector, column, error=weight * (quality - second), card=card, price=price)
         self._content.learn_difficulty(vector, weight * (quality - first))
         return first
-
-    def _trail_of(self, edge: Edge, share: FloatArray, guess: FloatArray) -> FloatArray:
-        spot = self._trails.column(edge)
-        good, evidence = self._trails.sums[:, :, spot : spot + 1]
-        overall = self._trails.sums[:, :, spot : spot + 1].sum(axis=1)
-        return TrailView.of(good, evidence, overall, self._smoothing).fused(share, guess)
 
     def _break_off(self, spot: int, column: int, share: FloatArray, trail: float, experience: Experience) -> None:
         types, since = self._watch.observe(
@@ -396,9 +394,30 @@ class PheromoneRouter(ScoringRouter):
         self._trails.load(arrays, meta)
         self._content.load(arrays)
         self._watch.load(arrays)
-        self._pool_weights.losses, self._count = losses.copy(), count
+        self._pool_weights.load(losses)
+        self._count = count
         if self._trails.sums.shape[1] != len(self._types):
             raise ConfigError(f"trails of {self._trails.sums.shape!r} do not fit {len(self._types)} types")
+
+
+@dataclass(frozen=True, slots=True)
+class _Standpoint:
+    """What a decision needs that depends on pool and state alone: it serves until something is learned.
+
+    Shapes:
+        columns, latency, unsure: (n,); ``unsure`` is how little is known of each agent over all types.
+    """
+
+    key: tuple[object, ...]
+    view: TrailView
+    columns: IndexArray
+    means: Means
+    latency: FloatArray
+    unsure: FloatArray
+
+
+def _chance(odds: float) -> float:
+    return 0.5 + 0.5 * math.tanh(0.5 * odds)
 
 
 def _logit(odds: FloatArray) -> FloatArray:

@@ -1,5 +1,7 @@
 """What to expect of an agent before, and beside, evidence near the task: its card, its price, its own record."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from agentmesh.routing.base import AgentPool, TaskFeatures
@@ -38,6 +40,11 @@ def guessed(nearness: FloatArray, standing: FloatArray) -> FloatArray:
     return guess
 
 
+def guessed_of(nearness: float, standing: float) -> float:
+    """Guess the quality of one agent, as :func:`guessed` does of many."""
+    return min(max(MIDDLE + CARD_GAIN * nearness + PRICE_GAIN * standing, EDGE), 1.0 - EDGE)
+
+
 def card_nearness(features: TaskFeatures, pool: AgentPool) -> FloatArray:
     """Return how much nearer each agent's card is to the task than the average card: cosines less their mean, (n,)."""
     near = (pool.vectors @ features.vector).astype(np.float64)
@@ -47,6 +54,13 @@ def card_nearness(features: TaskFeatures, pool: AgentPool) -> FloatArray:
 
 def price_standing(priced: FloatArray) -> FloatArray:
     """Return by how many standard deviations each log price lies above the average, (n,); 0 where it is unknown."""
+    return _standing(priced.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _standing(raw: bytes) -> FloatArray:
+    """Stand prices beside one another; they repeat from task to task, where they are by the call."""
+    priced = np.frombuffer(raw)
     known = np.isfinite(priced) & (priced > 0)
     standing = np.zeros(len(priced))
     if known.any():
@@ -54,6 +68,7 @@ def price_standing(priced: FloatArray) -> FloatArray:
         spread = float(logs.std())
         if spread > 1e-9:  # equal prices tell nothing
             standing[known] = (logs - logs.mean()) / spread
+    standing.flags.writeable = False
     return standing
 
 

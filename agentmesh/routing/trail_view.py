@@ -73,6 +73,17 @@ class TrailView:
         return trail
 
 
+def trail_of(good: FloatArray, evidence: FloatArray, share: FloatArray, guess: float, smoothing: Smoothing) -> float:
+    """Return the fused trail of one edge, as :meth:`TrailView.fused` does of many.
+
+    Shapes:
+        good, evidence, share: (types,).
+    """
+    mean = (float(good.sum()) + smoothing.own * guess) / (float(evidence.sum()) + smoothing.own)
+    trail = float(share @ ((good + smoothing.within * mean) / (evidence + smoothing.within)))
+    return min(max(trail, smoothing.low), smoothing.high)
+
+
 def view_of(
     trails: Trails, ledger: Ledger, pool: AgentPool, *, stage: int, previous: AgentId, smoothing: Smoothing
 ) -> TrailView:
