@@ -321,11 +321,12 @@ class ScoringRouter(Router):
             raise ConfigError(f"a state of parameters {state.parameters!r} was given; expected {expected!r}")
         window = arrays.pop("_window")
         try:
+            kept = OutcomeWindow()
+            kept.load(window)
             self._load(arrays, rest)
-            self._window.load(window)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ConfigError(f"a state of router {self.name!r} does not fit: {error!r}") from error
-        self._base, self._sequence, self._at = base, state.sequence, state.at
+        self._window, self._base, self._sequence, self._at = kept, base, state.sequence, state.at
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:

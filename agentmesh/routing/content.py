@@ -110,12 +110,14 @@ class ContentTerm:
         Shapes:
             columns, errors: (s,) quality minus prediction.
         """
+        if not len(columns):
+            return
         features = self._features(vector)
-        self._widen(int(columns.max(initial=-1)) + 1, len(features))
+        self._widen(int(columns.max()) + 1, len(features))
         self._counts[columns] += 1.0
         steps = self._rate * errors / np.sqrt(1.0 + self._counts[columns] / SETTLED) / float(features @ features)
         self._weights[columns] += np.outer(steps.astype(np.float32), features)
-        shared = SHARED_RATE * float(errors.mean() if len(errors) else 0.0) / np.sqrt(1.0 + self._steps / SETTLED_ALL)
+        shared = SHARED_RATE * float(errors.mean()) / np.sqrt(1.0 + self._steps / SETTLED_ALL)
         self._shared[2] += shared
 
     def learn_difficulty(self, vector: VectorArray, error: float) -> None:
@@ -154,7 +156,8 @@ class ContentTerm:
         """
         names = ("content", "content_counts", "content_shared", "difficulty")
         weights, counts, shared, difficulty = (part(arrays, name) for name in names)
-        if weights.ndim != 2 or counts.shape != weights.shape[:1] or shared.shape != (4,):
+        fit = weights.ndim == 2 and counts.shape == weights.shape[:1] and difficulty.ndim == 1
+        if not fit or shared.shape != (4,) or (len(weights) and difficulty.shape != weights.shape[1:]):
             raise ConfigError(f"content weights of {weights.shape!r} do not fit counts of {counts.shape!r}")
         self._weights, self._counts, self._difficulty = weights.copy(), counts.copy(), difficulty.copy()
         self._shared, self._steps = shared[:3].copy(), float(shared[3])

@@ -14,7 +14,7 @@ from agentmesh.routing.recent import Recent
 from agentmesh.routing.regression import softmax
 from agentmesh.types import FloatArray, IndexArray, JsonValue, VectorArray
 
-OTHER: Final = "other"
+OTHER: Final = "anything else"
 """The catch-all, always the first type: for tasks like none of the others, and for all before there are any."""
 SHARPNESS: Final = 20.0
 """Of the softmax over cosines; from 12 to 30 quality on train streams of llmrouter9 and mmlu_pro is the same."""
@@ -85,7 +85,7 @@ class TaskTypes:
     def membership(self, vector: VectorArray, hints: Sequence[str] = ()) -> FloatArray:
         """Return how much a task is of each type, (types,), summing to 1."""
         share = np.zeros(len(self))
-        told = [self.names.index(hint) for hint in hints if hint in self.names]
+        told = [self.names.index(hint) for hint in dict.fromkeys(hints) if hint in self.names]
         if told:
             share[told] = 1.0 / len(told)
             return share
@@ -246,9 +246,11 @@ class TaskTypes:
         """
         centres, mass, recogniser = (part(arrays, name) for name in ("type_centres", "type_mass", "recogniser"))
         names, numbered = meta.get("types"), meta.get("numbered")
-        if not isinstance(names, list) or not isinstance(numbered, int) or not len(names) == len(centres) == len(mass):
+        count = len(names) if isinstance(names, list) else -1
+        fit = mass.shape == (count,) and centres.ndim == 2 and len(centres) == count
+        if not fit or not isinstance(names, list) or not isinstance(numbered, int):
             raise ConfigError(f"the types {names!r} do not fit centres of shape {centres.shape!r}")
-        if len(recogniser) and recogniser.shape[1] != len(names) - 1:
+        if len(recogniser) and recogniser.shape != (centres.shape[1] + 1, count - 1):
             raise ConfigError(f"a recogniser of shape {recogniser.shape!r} does not fit the types {names!r}")
         self.names, self._numbered = [str(name) for name in names], numbered
         self._centres, self._mass, self._recogniser = centres.copy(), mass.copy(), recogniser.copy()

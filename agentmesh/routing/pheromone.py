@@ -1,8 +1,8 @@
 """Routes by pheromone trails: one for each type of task, laid by outcomes, fused by what the task is taken for."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -17,6 +17,7 @@ from agentmesh.routing.content import ContentTerm
 from agentmesh.routing.drift import DriftWatch
 from agentmesh.routing.intent import ENOUGH, TaskTypes
 from agentmesh.routing.ledger import Ledger, Means, part
+from agentmesh.routing.pheromone_arguments import checked_arguments
 from agentmesh.routing.policy import Policy
 from agentmesh.routing.pooling import LogPool
 from agentmesh.routing.prices import expected_cost
@@ -113,9 +114,8 @@ class PheromoneRouter(ScoringRouter):
         policy: str = "greedy",
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name not in ("self", "policy", "__class__")}
-        plain: dict[str, JsonValue] = json.loads(json.dumps(arguments))
+        plain = checked_arguments(arguments)
         super().__init__(policy=policy, **plain)
-        _check(plain, bounds)
         self._stages = tuple(frozenset(stage) for stage in stages)
         self._types_wanted = types if specialists else 0
         self._specialists, self._alpha, self._gate, self._penalty = specialists, alpha, gate, penalty
@@ -219,7 +219,7 @@ class PheromoneRouter(ScoringRouter):
         """
         if not self._stages:
             return super().decide(features, pool, context)
-        if features.stage >= len(self._stages):
+        if not 0 <= features.stage < len(self._stages):
             raise RoutingError(f"stage {features.stage!r} does not exist; expected 0 to {len(self._stages) - 1}")
         members = self._stages[features.stage]
         others = {agent_id: "stage" for agent_id in pool.ids if agent_id not in members}
@@ -250,6 +250,8 @@ class PheromoneRouter(ScoringRouter):
         if learned is None:
             return
         column, dropped = learned
+        if experience.quality < self._gate:
+            experience = experience.model_copy(update={"quality": 0.0})
         self._seen = None
         if dropped:
             self._forget(experience.agent_id, column)
@@ -258,7 +260,7 @@ class PheromoneRouter(ScoringRouter):
         share = self._types.membership(vector, hints)
         edge = Edge(experience.stage, experience.previous, experience.agent_id)
         trail = self._compare(experience, vector, column, share, self._trails.column(edge))
-        good = experience.quality if experience.quality >= self._gate else 0.0
+        good = experience.quality
         spot = self._trails.deposit(edge, experience.weight * share, good, at=experience.at)
         self._break_off(spot, column, share, trail, experience)
         against = self._penalty * (1.0 - good)
@@ -301,12 +303,13 @@ class PheromoneRouter(ScoringRouter):
             spot, share, predicted=trail, quality=experience.quality, weight=experience.weight
         )
         if len(types):
-            self._trails.sums[:, types, spot] = since
+            good, seen = since
+            self._trails.sums[:, types, spot] = good, good + self._penalty * (seen - good)
+            self._recent.drop(np.array([spot]))  # what was contradicted is not to be shared out
             self._content.wake(column)
 
     def _forget(self, agent_id: AgentId, column: int) -> None:
-        gone = np.array([place for place, edge in enumerate(self._trails.edges) if edge.agent_id == agent_id], np.int64)
-        self._trails.drop(agent_id)
+        gone = self._trails.drop(agent_id)
         self._content.drop(column)
         self._watch.drop(gone)
         self._recent.drop(gone)
@@ -387,17 +390,24 @@ class PheromoneRouter(ScoringRouter):
             raise ConfigError(
                 f"the state counts {count!r} outcomes and {losses.shape!r} losses; take one of snapshot()"
             )
-        self._clear()
+        fresh = copy(self)  # a state that turns out to be damaged leaves this router as it was
+        fresh._clear()
+        fresh._take_over(arrays, meta)
+        fresh._pool_weights.load(losses)
+        fresh._count = count
+        vars(self).update(vars(fresh))
+
+    def _take_over(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
         self._recent = Recent.load(arrays, meta)
         self._ledger.load(arrays, meta)
         self._types.load(arrays, meta)
         self._trails.load(arrays, meta)
         self._content.load(arrays)
         self._watch.load(arrays)
-        self._pool_weights.load(losses)
-        self._count = count
-        if self._trails.sums.shape[1] != len(self._types):
-            raise ConfigError(f"trails of {self._trails.sums.shape!r} do not fit {len(self._types)} types")
+        types = {len(self._types), arrays["trails"].shape[1], arrays["drift"].shape[3]}
+        widths = {arrays["type_centres"].shape[1], arrays["recent_vectors"].shape[1], len(arrays["difficulty"]) - 1}
+        if len(types) > 1 or len(widths - {0, -1}) > 1:
+            raise ConfigError(f"the state's parts are for {types!r} types and vectors of {widths!r} numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,27 +433,3 @@ def _chance(odds: float) -> float:
 def _logit(odds: FloatArray) -> FloatArray:
     raised: FloatArray = np.log(odds) - np.log1p(-odds)
     return raised
-
-
-def _check(arguments: Mapping[str, JsonValue], bounds: Sequence[float]) -> None:
-    ranges = {
-        "types": (0, 1000),
-        "gate": (0.0, 1.0),
-        "penalty": (0.0, 1.0),
-        "half_life_days": (1e-9, np.inf),
-        "smoothing": (1e-9, 1e9),
-        "rate": (0.0, 2.0),
-        "curiosity": (0.0, 1e9),
-        "anneal": (0.0, 1e9),
-        "drift": (0.0, 1e9),
-        "load_weight": (0.0, 1e9),
-        "alpha": (0.0, 1.0),
-    }
-    for name, (least, most) in ranges.items():
-        value = arguments[name]
-        if value is not None and (not isinstance(value, int | float) or not least <= value <= most):
-            raise ConfigError(f"{name} is {value!r}; it must be a number from {least} to {most}")
-    if len(bounds) != 2 or not 0.0 < bounds[0] < bounds[1] < 1.0:
-        raise ConfigError(
-            f"bounds are {bounds!r}; they must be two rising numbers between 0 and 1, such as (0.02, 0.98)"
-        )

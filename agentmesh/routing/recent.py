@@ -112,10 +112,12 @@ class Recent:
             ConfigError: they do not fit together.
         """
         vectors, rows = part(arrays, "recent_vectors"), part(arrays, "recent_rows")
-        words, start = meta.get("words"), meta.get("start")
-        count = len(rows)
-        if not isinstance(words, list) or not isinstance(start, int) or not len(vectors) == len(words) == count <= KEPT:
+        words, start, count = meta.get("words"), meta.get("start"), len(rows)
+        fit = rows.shape == (count, COLUMNS) and vectors.ndim == 2 and len(vectors) == count <= KEPT
+        if not fit or not isinstance(words, list) or not isinstance(start, int) or len(words) != count:
             raise ConfigError(f"{count} recent outcomes do not fit {len(vectors)} vectors and the words {words!r:.80}")
+        if not 0 <= start < KEPT:
+            raise ConfigError(f"recent outcomes that start at {start!r} do not fit {KEPT} places")
         kept = cls()
         kept._words, kept._start = [tuple(str(text).split()) for text in words], start
         if count:

@@ -100,10 +100,12 @@ class Trails:
         found = (self._index.get(Edge(stage, previous, agent_id), unknown) for agent_id in ids)
         return np.fromiter(found, np.int64, len(ids))
 
-    def drop(self, agent_id: AgentId) -> None:
-        """Forget all evidence on the edges to and from an agent."""
-        gone = [place for place, edge in enumerate(self.edges) if agent_id in (edge.agent_id, edge.previous)]
+    def drop(self, agent_id: AgentId) -> IndexArray:
+        """Forget all evidence on the edges to and from an agent, and return their columns."""
+        ours = [place for place, edge in enumerate(self.edges) if agent_id in (edge.agent_id, edge.previous)]
+        gone = np.array(ours, np.int64)
         self.sums[:, :, gone] = 0.0
+        return gone
 
     def book(self, table: FloatArray, first: int) -> None:
         """Add whole sums to the columns from ``first`` on.
