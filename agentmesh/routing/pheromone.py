@@ -386,7 +386,7 @@ class PheromoneRouter(ScoringRouter):
 
     def _load(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
         count, losses = meta.get("count"), part(arrays, "pool_losses")
-        if not isinstance(count, int) or losses.shape != (2,):
+        if not isinstance(count, int) or count < 0 or losses.shape != (2,):
             raise ConfigError(
                 f"the state counts {count!r} outcomes and {losses.shape!r} losses; take one of snapshot()"
             )
