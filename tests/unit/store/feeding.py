@@ -8,18 +8,33 @@ import json
 import sys
 from time import perf_counter
 
+import numpy as np
+
+from agentmesh.packing import pack_vector
 from agentmesh.records import Experience, Feedback
 from agentmesh.store import TraceStore, open_store
 from agentmesh.testing.traces import lesson, score, whole
 
 AGENTS = ("ada", "bob", "cy")
+HINTS = (("maths",), ("law",), ("maths", "law"), ("art",))
+HOUR_S = 3600.0
 
 
 def scored(name: str, i: int) -> tuple[Feedback, list[Experience]]:
-    """Return score ``i`` of a process, and what is learned from it: a quality that no float holds exactly."""
+    """Return score ``i`` of a process, and what is learned from it.
+
+    Its quality and weight are ones that no float holds exactly, and its time is out of step with the other processes'.
+    """
     quality = (i % 97 + 1) / 98
     run_id, agent_id = f"{name}{i}", AGENTS[i % len(AGENTS)]
-    return score(run_id, quality), [lesson(run_id, quality, agent_id=agent_id).model_copy(update={"at": float(i)})]
+    angle = 0.1 * i + len(name)
+    known = {
+        "vector": pack_vector(np.array([np.cos(angle), np.sin(angle)], np.float32)),
+        "type_hints": HINTS[i % len(HINTS)],
+        "weight": (i % 3 + 1) / 3,
+        "at": HOUR_S * (i + 50 * (sum(name.encode()) % 7)),
+    }
+    return score(run_id, quality), [lesson(run_id, quality, agent_id=agent_id).model_copy(update=known)]
 
 
 def prepare(store: TraceStore, name: str, count: int) -> None:

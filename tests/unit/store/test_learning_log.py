@@ -5,8 +5,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections import defaultdict
-from math import fsum, isclose
 from pathlib import Path
 from threading import Event, Thread
 
@@ -14,6 +12,8 @@ import pytest
 
 from agentmesh.errors import StoreError
 from agentmesh.records import LearningFault
+from agentmesh.routing.intent import OTHER
+from agentmesh.routing.pheromone import PheromoneRouter
 from agentmesh.store import MemoryStore, open_store
 from agentmesh.store.faults import MOST_IN_MEMORY
 from agentmesh.testing.traces import lesson, mark, score, state, whole
@@ -55,29 +55,43 @@ def race(url, count):
     return given
 
 
-def trails_of(experiences):
-    """Fold a log of experiences into what was deposited for each agent."""
-    deposits = defaultdict(list)
+def learned(experiences):
+    """Return a router of named types that learned a log, in the order of the log."""
+    router = PheromoneRouter(drift=0.0)
     for item in experiences:
-        deposits[item.agent_id].append(item.quality)
-    return {agent_id: fsum(given) for agent_id, given in deposits.items()}
+        router.learn(item)
+    return router
 
 
-def trails_of_one_process(count):
-    """Return the trails of the same scores, given by one process one after another."""
+def sums_of(router):
+    """Return good evidence and evidence of each type and edge, as they are added up before any bounds."""
+    trails = router.trails()
+    return {
+        (kind, edge): router._trails.sums[:, place, column]
+        for place, kind in enumerate(trails.types)
+        for column, edge in enumerate(trails.edges)
+    }
+
+
+def learned_from_one_process(count):
+    """Return what the same scores lead to when one process gives them, one after another."""
     with MemoryStore() as store:
         for name in PROCESSES:
             feeding.prepare(store, name, count)
             feeding.feed(store, name, count)
-        return trails_of(store.experiences())
+        return learned(store.experiences())
 
 
 def check_trails_equal_those_of_one_process(log, count):
-    """Compare what the log leads to with what the same scores lead to when one process gives them in another order."""
-    found, expected = trails_of(log), trails_of_one_process(count)
-    assert found.keys() == expected.keys() == set(feeding.AGENTS)
-    for agent_id, deposited in expected.items():
-        assert isclose(found[agent_id], deposited, rel_tol=1e-9)
+    """Compare the trails that the log lays with those of the same scores given in another order."""
+    several, one = learned(log), learned_from_one_process(count)
+    assert {edge.agent_id for edge in one.trails().edges} == set(feeding.AGENTS)
+    assert set(one.trails().types) == {OTHER, "maths", "law", "art"}
+    assert several.trails().at == one.trails().at
+    found, expected = sums_of(several), sums_of(one)
+    assert found.keys() == expected.keys()
+    for key, sums in expected.items():
+        assert found[key] == pytest.approx(sums, rel=1e-9, abs=0.0), key
 
 
 def check_race(url, count):
