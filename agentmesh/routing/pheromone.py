@@ -34,7 +34,10 @@ DAY_S: Final = 86_400.0
 OWN: Final = 8.0
 """How many outcomes the guess from card and price weighs; from 4 to 8 nothing changes on train streams."""
 ANNEALED: Final = 100.0
-"""Outcomes after which the extra exploration of the beginning is down to half."""
+"""Outcomes after which the extra chance to explore of the beginning is down to half."""
+CALMED: Final = 200.0
+"""Outcomes after which the extra curiosity of the beginning is down to half. Without it, one stream in eight settles on
+a mediocre agent for good (train streams of llmrouter9)."""
 KNOWN_WELL: Final = 2.0  # an edge's evidence counts as so much more when what trying it would tell is weighed
 
 
@@ -55,9 +58,10 @@ class PheromoneRouter(ScoringRouter):
     a policy draws: greedy, or sampling by ``softmax:T``. Chance to explore: ``explore * (1 + anneal / (1 + n / 100))``
     after n outcomes, so that it falls to the mesh's own; and an agent hardly tried on this type is worth
 
-        curiosity * (sqrt(log N / (N_j + 1)) + sqrt(log n / (n_j + 2))) * 2 sqrt(q (1 - q))
+        curiosity * (1 + eagerness / (1 + n / 200)) * 2 sqrt(q (1 - q))
+            * (sqrt(log N / (N_j + 1)) + sqrt(log M / (M_j + 2)))
 
-    more, with the evidence N over all types and n on the types of this task.
+    more, with the evidence N over all types and M on the types of this task.
 
     Outcomes deposit graded evidence on the trails of the types of their tasks, in whatever order; trails evaporate with
     time everywhere; bounds are applied when they are read. A trail that outcomes contradict is broken off (DriftWatch),
@@ -78,6 +82,7 @@ class PheromoneRouter(ScoringRouter):
         smoothing: Outcomes that an agent's mean over all types weighs beside those on one type, above 0.
         rate: The first step of the content term, 0 (no content) to 2.
         curiosity: How much the rarely tried are preferred, 0 (never explore) to about 0.3.
+        eagerness: How many times that more at the beginning, 0 and up.
         anneal: How much more is explored at the beginning, 0 and up: 1.5 makes 2 % start at 5 %.
         drift: How much contradiction breaks a trail off, in outcomes; 0 never does.
         load_weight: What an agent loses that is fully busy, in units of quality.
@@ -107,7 +112,8 @@ class PheromoneRouter(ScoringRouter):
         bounds: Sequence[float] = (0.02, 0.98),
         smoothing: float = 10.0,
         rate: float = 1.0,
-        curiosity: float = 0.08,
+        curiosity: float = 0.05,
+        eagerness: float = 10.0,
         anneal: float = 1.5,
         drift: float = 8.0,
         load_weight: float = 0.1,
@@ -121,7 +127,8 @@ class PheromoneRouter(ScoringRouter):
         self._specialists, self._alpha, self._gate, self._penalty = specialists, alpha, gate, penalty
         self._half_life_s, self._rate, self._drift = half_life_days * DAY_S, rate, drift
         self._smoothing = Smoothing(within=smoothing, own=OWN, low=float(bounds[0]), high=float(bounds[1]))
-        self._curiosity, self._anneal, self._load_weight = curiosity, anneal, load_weight
+        self._curiosity, self._eagerness = curiosity, eagerness
+        self._anneal, self._load_weight = anneal, load_weight
         self._clear()
 
     def _clear(self) -> None:
@@ -180,7 +187,8 @@ class PheromoneRouter(ScoringRouter):
 
     def _curious(self, unsure: FloatArray, evidence: FloatArray, quality: FloatArray) -> FloatArray:
         here = np.sqrt(math.log(float(evidence.sum()) + math.e) / (evidence + KNOWN_WELL))
-        worth: FloatArray = (2.0 * self._curiosity) * (unsure + here) * np.sqrt(quality * (1.0 - quality))
+        eager = 1.0 + self._eagerness / (1.0 + self._count / CALMED)
+        worth: FloatArray = (2.0 * self._curiosity * eager) * (unsure + here) * np.sqrt(quality * (1.0 - quality))
         return worth
 
     def _standpoint(self, pool: AgentPool, stage: int, previous: AgentId) -> "_Standpoint":
