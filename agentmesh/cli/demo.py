@@ -47,7 +47,7 @@ def bar() -> "Iterator[Callable[[Progress], None] | None]":
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True) as drawn:
-        task = drawn.add_task("starting", total=None)
+        task = drawn.add_task("the routers beside it first", total=None)
 
         def advance(so_far: "Progress") -> None:
             worth = f"quality {so_far.quality:.3f}, {so_far.cost_usd_per_1k:.3f} USD per 1,000"

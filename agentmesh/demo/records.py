@@ -16,14 +16,15 @@ class Baselines(Record):
     """The ways to choose that the router is held against, on the same questions.
 
     ``random`` is the expectation; ``cheapest`` and ``best_single`` give every question to one agent, the one that
-    turned out cheapest or best (in hindsight); ``knn`` learns one by one as the router did; ``oracle`` has seen
-    every answer.
+    turned out cheapest or best (in hindsight); ``knn`` and ``pheromone`` are routers that learn one by one as this one
+    did; ``oracle`` has seen every answer.
     """
 
     random: Figure
     cheapest: Figure
     best_single: Figure
     knn: Figure
+    pheromone: Figure
     oracle: Figure
 
 

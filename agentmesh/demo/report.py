@@ -22,24 +22,26 @@ def render(result: DemoResult) -> RenderableType:
 def demo_table(result: DemoResult) -> Table:
     """Return this router beside the other ways to choose."""
     table = Table(title=f"{result.tasks} questions, 12 recorded models, one call each, in {result.elapsed_s:.0f} s")
-    table.add_column("who chooses")
-    for name in ("quality", "USD per 1,000", "share of best single's cost"):
+    table.add_column("who chooses the model")
+    for name in ("quality", "USD per 1,000 questions", "cost beside best single"):
         table.add_column(name, justify="right")
     full = result.baselines.best_single.cost_usd_per_1k
-    for name, figure in _rows(result).items():
+    own = Figure(quality=result.quality, cost_usd_per_1k=result.cost_usd_per_1k)
+    for name, figure in _rows(result, own).items():
         cells = (f"{figure.quality:.3f}", f"{figure.cost_usd_per_1k:.3f}", f"{figure.cost_usd_per_1k / full:.0%}")
-        table.add_row(escape(name), *cells, style="bold" if name.startswith("this router") else None)
+        table.add_row(escape(name), *cells, style="bold" if figure is own else None)
     return table
 
 
-def _rows(result: DemoResult) -> dict[str, Figure]:
+def _rows(result: DemoResult, own: Figure) -> dict[str, Figure]:
     base = result.baselines
     return {
-        "random": base.random,
-        f"cheapest: {result.cheapest} (in hindsight)": base.cheapest,
-        f"best single: {result.best_single} (in hindsight)": base.best_single,
-        "kNN, learning one by one as this router did": base.knn,
-        f"this router: {result.router}": Figure(quality=result.quality, cost_usd_per_1k=result.cost_usd_per_1k),
+        "a random draw": base.random,
+        f"always the cheapest: {result.cheapest} (in hindsight)": base.cheapest,
+        f"always the best single: {result.best_single} (in hindsight)": base.best_single,
+        "kNN router, learning as it goes": base.knn,
+        "pheromone router, learning as it goes": base.pheromone,
+        f"{result.router} router (the default), learning as it goes": own,
         "oracle (has seen every answer)": base.oracle,
     }
 
@@ -48,8 +50,8 @@ def _verdict(result: DemoResult) -> str:
     points = 100 * (result.quality - result.baselines.best_single.quality)
     share = f"{result.share_of_best_single_cost:.0%}"
     return (
-        f"The router started knowing nothing and saw only the answers it paid for: {points:+.1f} points of quality "
-        f"against the best single model in hindsight, at {share} of its cost.\n"
+        f"The {result.router} router began with nothing and saw only the answers it paid for: {points:+.1f} points "
+        f"of quality against the best single model in hindsight, at {share} of its cost.\n"
     )
 
 

@@ -37,7 +37,7 @@ async def run_demo(store_url: str, *, limit: int | None = None, progress: Progre
     begin = clock.monotonic()
     team = await asyncio.to_thread(load_team, limit)
     await asyncio.to_thread(_check_empty, store_url)
-    knn = _figure(await _answers(team, mesh_of(team, router="knn", store=None), None))
+    knn, pheromone = [await _learned_beside(team, router) for router in ("knn", "pheromone")]
     mesh = mesh_of(team, router="auto", store=store_url)
     answered = await _answers(team, mesh, progress)
     tables, own = table_baselines(team), _figure(answered)
@@ -51,6 +51,7 @@ async def run_demo(store_url: str, *, limit: int | None = None, progress: Progre
             cheapest=tables.cheapest,
             best_single=tables.best_single,
             knn=knn,
+            pheromone=pheromone,
             oracle=tables.oracle,
         ),
         db=store_url,
@@ -76,6 +77,11 @@ def _check_empty(store_url: str) -> None:
         runs = store.count_runs()
     if runs:
         raise ConfigError(f"the store {store_url!r} holds {runs} runs; the demo starts from nothing: name a new file")
+
+
+async def _learned_beside(team: Team, router: str) -> Figure:
+    """Return what another router brings that learns on the same questions; its traces are not kept."""
+    return _figure(await _answers(team, mesh_of(team, router=router, store=None), None))
 
 
 async def _answers(team: Team, mesh: Mesh, progress: ProgressSink | None) -> list[Answered]:

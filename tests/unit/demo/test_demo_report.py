@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from agentmesh.demo.explaining import three_decisions
@@ -18,7 +19,8 @@ RESULT = DemoResult(
         random=FIGURE,
         cheapest=FIGURE,
         best_single=Figure(quality=0.73, cost_usd_per_1k=0.5),
-        knn=FIGURE,
+        knn=Figure(quality=0.61, cost_usd_per_1k=0.2),
+        pheromone=Figure(quality=0.62, cost_usd_per_1k=0.25),
         oracle=FIGURE,
     ),
     db="sqlite:///demo.db",
@@ -69,10 +71,23 @@ def printed(result: DemoResult) -> str:
 
 def test_the_table_marks_what_only_hindsight_knows() -> None:
     text = printed(RESULT)
-    assert "best single: dear (in hindsight)" in text
-    assert "cheapest: cheap (in hindsight)" in text
+    assert "always the best single: dear (in hindsight)" in text
+    assert "always the cheapest: cheap (in hindsight)" in text
     assert "oracle (has seen every answer)" in text
     assert "700 questions, 12 recorded models, one call each, in 12 s" in text
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("kNN router, learning as it goes", ("0.610", "0.200", "40%")),
+        ("pheromone router, learning as it goes", ("0.620", "0.250", "50%")),
+        ("kernel router (the default), learning as it goes", ("0.720", "0.300", "60%")),
+    ],
+)
+def test_each_router_that_learns_has_a_row_that_names_it(row: str, cells: tuple[str, ...]) -> None:
+    (line,) = (line for line in printed(RESULT).splitlines() if row in line)
+    assert tuple(line.replace("│", " ").split()[-3:]) == cells
 
 
 def test_the_verdict_gives_points_and_share_of_cost() -> None:
