@@ -313,6 +313,11 @@ def test_a_broken_trail_holds_what_came_since():
     assert trail.trail[0, 0] < 0.35
 
 
+def test_an_agent_whose_trail_broke_off_learns_in_large_steps_again():
+    router, broken = breaking([1.0] * 300 + [0.0] * 60)
+    assert router._arrays()["content_counts"].tolist() == [360.0 - broken[-1]]
+
+
 def test_a_steady_agent_is_not_broken_off_in_five_thousand_outcomes():
     assert breaking(flips(0.7, 5000))[1] == []
 

@@ -146,19 +146,20 @@ def sureness(weights, vectors, kinds):
     return float(told.max(axis=1).mean()), float((told.argmax(axis=1) == kinds).mean())
 
 
-def test_the_regression_is_as_sure_of_types_as_it_is_right():
-    vectors, kinds = blurred(300, 0)
+@pytest.mark.parametrize("count", [120, 300])
+def test_the_regression_is_as_sure_of_types_as_it_is_right(count):
+    vectors, kinds = blurred(count, 0)
     weights = recogniser(vectors, [("a", "b", "c")[kind] for kind in kinds])
     sure, right = sureness(weights, *blurred(2000, 1))
     assert 0.5 < right < 0.9
-    assert sure == pytest.approx(right, abs=0.08)
+    assert sure == pytest.approx(right, abs=0.06)
 
 
 def test_the_regression_is_hardly_sure_where_groups_are_drawn_by_lot():
-    vectors, _ = blurred(200, 0)
-    lot = np.random.default_rng(5).integers(0, 3, 200)
+    vectors, _ = blurred(60, 0)
+    lot = np.random.default_rng(5).integers(0, 3, 60)
     weights = recogniser(vectors, [("a", "b", "c")[kind] for kind in lot])
-    assert sureness(weights, *blurred(2000, 1))[0] < 0.7
+    assert sureness(weights, *blurred(2000, 1))[0] < 0.55
 
 
 def test_tasks_of_no_group_are_left_out_of_the_regression():
