@@ -38,17 +38,15 @@ class NoMeshError(click.ClickException):
 def open_traces(db: str | None, *, read_only: bool = True) -> "TraceStore":
     """Open the database of ``--db``, else of the settings. A missing one is an error and is not created.
 
+    One of an older schema is migrated where it is to be written.
+
     Raises:
         StoreError: it is not there, or no trace database.
     """
     from agentmesh.store import open_store
 
     url = db if db is not None else Settings.load().db
-    store = open_store(url, read_only=True)
-    if read_only:
-        return store
-    store.close()
-    return open_store(url)
+    return open_store(url, read_only=read_only, create=False)
 
 
 def named_app(app: str | None) -> str:

@@ -103,7 +103,8 @@ class TraceStore(ABC):
         Raises:
             RunNotFoundError: no event of this run is stored.
             DuplicateFeedbackError: the run has a score of the same agent (or of its answer) by the same source, or an
-                experience of the same run, agent and source is stored or comes twice; nothing was written.
+                experience of the same run, agent, source and stage is stored or comes twice; nothing was written.
+                One score may teach of an agent at several stages.
             StoreError: the run has not finished: its next seq belongs to who is writing it.
         """
 

@@ -24,6 +24,7 @@ from agentmesh.records import (
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
 from agentmesh.store.faults import MOST_IN_MEMORY, kept
 from agentmesh.store.refusals import (
+    ScoredKey,
     closed,
     duplicate,
     foreign_state,
@@ -31,6 +32,7 @@ from agentmesh.store.refusals import (
     no_registry,
     no_run,
     refuse_second_score,
+    scored_key,
     unfinished,
 )
 from agentmesh.types import AgentId, RunId
@@ -70,7 +72,7 @@ class MemoryStore(TraceStore):
         self._traces: dict[RunId, _Trace] = {}
         self._last = 0  # the highest number that an experience or a mark has
         self._experiences: list[Experience] = []
-        self._scored: set[tuple[RunId, AgentId, str]] = set()
+        self._scored: set[ScoredKey] = set()
         self._marks: dict[tuple[str, str], list[RouterMark]] = {}
         self._faults: deque[LearningFault] = deque(maxlen=MOST_IN_MEMORY)
         self._registries: dict[str, RegistrySnapshot] = {}
@@ -284,7 +286,7 @@ class MemoryStore(TraceStore):
         numbered = [item.model_copy(update={"sequence": self._last + 1 + i}) for i, item in enumerate(experiences)]
         self._last += len(numbered)
         self._experiences.extend(numbered)
-        self._scored.update((item.run_id, item.agent_id, item.source) for item in numbered)
+        self._scored.update(map(scored_key, numbered))
         return numbered
 
     def _keep(self, state: RouterState) -> None:

@@ -15,7 +15,9 @@ _SQLITE = "sqlite:///"
 _ACCEPTED = "'memory://' or 'sqlite:///path/to/file.db'"
 
 
-def open_store(url: str | None = None, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> TraceStore:
+def open_store(
+    url: str | None = None, *, read_only: bool = False, create: bool = True, busy_timeout_s: float = 5.0
+) -> TraceStore:
     """Open the store that a URL names, making and migrating its tables where needed.
 
     Args:
@@ -23,6 +25,7 @@ def open_store(url: str | None = None, *, read_only: bool = False, busy_timeout_
             current folder, ``"sqlite:////var/mesh.db"`` one from the root. Its folder must exist.
         read_only: Refuse to write. A missing database is then an error, and nothing is created or migrated. A store
             in memory is always new, so it may be written all the same.
+        create: ``False`` makes a missing database an error also where it is to be written; an old one is migrated.
         busy_timeout_s: How long to wait for another process that is writing.
 
     Raises:
@@ -37,7 +40,7 @@ def open_store(url: str | None = None, *, read_only: bool = False, busy_timeout_
         return MemoryStore()
     if url.startswith(_SQLITE) and url not in {_SQLITE, _SQLITE + ":memory:"} and "\0" not in url:
         path = Path(url.removeprefix(_SQLITE))
-        return _sql_store()(path, url=url, read_only=read_only, busy_timeout_s=busy_timeout_s)
+        return _sql_store()(path, url=url, read_only=read_only, create=create, busy_timeout_s=busy_timeout_s)
     raise ConfigError(f"{url!r} names no store; {_hint(url)}")
 
 

@@ -1,10 +1,14 @@
 """The errors that every store words alike."""
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import TypeAlias
 
 from agentmesh.errors import DuplicateEventError, DuplicateFeedbackError, RunNotFoundError, StoreError
 from agentmesh.records import Experience, Feedback, RouterMark, RouterState
 from agentmesh.types import AgentId, RunId
+
+ScoredKey: TypeAlias = tuple[RunId, AgentId, str, int]
+"""Whose answer was scored by whom: run, agent, source and stage. No two experiences have the same."""
 
 
 def duplicate(run_id: RunId, seq: int, url: str) -> DuplicateEventError:
@@ -31,12 +35,17 @@ def scored_already(run_id: RunId, agent_id: AgentId | None, source: str, url: st
     )
 
 
+def scored_key(item: Experience) -> ScoredKey:
+    """Return whose answer an experience is about, and who scored it."""
+    return item.run_id, item.agent_id, item.source, item.stage
+
+
 def refuse_second_score(
     feedback: Feedback,
     learned: Sequence[Experience],
     *,
     given: Iterable[Feedback],
-    scored: Collection[tuple[RunId, AgentId, str]],
+    scored: Collection[ScoredKey],
     url: str,
 ) -> None:
     """Raise when a source scores again what it has scored.
@@ -45,20 +54,20 @@ def refuse_second_score(
         feedback: The score.
         learned: What would be learned from it.
         given: The scores that the run has.
-        scored: Run, agent and source of the experiences stored for the runs of ``learned``.
+        scored: The keys of the experiences stored for the runs of ``learned``.
         url: What to call the store.
 
     Raises:
         DuplicateFeedbackError: the run, one of its agents, or both were scored by this source before, or an agent
-            comes twice in ``learned``.
+            comes twice for the same stage in ``learned``.
     """
     if any((old.agent_id, old.source) == (feedback.agent_id, feedback.source) for old in given):
         raise scored_already(feedback.run_id, feedback.agent_id, feedback.source, url)
     seen = set(scored)
     for item in learned:
-        key = (item.run_id, item.agent_id, item.source)
+        key = scored_key(item)
         if key in seen:
-            raise scored_already(*key, url)
+            raise scored_already(item.run_id, item.agent_id, item.source, url)
         seen.add(key)
 
 

@@ -6,14 +6,14 @@ so its statements are few and built once: 1,500 scores a second went to 2,500.
 
 from collections.abc import Sequence
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from agentmesh.events import FeedbackGiven
 from agentmesh.records import Experience, Feedback, RunStatus
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.codec import EVENT_COLUMNS, decode, encode
 from agentmesh.store.query import LAST_NUMBER
-from agentmesh.store.refusals import no_run, refuse_second_score, unfinished
+from agentmesh.store.refusals import ScoredKey, no_run, refuse_second_score, unfinished
 from agentmesh.store.schema import events, experiences, runs
 from agentmesh.types import AgentId, RunId
 
@@ -21,7 +21,8 @@ _EXPERIENCE_COLUMNS = ("sequence", "run_id", "agent_id", "source", "at", "body")
 _RUN: BindParameter[RunId] = bindparam("run_id")
 
 _STANDING = select(runs.c.last_seq, runs.c.status, LAST_NUMBER).where(runs.c.id == _RUN)
-_SCORED = select(experiences.c.agent_id, experiences.c.source).where(experiences.c.run_id == _RUN)
+_STAGE = func.coalesce(func.json_extract(experiences.c.body, "$.stage"), 0)  # none was written before schema 2
+_SCORED = select(experiences.c.agent_id, experiences.c.source, _STAGE).where(experiences.c.run_id == _RUN)
 _GIVEN = select(events.c.seq, events.c.schema, events.c.body).where(
     events.c.run_id == _RUN, events.c.kind == FeedbackGiven.model_fields["kind"].default
 )
@@ -59,11 +60,11 @@ def _given(connection: Connection, run_id: RunId, *, url: str) -> list[Feedback]
     return [event.feedback for event in found if isinstance(event, FeedbackGiven)]
 
 
-def _scored(connection: Connection, learned: Sequence[Experience]) -> set[tuple[RunId, AgentId, str]]:
+def _scored(connection: Connection, learned: Sequence[Experience]) -> set[ScoredKey]:
     return {
-        (run_id, agent_id, source)
+        (run_id, agent_id, source, stage)
         for run_id in {item.run_id for item in learned}
-        for agent_id, source in connection.execute(_SCORED, {"run_id": run_id})
+        for agent_id, source, stage in connection.execute(_SCORED, {"run_id": run_id})
     }
 
 

@@ -40,17 +40,21 @@ class Database:
         path: The file. It is made, and migrated, unless ``read_only``.
         url: What to call it in errors.
         read_only: Refuse to write; a missing file is an error, and nothing is created.
+        create: Whether a missing file is made; else it is an error.
         busy_timeout_s: How long to wait for another process that is writing.
     """
 
-    def __init__(self, path: Path, *, url: str, read_only: bool = False, busy_timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, path: Path, *, url: str, read_only: bool = False, create: bool = True, busy_timeout_s: float = 5.0
+    ) -> None:
         self.url = url
         self.read_only = read_only
+        self._create = create and not read_only
         self._path = path
         self._closed = False
         self._write_lock = Lock()  # one transaction at a time: the writing engine has one connection
         try:
-            _check_path(path, read_only=read_only)
+            _check_path(path, read_only=read_only, create=self._create)
         except OSError as error:
             raise StoreError(f"cannot open {url!r}: {error.strerror or error}") from error
         self._reader = _engine(path, _access(path), begin="BEGIN", busy_timeout_s=busy_timeout_s)
@@ -96,7 +100,7 @@ class Database:
     def _prepare(self) -> None:
         """Bring the file to today's schema. Until it is known to be ours it is only read."""
         found = self._found() if self._path.exists() else None
-        if self.read_only and found != HEAD:
+        if (self.read_only and found != HEAD) or (found is None and not self._create):
             tables = "no tables" if found is None else f"the tables of schema {found!r}, not yet those of {HEAD!r}"
             raise StoreError(f"{self.url!r} has {tables}; open it once without read_only, as a run does, to make them")
         if found != HEAD:
@@ -126,13 +130,13 @@ class Database:
             raise StoreError("; ".join([f"cannot {doing} {self.url!r}: {reason}", *hints])) from error
 
 
-def _check_path(path: Path, *, read_only: bool) -> None:
+def _check_path(path: Path, *, read_only: bool, create: bool) -> None:
     """Refuse a path early where SQLite would only say that it is unable to open the file."""
     if path.is_dir():
         raise IsADirectoryError(0, f"{str(path)!r} is a folder; name a file in it")
+    if not create and not path.exists():
+        raise FileNotFoundError(0, f"there is no file {str(path)!r}; a run creates it")
     if read_only:
-        if not path.exists():
-            raise FileNotFoundError(0, f"there is no file {str(path)!r}; a run creates it")
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(0, f"the folder {str(path.parent)!r} does not exist; make it first")

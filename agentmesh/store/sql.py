@@ -43,12 +43,15 @@ class SqlStore(TraceStore):
         path: The file; it is made when it is missing, in a folder that exists.
         url: What it is called in errors.
         read_only: Refuse to write, and create nothing.
+        create: Whether a missing file is made; else it is an error.
         busy_timeout_s: How long to wait for another process that is writing.
     """
 
-    def __init__(self, path: Path, *, url: str, read_only: bool = False, busy_timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, path: Path, *, url: str, read_only: bool = False, create: bool = True, busy_timeout_s: float = 5.0
+    ) -> None:
         self._url = url
-        self._database = Database(path, url=url, read_only=read_only, busy_timeout_s=busy_timeout_s)
+        self._database = Database(path, url=url, read_only=read_only, create=create, busy_timeout_s=busy_timeout_s)
 
     @property
     def url(self) -> str:

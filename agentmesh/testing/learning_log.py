@@ -106,6 +106,17 @@ class LearningLogContract(ABC):
             store.add_feedback(score("s"), [lesson("s")])
             assert store.last_experience() == 4
 
+    def test_one_score_may_teach_of_an_agent_at_several_stages_and_of_each_once(self) -> None:
+        """An agent may stand at two stages of a run, and each of its answers is scored for itself."""
+        stages = [lesson("r").model_copy(update={"stage": stage}) for stage in range(3)]
+        with self.make_store() as store:
+            store.append(whole("r"))
+            store.add_feedback(score("r"), stages[:2])
+            for again in stages[:2]:
+                with pytest.raises(DuplicateFeedbackError, match="'user' has scored agent 'ada' of run 'r'"):
+                    store.add_feedback(score("r", agent_id="ada"), [stages[2], again])
+            assert [item.stage for item in store.experiences()] == [0, 1]
+
     def test_a_score_from_which_nothing_was_learned_is_not_taken_twice_either(self) -> None:
         """A judge that was undecided has spoken; the answer and an agent are two things to score."""
         with self.make_store() as store:

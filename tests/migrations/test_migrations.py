@@ -74,8 +74,9 @@ def test_a_golden_database_can_be_learned_from_and_marked(golden):
         learned = store.add_feedback(score("full", source="judge"), [lesson("full", source="judge")])
         marked = store.put_mark(mark(), state(0))
         assert [learned[0].sequence, marked.sequence] == [last + 1, last + 2]
+        again = next(item for item in store.experiences() if item.agent_id == "bob")  # schema 1 knew of no stage
         with pytest.raises(DuplicateFeedbackError):
-            store.add_feedback(score("full", agent_id="bob"), [lesson("full", agent_id="bob")])
+            store.add_feedback(score("full", agent_id="bob"), [again])
         assert store.check() == []
 
 

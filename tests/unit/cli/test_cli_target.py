@@ -1,7 +1,13 @@
 """What --app and --db accept, and how each wrong value is named."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from agentmesh.store import open_store
+
+OLD = Path(__file__).parents[2] / "migrations" / "golden" / "schema1.db"
 MATH = "What is 12 * 7, an arithmetic word problem?"
 
 
@@ -50,3 +56,20 @@ def test_a_wrong_setting_exits_2_and_names_the_variable(command, monkeypatch):
     outcome = command("run", MATH)
     assert outcome.code == 2
     assert "AGENTMESH_APP" in outcome.err
+
+
+def test_a_command_that_writes_migrates_an_older_database(command, folder):
+    shutil.copyfile(OLD, folder / "agentmesh.db")
+    assert "not yet those of" in command("runs", "list").err
+    outcome = command("feedback", "full", "1", "--source", "verifier:exact")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "it counts for ada" in outcome.out
+    with open_store("sqlite:///agentmesh.db", read_only=True) as store:  # a reader takes today's schema alone
+        assert store.check() == []
+
+
+def test_a_command_that_writes_makes_no_database_where_there_is_none(command, folder):
+    outcome = command("feedback", "full", "1")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "there is no file 'agentmesh.db'" in outcome.err
+    assert not (folder / "agentmesh.db").exists()

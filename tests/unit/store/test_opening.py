@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,13 @@ def made(path):
     with open_store(url_of(path)) as store:
         store.append(whole("r"))
     return path
+
+
+@pytest.fixture
+def made_before(tmp_path):
+    """Return the path of a database that an older agentmesh made."""
+    golden = Path(__file__).parents[2] / "migrations" / "golden" / "schema1.db"
+    return Path(shutil.copyfile(golden, tmp_path / "old.db"))
 
 
 def test_no_url_keeps_traces_in_memory():
@@ -179,6 +188,19 @@ def test_an_empty_file_is_an_error_for_a_reader_and_stays_empty(path):
     with pytest.raises(StoreError, match=r"has no tables.*without read_only"):
         open_store(url_of(path), read_only=True)
     assert path.stat().st_size == 0
+
+
+def test_a_writer_may_refuse_to_make_a_database_and_migrates_one_that_is_there(path, made_before):
+    with pytest.raises(StoreError, match="there is no file"):
+        open_store(url_of(path), create=False)
+    assert not path.exists()
+    path.touch()
+    with pytest.raises(StoreError, match="no tables"):
+        open_store(url_of(path), create=False)
+    assert path.stat().st_size == 0
+    with open_store(url_of(made_before), create=False) as store:
+        store.append(whole("r"))
+        assert store.check() == []
 
 
 def test_a_reader_sees_everything_and_may_write_nothing(made):
