@@ -2,33 +2,25 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agentmesh.errors import ConfigError, RoutingError
-from agentmesh.packing import unpack_vector
+from agentmesh.errors import RoutingError
 from agentmesh.records import Experience, RouteDecision
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, RouteContext, ScoringRouter, TaskFeatures
-from agentmesh.routing.content import ContentTerm
-from agentmesh.routing.drift import DriftWatch
-from agentmesh.routing.intent import ENOUGH, TaskTypes
-from agentmesh.routing.ledger import Ledger, Means, part
 from agentmesh.routing.pheromone_arguments import checked_arguments
 from agentmesh.routing.policy import Policy
-from agentmesh.routing.pooling import LogPool
 from agentmesh.routing.prices import expected_cost
-from agentmesh.routing.priors import MIDDLE, card_nearness, guessed, guessed_of, own_cost, own_latency, price_standing
-from agentmesh.routing.recent import Outcome, Recent
+from agentmesh.routing.priors import card_nearness, guessed, own_cost, price_standing
 from agentmesh.routing.regression import sigmoid
 from agentmesh.routing.state import Arrays
-from agentmesh.routing.trail_table import fit_table
-from agentmesh.routing.trail_view import Smoothing, TrailView, trail_of, view_of
-from agentmesh.routing.trails import Edge, TrailMap, Trails
-from agentmesh.types import AgentId, FloatArray, IndexArray, JsonValue, MaskArray, VectorArray
+from agentmesh.routing.trail_memory import Laying, TrailMemory
+from agentmesh.routing.trail_view import Smoothing, Standpoint
+from agentmesh.routing.trails import TrailMap
+from agentmesh.types import AgentId, FloatArray, JsonValue, MaskArray
 
 DAY_S: Final = 86_400.0
 OWN: Final = 8.0
@@ -123,41 +115,33 @@ class PheromoneRouter(ScoringRouter):
         plain = checked_arguments(arguments)
         super().__init__(policy=policy, **plain)
         self._stages = tuple(frozenset(stage) for stage in stages)
-        self._types_wanted = types if specialists else 0
-        self._specialists, self._alpha, self._gate, self._penalty = specialists, alpha, gate, penalty
-        self._half_life_s, self._rate, self._drift = half_life_days * DAY_S, rate, drift
-        self._smoothing = Smoothing(within=smoothing, own=OWN, low=float(bounds[0]), high=float(bounds[1]))
-        self._curiosity, self._eagerness = curiosity, eagerness
+        self._alpha, self._curiosity, self._eagerness = alpha, curiosity, eagerness
         self._anneal, self._load_weight = anneal, load_weight
-        self._clear()
-
-    def _clear(self) -> None:
-        self._ledger = Ledger()
-        self._types = TaskTypes(self._types_wanted)
-        self._trails = Trails(half_life_s=self._half_life_s, penalty=self._penalty)
-        self._content = ContentTerm(self._rate)
-        self._watch = DriftWatch(self._drift)
-        self._pool_weights = LogPool()
-        self._recent = Recent()
-        self._count = 0
-        self._seen: _Standpoint | None = None
-
-    # --- deciding -----------------------------------------------------------------------------------------------
+        self._laying = Laying(
+            types=types,
+            specialists=specialists,
+            gate=gate,
+            penalty=penalty,
+            half_life_s=half_life_days * DAY_S,
+            rate=rate,
+            drift=drift,
+            smoothing=Smoothing(within=smoothing, own=OWN, low=bounds[0], high=bounds[1]),
+        )
+        self._memory = TrailMemory(self._laying)
+        self._seen: Standpoint | None = None
 
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
         """Fuse the trails for this task, pool them with what content, card and price say."""
-        vector = features.vector
-        self._content.check(vector)
+        vector, content = features.vector, self._memory.content
+        content.check(vector)
         priced = expected_cost(features, pool)
         card, price = card_nearness(features, pool), price_standing(priced)
-        here = self._standpoint(pool, features.stage, features.previous)
-        view, share = here.view, self._membership(features)
-        trail = view.fused(share, guessed(card, price))
-        ability = self._content.logits(vector, card, price, here.columns)
+        here, share = self._standpoint(pool, features), self._memory.membership(vector, features.type_hints)
+        trail = here.view.fused(share, guessed(card, price))
+        ability = content.logits(vector, card, price, here.columns)
         exponent = self._exponent()
-        odds = exponent * (_logit(trail) + self._content.difficulty(vector)) + (1.0 - exponent) * ability
-        quality = sigmoid(odds)
-        evidence = share @ view.evidence
+        quality = sigmoid(exponent * (_logit(trail) + content.difficulty(vector)) + (1.0 - exponent) * ability)
+        evidence = share @ here.view.evidence
         return Estimate(
             quality=quality,
             cost=own_cost(here.means, priced),
@@ -173,38 +157,27 @@ class PheromoneRouter(ScoringRouter):
             intent=self._intent(share),
         )
 
-    def _membership(self, features: TaskFeatures) -> FloatArray:
-        return self._types.membership(features.vector, features.type_hints if self._specialists else ())
+    def _standpoint(self, pool: AgentPool, features: TaskFeatures) -> Standpoint:
+        key = (pool.ids, pool.versions.tobytes(), features.stage, features.previous)
+        if self._seen is None or self._seen.key != key:
+            memory, smoothing = self._memory, self._laying.smoothing
+            self._seen = Standpoint.of(memory.trails, memory.ledger, pool, features, key=key, smoothing=smoothing)
+        return self._seen
 
     def _intent(self, share: FloatArray) -> Mapping[str, float]:
         if len(share) == 1:
             return {}
         likely = np.flatnonzero(share > 0.01)
-        return {self._types.names[place]: float(share[place]) for place in likely}
+        return {self._memory.types.names[place]: float(share[place]) for place in likely}
 
     def _exponent(self) -> float:
-        return 1.0 - self._pool_weights.second if self._alpha is None else self._alpha
+        return 1.0 - self._memory.weights.second if self._alpha is None else self._alpha
 
     def _curious(self, unsure: FloatArray, evidence: FloatArray, quality: FloatArray) -> FloatArray:
         here = np.sqrt(math.log(float(evidence.sum()) + math.e) / (evidence + KNOWN_WELL))
-        eager = 1.0 + self._eagerness / (1.0 + self._count / CALMED)
+        eager = 1.0 + self._eagerness / (1.0 + self._memory.count / CALMED)
         worth: FloatArray = (2.0 * self._curiosity * eager) * (unsure + here) * np.sqrt(quality * (1.0 - quality))
         return worth
-
-    def _standpoint(self, pool: AgentPool, stage: int, previous: AgentId) -> "_Standpoint":
-        key = (pool.ids, pool.versions.tobytes(), stage, previous)
-        if self._seen is None or self._seen.key != key:
-            view = view_of(self._trails, self._ledger, pool, stage=stage, previous=previous, smoothing=self._smoothing)
-            means = self._ledger.means(pool)
-            self._seen = _Standpoint(
-                key=key,
-                view=view,
-                columns=self._ledger.columns(pool),
-                means=means,
-                latency=own_latency(means, pool.latency_s),
-                unsure=np.sqrt(np.log(view.total.sum() + np.e) / (view.total + 1.0)),
-            )
-        return self._seen
 
     def _utilities(self, estimate: Estimate, mask: MaskArray, context: RouteContext) -> FloatArray:
         """Weigh as every router does; a busy agent takes longer, and loses ``load_weight`` when it is full."""
@@ -215,7 +188,7 @@ class PheromoneRouter(ScoringRouter):
 
     def _policy_for(self, context: RouteContext) -> Policy:
         """Explore more while little is known; nothing where the context says not to."""
-        extra = 1.0 + self._anneal / (1.0 + self._count / ANNEALED)
+        extra = 1.0 + self._anneal / (1.0 + self._memory.count / ANNEALED)
         return self._policy.build(explore=min(context.explore * extra, 1.0))
 
     def decide(self, features: TaskFeatures, pool: AgentPool, context: RouteContext) -> RouteDecision:
@@ -249,122 +222,17 @@ class PheromoneRouter(ScoringRouter):
             previous = path[-1].selected[0].agent_id
         return path
 
-    # --- learning -----------------------------------------------------------------------------------------------
-
     def _learn(self, experience: Experience) -> None:
-        vector = unpack_vector(experience.vector)
-        self._content.check(vector)
-        learned = self._ledger.learn(experience)
-        if learned is None:
-            return
-        column, dropped = learned
-        if experience.quality < self._gate:
-            experience = experience.model_copy(update={"quality": 0.0})
-        self._seen = None
-        if dropped:
-            self._forget(experience.agent_id, column)
-        hints = experience.type_hints if self._specialists else ()
-        self._admit(hints, vector)
-        share = self._types.membership(vector, hints)
-        edge = Edge(experience.stage, experience.previous, experience.agent_id)
-        trail = self._compare(experience, vector, column, share, self._trails.column(edge))
-        good = experience.quality
-        spot = self._trails.deposit(edge, experience.weight * share, good, at=experience.at)
-        self._break_off(spot, column, share, trail, experience)
-        against = self._penalty * (1.0 - good)
-        outcome = Outcome(
-            column=spot,
-            good=experience.weight * good,
-            evidence=experience.weight * (good + against),
-            at=experience.at,
-            hinted=bool(hints),
-        )
-        self._recent.add(vector, experience.text, outcome)
-        self._types.follow(vector, share)
-        self._count += 1
-        if self._count % ENOUGH == 0:
-            self._review()
-
-    def _admit(self, hints: Sequence[str], vector: VectorArray) -> None:
-        before = len(self._types)
-        if self._types.admit(hints, vector):
-            kept = list(range(before))
-            fresh = len(self._types) - before
-            self._trails.reshape([*({old: 1.0} for old in kept), *({} for _ in range(fresh))])
-            self._watch.reshape([*kept, *[-1] * fresh])
-
-    def _compare(self, experience: Experience, vector: VectorArray, column: int, share: FloatArray, spot: int) -> float:
-        """Hold what trail and content predicted against what came, let the content learn, and return the former."""
-        card, price = experience.factors.get("card", 0.0), experience.factors.get("price", 0.0)
-        good, evidence = self._trails.sums[:, :, spot]
-        trail = trail_of(good, evidence, share, guessed_of(card, price), self._smoothing)
-        first = _chance(math.log(trail / (1.0 - trail)) + self._content.difficulty(vector))
-        second = _chance(self._content.logit(vector, card, price, column))
-        quality, weight = experience.quality, experience.weight
-        self._pool_weights.observe(first=first, second=second, quality=quality, weight=weight)
-        self._content.learn(vector, column, error=weight * (quality - second), card=card, price=price)
-        self._content.learn_difficulty(vector, weight * (quality - first))
-        return first
-
-    def _break_off(self, spot: int, column: int, share: FloatArray, trail: float, experience: Experience) -> None:
-        types, since = self._watch.observe(
-            spot, share, predicted=trail, quality=experience.quality, weight=experience.weight
-        )
-        if len(types):
-            good, seen = since
-            self._trails.sums[:, types, spot] = good, good + self._penalty * (seen - good)
-            self._recent.drop(np.array([spot]))  # what was contradicted is not to be shared out
-            self._content.wake(column)
-
-    def _forget(self, agent_id: AgentId, column: int) -> None:
-        gone = self._trails.drop(agent_id)
-        self._content.drop(column)
-        self._watch.drop(gone)
-        self._recent.drop(gone)
-
-    def _review(self) -> None:
-        remaking = self._types.review(self._recent)
-        if remaking is None:
-            return
-        self._trails.reshape(remaking.sources)
-        self._watch.reshape([max(shares, key=shares.__getitem__) if shares else -1 for shares in remaking.sources])
-        if remaking.found:
-            self._share_out()
-
-    def _share_out(self) -> None:
-        """Move the evidence of recent outcomes from the catch-all to the types that were just found."""
-        for vector, (spot, good, evidence, at, _) in zip(self._recent.vectors, self._recent.rows, strict=True):
-            share = self._types.membership(vector)
-            counted = self._trails.decayed_to(at) * np.array([good, evidence])
-            self._trails.sums[:, 0, int(spot)] -= counted
-            self._trails.sums[:, :, int(spot)] += np.outer(counted, share)
-        np.maximum(self._trails.sums, 0.0, out=self._trails.sums)  # rounding may leave -1e-16
+        if self._memory.learn(experience):
+            self._seen = None
 
     def _fit(self, outcomes: Outcomes) -> None:
-        self._clear()
-        self._ledger.fit(outcomes)
-        groups = outcomes.groups if self._specialists else ("",) * len(outcomes)
-        fit_table(outcomes, groups, self._types, self._trails, self._content, self._pool_weights, self._smoothing)
-        self._watch.reshape([-1] * len(self._types))
-
-    # --- state --------------------------------------------------------------------------------------------------
+        self._memory, self._seen = TrailMemory(self._laying), None
+        self._memory.fit(outcomes)
 
     def trails(self) -> TrailMap:
         """Return the trails as people read them, an agent without evidence at the middle of what is possible."""
-        good, evidence = self._trails.sums
-        overall = self._trails.sums.sum(axis=1)
-        view = TrailView.of(good, evidence, overall, self._smoothing)
-        low, high = self._smoothing.low, self._smoothing.high
-        return TrailMap(
-            types=tuple(self._types.names),
-            edges=tuple(self._trails.edges),
-            trail=np.clip(view.base + view.slope * MIDDLE, low, high),
-            evidence=evidence.copy(),
-            share=self._types.share,
-            low=low,
-            high=high,
-            at=0.0 if self._trails.at is None else self._trails.at,
-        )
+        return self._memory.map()
 
     @property
     def exponents(self) -> tuple[float, float]:
@@ -373,69 +241,13 @@ class PheromoneRouter(ScoringRouter):
         return exponent, 1.0 - exponent
 
     def _arrays(self) -> Arrays:
-        return {
-            **self._ledger.arrays(),
-            **self._types.arrays(),
-            **self._trails.arrays(),
-            **self._content.arrays(),
-            **self._watch.arrays(),
-            **self._recent.arrays(),
-            "pool_losses": self._pool_weights.losses,
-        }
+        return self._memory.arrays()
 
     def _meta(self) -> Mapping[str, JsonValue]:
-        return {
-            **self._ledger.meta(),
-            **self._types.meta(),
-            **self._trails.meta(),
-            **self._recent.meta(),
-            "count": self._count,
-        }
+        return self._memory.meta()
 
     def _load(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
-        count, losses = meta.get("count"), part(arrays, "pool_losses")
-        if not isinstance(count, int) or count < 0 or losses.shape != (2,):
-            raise ConfigError(
-                f"the state counts {count!r} outcomes and {losses.shape!r} losses; take one of snapshot()"
-            )
-        fresh = copy(self)  # a state that turns out to be damaged leaves this router as it was
-        fresh._clear()
-        fresh._take_over(arrays, meta)
-        fresh._pool_weights.load(losses)
-        fresh._count = count
-        vars(self).update(vars(fresh))
-
-    def _take_over(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
-        self._recent = Recent.load(arrays, meta)
-        self._ledger.load(arrays, meta)
-        self._types.load(arrays, meta)
-        self._trails.load(arrays, meta)
-        self._content.load(arrays)
-        self._watch.load(arrays)
-        types = {len(self._types), arrays["trails"].shape[1], arrays["drift"].shape[3]}
-        widths = {arrays["type_centres"].shape[1], arrays["recent_vectors"].shape[1], len(arrays["difficulty"]) - 1}
-        if len(types) > 1 or len(widths - {0, -1}) > 1:
-            raise ConfigError(f"the state's parts are for {types!r} types and vectors of {widths!r} numbers")
-
-
-@dataclass(frozen=True, slots=True)
-class _Standpoint:
-    """What a decision needs that depends on pool and state alone: it serves until something is learned.
-
-    Shapes:
-        columns, latency, unsure: (n,); ``unsure`` is how little is known of each agent over all types.
-    """
-
-    key: tuple[object, ...]
-    view: TrailView
-    columns: IndexArray
-    means: Means
-    latency: FloatArray
-    unsure: FloatArray
-
-
-def _chance(odds: float) -> float:
-    return 0.5 + 0.5 * math.tanh(0.5 * odds)
+        self._memory, self._seen = TrailMemory.load(self._laying, arrays, meta), None
 
 
 def _logit(odds: FloatArray) -> FloatArray:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agentmesh.routing.inputs import AgentPool
-from agentmesh.routing.ledger import Ledger
+from agentmesh.routing.inputs import AgentPool, TaskFeatures
+from agentmesh.routing.ledger import Ledger, Means
+from agentmesh.routing.priors import own_latency
 from agentmesh.routing.trails import Trails
-from agentmesh.types import AgentId, FloatArray
+from agentmesh.types import AgentId, FloatArray, IndexArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,20 @@ class TrailView:
         return trail
 
 
-def trail_of(good: FloatArray, evidence: FloatArray, share: FloatArray, guess: float, smoothing: Smoothing) -> float:
+def trail_of(
+    good: FloatArray,
+    evidence: FloatArray,
+    overall: tuple[float, float],
+    share: FloatArray,
+    guess: float,
+    smoothing: Smoothing,
+) -> float:
     """Return the fused trail of one edge, as :meth:`TrailView.fused` does of many.
 
     Shapes:
-        good, evidence, share: (types,).
+        good, evidence, share: (types,); ``overall`` as in :meth:`TrailView.of`.
     """
-    mean = (float(good.sum()) + smoothing.own * guess) / (float(evidence.sum()) + smoothing.own)
+    mean = (overall[0] + smoothing.own * guess) / (overall[1] + smoothing.own)
     trail = float(share @ ((good + smoothing.within * mean) / (evidence + smoothing.within)))
     return min(max(trail, smoothing.low), smoothing.high)
 
@@ -98,3 +106,42 @@ def view_of(
     owner = [place.get(edge.agent_id, count) if edge.stage == stage else count for edge in trails.edges]
     np.add.at(overall.T, np.array(owner, dtype=np.int64), trails.sums.sum(axis=1).T)
     return TrailView.of(good, evidence, overall[:, :count], smoothing)
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """What a decision needs that depends on pool and state alone: it serves until something is learned.
+
+    Shapes:
+        columns, latency, unsure: (n,); ``unsure`` is how little is known of each agent over all types.
+    """
+
+    key: tuple[object, ...]
+    view: TrailView
+    columns: IndexArray
+    means: Means
+    latency: FloatArray
+    unsure: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        trails: Trails,
+        ledger: Ledger,
+        pool: AgentPool,
+        features: TaskFeatures,
+        *,
+        key: tuple[object, ...],
+        smoothing: Smoothing,
+    ) -> "Standpoint":
+        """Take up the standpoint of a task's stage; ``key`` says for what it serves."""
+        view = view_of(trails, ledger, pool, stage=features.stage, previous=features.previous, smoothing=smoothing)
+        means = ledger.means(pool)
+        return cls(
+            key=key,
+            view=view,
+            columns=ledger.columns(pool),
+            means=means,
+            latency=own_latency(means, pool.latency_s),
+            unsure=np.sqrt(np.log(view.total.sum() + np.e) / (view.total + 1.0)),
+        )

@@ -51,6 +51,7 @@ class Trails:
         self._penalty = penalty
         self.edges: list[Edge] = []
         self._index: dict[Edge, int] = {}
+        self._alike: dict[tuple[int, AgentId], list[int]] = {}  # the columns of an agent at a stage
         self.sums: FloatArray = np.zeros((SUMS, 1, 0))  # (2, types, edges)
         self.at: float | None = None
 
@@ -91,8 +92,16 @@ class Trails:
         if place is None:
             place = self._index[edge] = len(self.edges)
             self.edges.append(edge)
+            self._alike.setdefault((edge.stage, edge.agent_id), []).append(place)
             self.sums = np.pad(self.sums, ((0, 0), (0, 0), (0, 1)))
         return place
+
+    def overall(self, column: int) -> tuple[float, float]:
+        """Return good evidence and evidence of an edge's agent at its stage, over all types and whoever came before."""
+        edge = self.edges[column]
+        alike = self._alike[edge.stage, edge.agent_id]
+        sums = self.sums[:, :, alike[0] if len(alike) == 1 else alike].reshape(SUMS, -1).sum(axis=1)
+        return float(sums[0]), float(sums[1])
 
     def columns(self, stage: int, previous: AgentId, ids: Sequence[AgentId]) -> IndexArray:
         """Return the column of the edge to each agent, (n,); ``len(self)`` where nothing was ever deposited."""
@@ -142,7 +151,9 @@ class Trails:
         if not isinstance(listed, list) or sums.ndim != 3 or sums.shape[0] != SUMS or sums.shape[2] != len(edges):
             raise ConfigError(f"trails of shape {sums.shape!r} do not fit {len(edges)} edges")
         self.edges, self.sums = edges, sums.copy()
-        self._index = {edge: place for place, edge in enumerate(edges)}
+        self._index, self._alike = {edge: place for place, edge in enumerate(edges)}, {}
+        for place, edge in enumerate(edges):
+            self._alike.setdefault((edge.stage, edge.agent_id), []).append(place)
         self.at = None if np.isnan(at[0]) else float(at[0])
 
 

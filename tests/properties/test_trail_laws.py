@@ -197,14 +197,14 @@ def distance(trails, guess):
 
 def columns(*routers):
     """Return the sums of the trails, added up over routers as of the latest time, by type and edge."""
-    latest = max(router._trails.at for router in routers if router._trails.at is not None)
+    latest = max(router._memory.trails.at for router in routers if router._memory.trails.at is not None)
     total = {}
     for router in routers:
-        router._trails.decayed_to(latest)
+        router._memory.trails.decayed_to(latest)
         for place, kind in enumerate(router.trails().types):
             for spot, edge in enumerate(router.trails().edges):
                 key = (kind, edge)
-                total[key] = total.get(key, 0.0) + router._trails.sums[:, place, spot]
+                total[key] = total.get(key, 0.0) + router._memory.trails.sums[:, place, spot]
     return total
 
 

@@ -49,12 +49,12 @@ def teach(router, kinds, count, *, spread=0.1, day=0.0):
 
 def sums(router):
     """Return good evidence and evidence of each edge, over all types."""
-    return router._trails.sums.sum(axis=1)
+    return router._memory.trails.sums.sum(axis=1)
 
 
 def told(router, kind):
     """Return the name of the likeliest type of a task near an axis."""
-    return router.trails().types[int(np.argmax(router._types.membership(AXES[kind])))]
+    return router.trails().types[int(np.argmax(router._memory.types.membership(AXES[kind])))]
 
 
 def test_types_are_found_after_some_outcomes_and_named_by_their_words():
@@ -202,7 +202,7 @@ def test_among_real_questions_types_are_found_that_are_mostly_of_one_subject(que
     assert 4 <= len(names) <= 7
     assert all(": " in name for name in names[1:])
     assert sums(router)[1].sum() == pytest.approx(256.0)
-    likeliest = [int(np.argmax(router._types.membership(vector))) for vector in vectors]
+    likeliest = [int(np.argmax(router._memory.types.membership(vector))) for vector in vectors]
     right = 0
     for place in set(likeliest):
         inside = [subject for subject, kind in zip(subjects, likeliest, strict=True) if kind == place]

@@ -219,5 +219,5 @@ def test_the_categories_of_real_questions_that_it_was_not_fitted_on_are_recognis
     router = PheromoneRouter()
     router.fit(train)
     names = router.trails().types
-    likeliest = [names[int(np.argmax(router._types.membership(vector)))] for vector in fresh.vectors]
+    likeliest = [names[int(np.argmax(router._memory.types.membership(vector)))] for vector in fresh.vectors]
     assert np.mean([one == other for one, other in zip(likeliest, fresh.groups, strict=True)]) > 0.5

@@ -67,7 +67,7 @@ def sums_of(router):
     """Return good evidence and evidence of each type and edge, as they are added up before any bounds."""
     trails = router.trails()
     return {
-        (kind, edge): router._trails.sums[:, place, column]
+        (kind, edge): router._memory.trails.sums[:, place, column]
         for place, kind in enumerate(trails.types)
         for column, edge in enumerate(trails.edges)
     }
