@@ -14,8 +14,11 @@ from agentmesh.routing.recent import Recent
 from agentmesh.routing.regression import softmax
 from agentmesh.types import FloatArray, IndexArray, JsonValue, VectorArray
 
-OTHER: Final = "anything else"
-"""The catch-all, always the first type: for tasks like none of the others, and for all before there are any."""
+OTHER: Final = "(other)"
+"""The catch-all, always the first type: for tasks like none of the others, and for all before there are any.
+
+In parentheses, so that a group called "other" is a type of its own; a hint or a group called "(other)" names no type.
+"""
 SHARPNESS: Final = 20.0
 """Of the softmax over cosines; from 12 to 30 quality on train streams of llmrouter9 and mmlu_pro is the same."""
 STRANGE: Final = 0.1
@@ -85,7 +88,7 @@ class TaskTypes:
     def membership(self, vector: VectorArray, hints: Sequence[str] = ()) -> FloatArray:
         """Return how much a task is of each type, (types,), summing to 1."""
         share = np.zeros(len(self))
-        told = [self.names.index(hint) for hint in dict.fromkeys(hints) if hint in self.names]
+        told = [self.names.index(hint) for hint in naming(hints) if hint in self.names]
         if told:
             share[told] = 1.0 / len(told)
             return share
@@ -105,7 +108,7 @@ class TaskTypes:
 
     def admit(self, hints: Sequence[str], vector: VectorArray) -> int:
         """Make a type of each hint that is not known, and return how many that were."""
-        fresh = [hint for hint in dict.fromkeys(hints) if hint not in self.names]
+        fresh = [hint for hint in naming(hints) if hint not in self.names]
         for hint in fresh:
             self._append(hint, vector)
         return len(fresh)
@@ -216,7 +219,7 @@ class TaskTypes:
         Shapes:
             vectors: (m, d). Returns (m, types).
         """
-        names = sorted(set(groups) - {""})
+        names = sorted(naming(groups))
         self.__init__(self._most)  # type: ignore[misc]
         if len(names) > 1:
             for name in names:
@@ -254,6 +257,15 @@ class TaskTypes:
             raise ConfigError(f"a recogniser of shape {recogniser.shape!r} does not fit the types {names!r}")
         self.names, self._numbered = [str(name) for name in names], numbered
         self._centres, self._mass, self._recogniser = centres.copy(), mass.copy(), recogniser.copy()
+
+
+def naming(hints: Sequence[str]) -> list[str]:
+    """Return the hints that name a type, each once, in their order.
+
+    >>> naming(("math", "", "(other)", "other", "math"))
+    ['math', 'other']
+    """
+    return [hint for hint in dict.fromkeys(hints) if hint not in ("", OTHER)]
 
 
 def _unit(vector: VectorArray) -> VectorArray:

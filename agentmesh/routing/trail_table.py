@@ -7,7 +7,7 @@ import numpy as np
 
 from agentmesh.routing.content import ContentTerm
 from agentmesh.routing.inputs import Outcomes
-from agentmesh.routing.intent import TaskTypes
+from agentmesh.routing.intent import OTHER, TaskTypes
 from agentmesh.routing.ngrams import SparseRows
 from agentmesh.routing.pooling import LogPool
 from agentmesh.routing.priors import MIDDLE
@@ -36,7 +36,8 @@ def fit_table(
     """Learn types, trails and content from a table. All the parts are empty before."""
     if not len(outcomes):
         return
-    member = types.fit(outcomes.vectors, groups, lambda: recogniser(outcomes.vectors, groups))
+    named = ["" if group == OTHER else group for group in groups]
+    member = types.fit(outcomes.vectors, named, lambda: recogniser(outcomes.vectors, named))
     trails.reshape([{0: 1.0}, *({} for _ in range(member.shape[1] - 1))])
     for agent_id in outcomes.agent_ids:
         trails.column(Edge(0, SOURCE, agent_id))

@@ -100,6 +100,14 @@ def test_a_hint_may_be_called_what_any_word_is():
     assert types.membership(AXES[3], ("other",)).tolist() == [0.0, 1.0]
 
 
+def test_a_hint_called_as_the_catch_all_or_nothing_names_no_type():
+    types = TaskTypes(0)
+    assert types.admit((OTHER, "", "law"), AXES[0]) == 1
+    assert types.names == [OTHER, "law"]
+    assert types.membership(AXES[0], (OTHER, "")).tolist() == types.membership(AXES[0]).tolist()
+    assert types.membership(AXES[3], (OTHER, "law")).tolist() == [0.0, 1.0]
+
+
 def test_centres_follow_the_tasks_of_their_type():
     types = TaskTypes(0)
     types.admit(("maths",), AXES[0])
@@ -316,6 +324,13 @@ def test_a_group_may_be_called_what_any_word_is():
     assert len(set(types.names)) == 3
     share = types.membership(AXES[0])
     assert int(np.argmax(share)) == int(np.argmax(member[0])) == types.names.index("other")
+
+
+def test_a_group_called_as_the_catch_all_is_of_unknown_type():
+    types, member = fitted([OTHER, "law", "maths"], weights=separating(2))
+    assert types.names == [OTHER, "law", "maths"]
+    assert 0.0 < member[0][0] < 1.0
+    assert member[1].tolist() == [0.0, 1.0, 0.0]
 
 
 # --- the state

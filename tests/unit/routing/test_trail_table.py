@@ -50,6 +50,13 @@ def test_the_types_are_the_groups_of_the_table_and_their_trails_its_outcomes():
     assert trails.share.tolist() == pytest.approx([0.0, 1 / 3, 1 / 3, 1 / 3])
 
 
+def test_a_group_called_as_the_catch_all_is_as_none():
+    table = make_table(groups=("maths", "law", OTHER))
+    nameless = replace(table, groups=tuple(group.replace(OTHER, "") for group in table.groups))
+    assert fitted(table).trails().types == (OTHER, "law", "maths")
+    assert fitted(table).trails().evidence.tolist() == fitted(nameless).trails().evidence.tolist()
+
+
 @pytest.mark.parametrize(
     "arguments", [{}, {"alpha": 0.0}, {"alpha": 1.0}, {"alpha": 0.0, "specialists": False}, {"types": 0, "alpha": 0.0}]
 )
