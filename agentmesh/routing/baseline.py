@@ -94,9 +94,9 @@ WIDTH: Final = 4
 class BestSingleRouter(ScoringRouter):
     """Sends every task to the agent with the best outcomes so far.
 
-    Rule: the quality of an agent is (sum of observed qualities + strength * prior) / (observations + strength), its
-    cost the mean of its observed costs, from the card until one was observed. Two successes in two tries, with prior
-    0.5 and strength 2, give 0.75.
+    Rule: the quality of an agent is (sum of observed qualities + strength * prior) / (observations + strength), each
+    observation as much as its weight; its cost is the mean of its observed costs, from the card until one was observed.
+    Two successes in two tries, with prior 0.5 and strength 2, give 0.75.
 
     Args:
         prior: the quality of an agent nothing is known of, 0 to 1.
@@ -114,7 +114,7 @@ class BestSingleRouter(ScoringRouter):
         if not 0.0 <= strength < np.inf:
             raise ConfigError(f"strength {strength!r} is out of range; expected 0 or more")
         super().__init__(policy=policy, prior=prior, strength=strength)
-        self._prior, self._strength = prior, strength
+        self._prior, self._strength = float(prior), float(strength)
         self._table = AgentTable()
 
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
@@ -140,8 +140,8 @@ class BestSingleRouter(ScoringRouter):
             self._table.add(agent_id, ANY_VERSION, row)
 
     def _learn(self, experience: Experience) -> None:
-        cost = experience.cost_usd
-        row = np.array([1.0, experience.quality, cost is not None, cost or 0.0], dtype=np.float64)
+        cost, weight = experience.cost_usd, experience.weight
+        row = np.array([weight, weight * experience.quality, cost is not None, cost or 0.0], dtype=np.float64)
         self._table.add(experience.agent_id, experience.agent_version, row)
 
     def _arrays(self) -> Arrays:

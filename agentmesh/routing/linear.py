@@ -40,7 +40,7 @@ class LinearRouter(ScoringRouter):
     ``priors.OWN_STRENGTH`` outcomes. Costs and latencies are the agents' means.
 
     One outcome (q of agent a) moves the weights one step down the gradient of its cross-entropy, scaled so that z
-    moves by at most ``learning_rate``, less once the agent has some hundred outcomes.
+    moves by at most ``learning_rate`` times the outcome's weight, less once the agent has some hundred outcomes.
 
     Memory: 4 bytes x (d + ``buckets`` + 1) x agents, 10 MB for 150 of them, 64 MB at most after fitting: with more
     agents than that the buckets are halved.
@@ -183,12 +183,12 @@ class LinearRouter(ScoringRouter):
         places, spots = np.unique(np.append(np.arange(dimension), after), return_inverse=True)
         features = np.zeros(len(places), np.float32)
         np.add.at(features, spots, values)
-        self._descend(places, features, predicted, column, experience.quality)
+        error = experience.weight * (float(predicted[column]) - experience.quality)
+        self._descend(places, features, predicted, column, error)
 
     def _descend(
-        self, places: IndexArray, features: VectorArray, predicted: VectorArray, column: int, quality: float
+        self, places: IndexArray, features: VectorArray, predicted: VectorArray, column: int, error: float
     ) -> None:
-        error = float(predicted[column]) - quality
         seen = float(self._ledger.counts[column])
         step = self._rate / np.sqrt(1.0 + seen / SETTLED) / float(features @ features)
         self._weights[places, column] -= np.float32(step * error) * features

@@ -20,7 +20,8 @@ from agentmesh.types import FloatArray, JsonValue, VectorArray
 class NeighbourRouter(ScoringRouter):
     """Weighs past tasks by their likeness to this one and shrinks each agent's weighted outcomes to a prior.
 
-    With weights w_i of the past tasks i and an agent's own mean m, smoothed to a guess from its card and price
+    With weights w_i of the past outcomes i (the likeness of the task, times the outcome's weight as evidence) and an
+    agent's own mean m, smoothed to a guess from its card and price
     (``priors.py``), m is first moved by how much easier tasks like this one were, for all agents, than their means::
 
         shift = sum_i w_i (q_i - m of i's agent) / (sum_i w_i + prior_strength)

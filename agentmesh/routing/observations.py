@@ -107,13 +107,14 @@ class Ring:
     """Single observations, the newest overwriting the oldest once the limit is reached.
 
     Shapes:
-        vectors: (capacity, d) float32; agents (capacity,) int64; values (capacity, 2) quality and cost, NaN unknown.
+        vectors: (capacity, d) float32; agents (capacity,) int64.
+        values: (capacity, 3) quality, cost in US dollars (NaN unknown), and how much the quality is as evidence.
         The first ``size`` rows are in use; ``start`` is the oldest of them.
     """
 
     vectors: VectorArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     agents: IndexArray = field(default_factory=lambda: np.zeros(0, np.int64))
-    values: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
+    values: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
     size: int = 0
     start: int = 0
 
@@ -121,22 +122,25 @@ class Ring:
     def load(cls, arrays: Arrays, start: int) -> "Ring":
         """Undo :meth:`arrays`."""
         vectors, agents, values = (part(arrays, f"ring_{name}").copy() for name in ("vectors", "agents", "values"))
-        if values.shape != (len(vectors), 2) or len(agents) != len(vectors):
+        if values.shape == (len(vectors), 2):
+            values = np.column_stack([values, np.ones(len(vectors))])
+        if values.shape != (len(vectors), 3) or len(agents) != len(vectors):
             raise ConfigError(
                 f"{len(vectors)} observed tasks do not fit {len(agents)} agents and values {values.shape!r}"
             )
         return cls(vectors, agents, values, size=len(vectors), start=start)
 
     def arrays(self) -> Arrays:
-        """Return the rows in use by name."""
+        """Return the rows in use by name; where each is whole evidence, two columns say it all."""
         used = slice(0, self.size)
+        values = self.values[used]
         return {
             "ring_vectors": self.vectors[used],
             "ring_agents": self.agents[used],
-            "ring_values": self.values[used],
+            "ring_values": values[:, :2] if (values[:, 2] == 1.0).all() else values,
         }
 
-    def append(self, vector: VectorArray, agent: int, values: tuple[float, float], *, limit: int) -> None:
+    def append(self, vector: VectorArray, agent: int, values: tuple[float, float, float], *, limit: int) -> None:
         """Add one observation; beyond ``limit`` of them it takes the place of the oldest."""
         if self.size < limit:
             place = self.size
@@ -157,9 +161,10 @@ class Ring:
     def add(self, weights: VectorArray, sums: FloatArray) -> None:
         """Add weighted sums to ``sums``, (4, n): quality's weight and sum, cost's weight and sum."""
         agents, agent_count = self.agents[: self.size], sums.shape[1]
-        for place, values in ((0, self.values[: self.size, 0]), (2, self.values[: self.size, 1])):
+        quality, cost, evidence = self.values[: self.size].T
+        for place, values, counted in ((0, quality, weights * evidence), (2, cost, weights)):
             known = ~np.isnan(values)
-            weight = np.where(known, weights, 0.0)
+            weight = np.where(known, counted, 0.0)
             sums[place] += np.bincount(agents, weight, agent_count)
             sums[place + 1] += np.bincount(agents, weight * np.where(known, values, 0.0), agent_count)
 
@@ -170,4 +175,4 @@ class Ring:
         extra = min(max(_FIRST_ROWS, 2 * capacity), limit) - capacity
         self.vectors = np.vstack([self.vectors.reshape(-1, dimension), np.zeros((extra, dimension), np.float32)])
         self.agents = np.concatenate([self.agents, np.zeros(extra, np.int64)])
-        self.values = np.vstack([self.values, np.full((extra, 2), np.nan)])
+        self.values = np.vstack([self.values, np.full((extra, 3), np.nan)])

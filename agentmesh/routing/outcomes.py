@@ -25,7 +25,7 @@ class Tally:
     """Weighted sums over past outcomes, one value for each agent of a pool.
 
     Shapes:
-        weight, quality: (n,) the weight of the agent's observed outcomes, and weight x quality.
+        weight, quality: (n,) the weight of the agent's observed outcomes, each as evidence, and weight x quality.
         cost_weight, cost: (n,) the weight of its known costs, and weight x US dollars.
     """
 
@@ -41,6 +41,8 @@ class OutcomeMemory:
     At most ``max_tasks`` fitted tasks and as many observations made one by one are kept; beyond that the oldest is
     evicted. The lifetime sums of the ledger outlive eviction. An outcome of a newer version of an agent drops
     everything known of its older versions.
+
+    An outcome counts as much as its weight as evidence, its cost whole, since that is a fact.
 
     Memory: about 4 bytes x ``max_tasks`` x (2 d + 4 agents) when both parts are full.
     """
@@ -85,7 +87,7 @@ class OutcomeMemory:
             self._table.forget(column)
             self._ring.forget(column)
         cost = np.nan if experience.cost_usd is None else float(experience.cost_usd)
-        self._ring.append(vector, column, (experience.quality, cost), limit=self.max_tasks)
+        self._ring.append(vector, column, (experience.quality, cost, experience.weight), limit=self.max_tasks)
 
     def similarities(self, vector: VectorArray) -> VectorArray:
         """Return the inner products of ``vector`` with the past tasks, (len(self),) float32.

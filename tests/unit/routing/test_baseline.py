@@ -75,6 +75,15 @@ def test_best_single_without_strength_knows_only_what_it_saw():
     assert router.score(TASK, POOL).tolist() == [0.3, 0.3, 1.0, 0.3]
 
 
+def test_best_single_counts_an_observation_as_much_as_it_weighs_and_its_cost_whole():
+    router = BestSingleRouter(prior=0, strength=1)
+    doubtful = experience(1, "agent-00", 1.0, cost="0.002").model_copy(update={"weight": 0.25})
+    router.learn(doubtful)
+    found = router.estimate(TASK, POOL)
+    assert found.quality.tolist() == [0.2, 0.0, 0.0, 0.0]
+    assert found.cost[0] == 0.002
+
+
 def test_best_single_believes_observed_costs_over_the_card():
     router = BestSingleRouter()
     router.learn(experience(1, "agent-00", 1.0, cost="0.002"))

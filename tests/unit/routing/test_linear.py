@@ -165,6 +165,20 @@ def test_where_one_agent_is_right_what_it_gains_is_lost_by_the_likeliest_other()
     assert 1.0 - after.sum() < 1.0 - before.sum() - 0.2  # nobody was the likeliest
 
 
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_doubtful_outcome_is_a_shorter_step(exclusive):
+    before, moved = [], []
+    for weight in (1.0, 0.25):
+        router = LinearRouter()
+        router.fit(labelled() if exclusive else table(["x", "y"] * 20, [[1, 1], [0, 1]] * 20))
+        before.append(router._arrays()["weights"].copy())
+        router.learn(saw(1, "a", 0.0, text="x").model_copy(update={"weight": weight}))
+        moved.append(router._arrays()["weights"] - before[-1])
+    assert np.abs(moved[0]).max() > 0.01
+    # the ledger, which settles the step, counts the doubtful outcome for less
+    assert moved[1] == pytest.approx(0.25 * moved[0], rel=0.01, abs=1e-6)
+
+
 def test_a_learning_rate_of_zero_freezes_the_weights():
     router = LinearRouter(learning_rate=0.0)
     router.fit(labelled())

@@ -33,7 +33,7 @@ def make_pool(*ids, version=1, vectors=None):
     )
 
 
-def saw(sequence, agent, quality, *, vector=EAST, cost=None, version=1, latency=None):
+def saw(sequence, agent, quality, *, vector=EAST, cost=None, version=1, latency=None, weight=1.0):
     return Experience(
         sequence=sequence,
         run_id=f"run-{sequence}",
@@ -44,6 +44,7 @@ def saw(sequence, agent, quality, *, vector=EAST, cost=None, version=1, latency=
         quality=quality,
         cost_usd=cost,
         latency_s=latency,
+        weight=weight,
         at=float(sequence),
     )
 
@@ -80,6 +81,29 @@ def test_fitted_and_observed_outcomes_add_up():
     assert tally.quality.tolist() == [0.5, 1.0, 1.0, 0.0]
     assert tally.cost_weight.tolist() == [0.0, 2.0, 1.0, 0.0]
     assert tally.cost.tolist() == [0.0, 1.0, 0.5, 0.0]
+
+
+def test_an_observation_counts_as_much_as_its_evidence_and_its_cost_whole():
+    memory = OutcomeMemory(10)
+    memory.learn(saw(1, "a", 1.0, cost=0.5))
+    memory.learn(saw(2, "a", 0.5, cost=0.25, weight=0.25))
+    tally = memory.tally(np.array([1.0, 0.5], np.float32), make_pool("a"))
+    assert tally.weight.tolist() == [1.125]
+    assert tally.quality.tolist() == [1.0625]
+    assert tally.cost_weight.tolist() == [1.5]
+    assert tally.cost.tolist() == [0.625]
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+def test_what_observations_count_is_kept_and_whole_ones_take_no_room(weight):
+    memory, loaded = OutcomeMemory(10), OutcomeMemory(10)
+    memory.learn(saw(1, "a", 0.5, cost=0.25, weight=weight))
+    loaded.load(memory.arrays(), memory.meta())
+    assert memory.arrays()["ring_values"].shape == (1, 2 if weight == 1.0 else 3)
+    for each in (memory, loaded):
+        each.learn(saw(2, "a", 1.0, weight=0.5))
+    assert everything(loaded, make_pool("a")).weight.tolist() == [weight + 0.5]
+    assert loaded.arrays()["ring_values"].tobytes() == memory.arrays()["ring_values"].tobytes()
 
 
 def test_the_weights_follow_the_order_of_the_similarities():
@@ -225,7 +249,7 @@ def test_the_memory_holds_exactly_the_newest_observations(bound, agents):
 def test_appending_reserves_rows_by_doubling_and_never_beyond_the_bound():
     ring = Ring()
     for _ in range(100):
-        ring.append(EAST, 0, (1.0, 0.5), limit=100)
+        ring.append(EAST, 0, (1.0, 0.5, 1.0), limit=100)
     assert (ring.size, len(ring.vectors)) == (100, 100)
 
 
