@@ -1,6 +1,7 @@
 """Routes by the kind of task: text to group, and the group's mean outcomes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count, islice
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
 from agentmesh.routing.clusters import cluster_centres
 from agentmesh.routing.groups import GroupSums, Seen, WarmUp
+from agentmesh.routing.intent import naming
 from agentmesh.routing.ledger import Ledger, Means, part
 from agentmesh.routing.ngrams import SparseRows
 from agentmesh.routing.prices import expected_cost
@@ -40,8 +42,11 @@ class CategoryRouter(ScoringRouter):
     One outcome is shared out over the groups by w. Success rates of groups with their counts are signals of low
     variance: this is the strongest simple rule where groups matter.
 
-    A router never fitted has one group for all until it has seen ``warm_up`` different tasks; then it makes clusters of
-    them, and books again there what came of them.
+    A task that comes with type hints is wholly of the groups of those names, which learning makes where they are new;
+    groups made so are never recognised, since nothing was trained for them.
+
+    A router never fitted has one group for all tasks without hints until it has seen ``warm_up`` different ones; then
+    it makes clusters of them, and books again there what came of them.
 
     Reference: Chain-of-Experts' success rates by group, arXiv 2412.01868; category-aware routing, arXiv 2510.26835.
 
@@ -101,13 +106,13 @@ class CategoryRouter(ScoringRouter):
         """Mix the groups' means by how likely the task belongs to each."""
         priced = expected_cost(features, pool)
         means = self._ledger.means(pool)
-        share = self._membership(features.vector)
+        share = self._share(features.vector, features.type_hints)
         kept = np.flatnonzero(share)
-        count, quality, paid, cost = self._sums.gather(kept, self._ledger, pool)
+        seen, quality, paid, cost = self._sums.gather(kept, self._ledger, pool)
         own, dues = own_quality(means, cold_quality(features, pool, priced)), own_cost(means, priced)
         curiosity = curiosity_of(means, self._curiosity)
         return Estimate(
-            quality=share[kept] @ ((quality + SMOOTHING * own) / (count + SMOOTHING)),
+            quality=share[kept] @ ((quality + SMOOTHING * own) / (seen + SMOOTHING)),
             cost=share[kept] @ ((cost + SMOOTHING * dues) / (paid + SMOOTHING)),
             latency=own_latency(means, pool.latency_s),
             factors=self._factors(means, own, curiosity),
@@ -116,7 +121,9 @@ class CategoryRouter(ScoringRouter):
         )
 
     def _intent(self, share: FloatArray) -> Mapping[str, float]:
-        return dict(zip(self._groups, share.tolist(), strict=True)) if len(self._groups) > 1 else {}
+        if len(self._groups) == 1:
+            return {}
+        return {group: taken for group, taken in zip(self._groups, share.tolist(), strict=True) if group}
 
     @staticmethod
     def _factors(means: Means, own: FloatArray, curiosity: FloatArray) -> Mapping[str, FloatArray]:
@@ -130,14 +137,29 @@ class CategoryRouter(ScoringRouter):
         """
         return dict(zip(self._groups, self._membership(vector).tolist(), strict=True))
 
-    def _membership(self, vector: VectorArray) -> FloatArray:
-        if len(self._recogniser) == 0:
-            return np.ones(1)
-        if len(self._recogniser) != len(vector) + 1:
+    def _share(self, vector: VectorArray, hints: Sequence[str]) -> FloatArray:
+        """Return how much a task is of each group, (groups,), by its hints where one is known, else by its vector."""
+        self._check(vector)
+        told = [self._groups.index(hint) for hint in naming(hints) if hint in self._groups]
+        if not told:
+            return self._membership(vector)
+        share = np.zeros(len(self._groups))
+        share[told] = 1.0 / len(told)
+        return share
+
+    def _check(self, vector: VectorArray) -> None:
+        if len(self._recogniser) not in (0, len(vector) + 1):
             fitted = len(self._recogniser) - 1
             raise ConfigError(
                 f"a task vector has length {len(vector)!r}, past ones had {fitted}; use the same embedder"
             )
+
+    def _membership(self, vector: VectorArray) -> FloatArray:
+        if len(self._recogniser) == 0:
+            share = np.zeros(len(self._groups))
+            share[0] = 1.0
+            return share
+        self._check(vector)
         logits = vector @ self._recogniser[:-1] + self._recogniser[-1]
         if not self._hard:
             return softmax(logits).astype(np.float64)
@@ -168,18 +190,19 @@ class CategoryRouter(ScoringRouter):
         weights[:-1] *= np.float32(VECTOR_SCALE)
         return tuple(names), weights
 
-    def _by_clusters(self, vectors: VectorArray) -> tuple[tuple[str, ...], VectorArray]:
-        """Return as :meth:`_recognise` does, with clusters of the tasks for groups."""
+    def _by_clusters(self, vectors: VectorArray, taken: Sequence[str] = ()) -> tuple[tuple[str, ...], VectorArray]:
+        """Return as :meth:`_recognise` does, with clusters of the tasks for groups, under names that are not taken."""
         centres = cluster_centres(vectors, self._clusters, seed=self._seed)
         blank = np.zeros((1, len(centres)), np.float32)
-        found = tuple(f"cluster {place}" for place in range(len(centres)))
+        free = (name for name in map("cluster {}".format, count()) if name not in taken)
+        found = tuple(islice(free, len(centres)))
         weights = np.vstack([np.float32(CLUSTER_SHARPNESS) * centres.T, blank])
         return found, np.ascontiguousarray(weights)  # as a restored one is laid out, or products differ in the last bit
 
     def _learn(self, experience: Experience) -> None:
         vector = unpack_vector(experience.vector)
         self._first.check(vector)
-        share = self._membership(vector)
+        self._check(vector)
         learned = self._ledger.learn(experience)
         if learned is None:
             return
@@ -187,18 +210,28 @@ class CategoryRouter(ScoringRouter):
         if dropped:
             self._sums.drop(column)
             self._first.drop(column)
-        seen = Seen.of(experience, column)
-        self._sums.add(share, seen)
-        if len(self._recogniser) == 0:
+        seen, hints = Seen.of(experience, column), naming(experience.type_hints)
+        self._admit(hints)
+        self._sums.add(self._share(vector, hints), seen)
+        if len(self._recogniser) == 0 and not hints:
             self._first.add(vector, seen)
             if self._first.full:
                 self._find_groups()
 
+    def _admit(self, hints: Sequence[str]) -> None:
+        """Make a group of each hint that is not known. It is known by its hint alone: its logit is minus infinity."""
+        fresh = tuple(hint for hint in hints if hint not in self._groups)
+        if fresh:
+            self._groups += fresh
+            self._recogniser = _with_unknown(self._recogniser, len(fresh))
+            self._sums.widen(len(self._groups))
+
     def _find_groups(self) -> None:
-        """Make clusters of the first tasks and book their outcomes there."""
-        vectors = self._first.vectors
-        self._groups, self._recogniser = self._by_clusters(vectors)
-        self._sums = GroupSums(len(self._groups), len(self._ledger.ids))
+        """Make clusters of the first tasks and book their outcomes there; groups that hints made stay."""
+        vectors, hinted = self._first.vectors, self._groups[1:]
+        found, recogniser = self._by_clusters(vectors, hinted)
+        self._groups, self._recogniser = found + hinted, _with_unknown(recogniser, len(hinted))
+        self._sums = self._sums.replaced(1, len(found))
         shares = [self._membership(vector) for vector in vectors]
         for place, seen in self._first.rows:
             self._sums.add(shares[place], seen)
@@ -219,3 +252,10 @@ class CategoryRouter(ScoringRouter):
         self._ledger.load(arrays, meta)
         self._groups, self._recogniser = tuple(str(name) for name in groups), recogniser.copy()
         self._sums, self._first = GroupSums.loaded(sums), first
+
+
+def _with_unknown(recogniser: VectorArray, groups: int) -> VectorArray:
+    """Return a recogniser with as many more groups, which no task is taken for."""
+    columns = np.zeros((len(recogniser), groups), np.float32)
+    columns[-1:] = -np.inf
+    return np.hstack([recogniser, columns])

@@ -59,6 +59,16 @@ class GroupSums:
         sums.values = values.copy()
         return sums
 
+    def widen(self, groups: int) -> None:
+        """Make room for ``groups`` of them, the new ones without outcomes."""
+        fresh = groups - self.values.shape[1]
+        self.values = np.pad(self.values, ((0, 0), (0, fresh), (0, 0)))
+
+    def replaced(self, first: int, groups: int) -> "GroupSums":
+        """Return sums with ``groups`` empty groups in place of the first ones."""
+        empty = np.zeros((4, groups, self.values.shape[2]))
+        return GroupSums.loaded(np.concatenate([empty, self.values[:, first:]], axis=1))
+
     def drop(self, column: int) -> None:
         """Forget the outcomes of an agent."""
         self.values[:, :, column : column + 1] = 0.0

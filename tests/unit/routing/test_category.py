@@ -31,7 +31,7 @@ def make_pool(*ids, version=1):
     )
 
 
-def saw(sequence, agent, quality, vector=EAST, cost=None, version=1, weight=1.0):
+def saw(sequence, agent, quality, vector=EAST, cost=None, version=1, weight=1.0, hints=()):
     return Experience(
         sequence=sequence,
         run_id=str(sequence),
@@ -42,6 +42,7 @@ def saw(sequence, agent, quality, vector=EAST, cost=None, version=1, weight=1.0)
         quality=quality,
         cost_usd=cost,
         weight=weight,
+        type_hints=hints,
         at=0.0,
     )
 
@@ -53,8 +54,8 @@ def kinds(groups=("sums", "dates"), count=50, cost=None):
     return Outcomes(("a", "b"), vectors, ("t",) * 2 * count, groups * count, quality, prices)
 
 
-def score(router, vector, *ids):
-    return router.score(TaskFeatures(np.asarray(vector, np.float32), "t"), make_pool(*ids))
+def score(router, vector, *ids, hints=()):
+    return router.score(TaskFeatures(np.asarray(vector, np.float32), "t", type_hints=hints), make_pool(*ids))
 
 
 @pytest.mark.parametrize("mixture", ["soft", "hard"])
@@ -311,3 +312,84 @@ def test_a_restored_router_recognises_and_learns_the_same():
         one.learn(saw(1, "new", 1.0))
     assert twin.membership(EAST) == router.membership(EAST)
     assert score(twin, NORTH, "a", "new").tobytes() == score(router, NORTH, "a", "new").tobytes()
+
+
+# --- groups that hints name
+
+
+def told(router, hints=("sums", "dates"), *, start=1, count=40):
+    """Teach, in tasks that all look alike, that a is right on the first kind and b on the second."""
+    for sequence in range(start, start + count):
+        kind, agent = sequence % 2, "ab"[sequence // 2 % 2]
+        router.learn(saw(sequence, agent, float((agent == "b") == bool(kind)), vector=EAST, hints=(hints[kind],)))
+    return router
+
+
+def test_hints_name_groups_and_a_task_with_a_known_hint_is_wholly_of_its_group():
+    router = told(CategoryRouter(curiosity=0.0))
+    assert score(router, EAST, "a", "b", hints=("sums",)).tolist() == pytest.approx([7 / 9, 2 / 9], abs=0.02)
+    assert score(router, NORTH, "a", "b", hints=("dates",)).tolist() == pytest.approx([2 / 9, 7 / 9], abs=0.02)
+    both = score(router, EAST, "a", "b", hints=("sums", "dates", "sums", "never heard of"))
+    assert both.tolist() == pytest.approx([0.5, 0.5], abs=0.01)
+
+
+@pytest.mark.parametrize("hints", [(), ("never heard of",), ("", "(other)")])
+def test_a_task_without_a_known_hint_goes_on_as_if_there_were_none(hints):
+    router = told(CategoryRouter(curiosity=0.0))
+    assert router.membership(EAST) == {"": 1.0, "dates": 0.0, "sums": 0.0}
+    assert score(router, EAST, "a", "b", hints=hints).tolist() == pytest.approx([0.5, 0.5], abs=0.01)
+
+
+def test_hints_that_name_nothing_make_no_group():
+    router = CategoryRouter()
+    router.learn(saw(1, "a", 1.0, hints=("", "(other)")))
+    assert router.membership(EAST) == {"": 1.0}
+
+
+def test_a_hint_is_what_a_task_was_taken_for():
+    router = told(CategoryRouter())
+    features = TaskFeatures(EAST, "t", type_hints=("dates",))
+    assert router.estimate(features, make_pool("a", "b")).intent == {"dates": 1.0, "sums": 0.0}
+
+
+def test_hints_of_fitted_groups_are_those_and_new_ones_are_known_by_their_hint_alone():
+    router = CategoryRouter(curiosity=0.0)
+    router.fit(kinds())
+    told(router, ("dates", "puzzles"))
+    assert router.membership(NORTH)["puzzles"] == 0.0
+    assert score(router, EAST, "a", "b", hints=("puzzles",))[1] > score(router, EAST, "a", "b")[1] + 0.3
+    assert score(router, EAST, "a", "b", hints=("dates",)).tolist() == pytest.approx([0.36, 0.64], abs=0.01)
+
+
+def test_clusters_are_found_beside_the_groups_that_hints_made():
+    router = told(CategoryRouter(clusters=2, warm_up=40, curiosity=0.0), ("cluster 0", "dates"))
+    before = score(router, EAST, "a", "b", hints=("dates",))
+    for sequence, row in enumerate(corners(40), start=41):
+        router.learn(saw(sequence, "c", float(sequence % 2), vector=row))
+    assert list(router.membership(EAST)) == ["cluster 1", "cluster 2", "dates", "cluster 0"]
+    assert router.membership(EAST)["cluster 0"] == 0.0
+    assert [score(router, vector, "c")[0] > 0.5 for vector in (EAST, NORTH)] == [True, False]
+    assert score(router, EAST, "a", "b", hints=("dates",)).tolist() == before.tolist()
+
+
+@pytest.mark.parametrize("cut", [20, 60, 100])
+def test_groups_that_hints_made_are_kept_bit_for_bit(cut):
+    whole, parted = (CategoryRouter(clusters=3, warm_up=40) for _ in range(2))
+    for sequence, row in enumerate(corners(110), start=1):
+        if sequence == cut:
+            state, parted = parted.snapshot(), CategoryRouter(clusters=3, warm_up=40)
+            parted.restore(state)
+        hints = ("sums", "dates")[: sequence % 3 // 2 + sequence // 90]
+        for router in (whole, parted):
+            router.learn(saw(sequence, "ab"[sequence % 2], 0.3, vector=row, hints=hints))
+    assert len(whole.membership(EAST)) > 2
+    assert whole.snapshot() == parted.snapshot()
+
+
+def test_a_vector_of_another_length_is_refused_with_a_hint_too():
+    router = CategoryRouter()
+    router.fit(kinds())
+    with pytest.raises(ConfigError, match="length 3, past ones had 2"):
+        score(router, np.ones(3), "a", hints=("sums",))
+    with pytest.raises(ConfigError, match="length 3, past ones had 2"):
+        router.learn(saw(1, "a", 1.0, vector=np.ones(3), hints=("new",)))
