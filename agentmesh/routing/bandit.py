@@ -1,6 +1,6 @@
 """The two textbook bandits: LinUCB on task vectors, and Thompson sampling over clusters of tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from agentmesh.routing.base import AgentPool, Estimate, Outcomes, RouteContext, 
 from agentmesh.routing.clusters import cluster_centres
 from agentmesh.routing.decision import Rated, canonical_order
 from agentmesh.routing.groups import GroupSums, Seen, WarmUp
+from agentmesh.routing.intent import naming
 from agentmesh.routing.ledger import Ledger, part
 from agentmesh.routing.policy import Policy
 from agentmesh.routing.posterior import PosteriorSampling
@@ -203,7 +204,9 @@ class ThompsonRouter(ScoringRouter):
     are the true ones. Of a set, the places after the first go to those left in proportion to the same chances.
 
     Clusters are found by k-means on the first ``warm_up`` different tasks, or on the fitted table; before that, all
-    tasks are one. Beyond 2,000 outcomes of an agent in a cluster its distribution gets no narrower.
+    tasks are one. A type hint names a cluster of its own, which learning makes where it is new: a task is of the first
+    one it names, whatever it is near to. Beyond 2,000 outcomes of an agent in a cluster its distribution gets no
+    narrower.
 
     Reference: Thompson, On the likelihood that one unknown probability exceeds another, 1933; Chapelle and Li, An
     empirical evaluation of Thompson sampling, 2011; graded outcomes as in Agrawal and Goyal, arXiv 1111.1797, whose
@@ -239,13 +242,14 @@ class ThompsonRouter(ScoringRouter):
         self._clusters, self._warm_up, self._strength, self._seed = clusters, warm_up, strength, seed
         self._ledger, self._sums, self._first = Ledger(), GroupSums(), WarmUp(warm_up)
         self._centres = np.zeros((0, 0), np.float32)  # (clusters, d); no row: one cluster for all
+        self._hinted: list[str] = []  # clusters without a centre, behind the others in the sums
 
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
         """Return the means of the agents' distributions in the cluster of this task."""
         priced = expected_cost(features, pool)
         means, cold = self._ledger.means(pool), cold_quality(features, pool, priced)
-        cluster = self._nearest(features.vector[None])
-        count, quality = self._sums.gather(cluster, self._ledger, pool)[:2, 0]
+        cluster = self._cluster(features.vector, features.type_hints)
+        count, quality = self._sums.gather(np.array([cluster]), self._ledger, pool)[:2, 0]
         elsewhere = OWN_STRENGTH + np.maximum(means.count - count, 0.0)
         prior = (OWN_STRENGTH * cold + np.maximum(means.quality - quality, 0.0)) / elsewhere
         strength = np.minimum(self._strength, elsewhere)
@@ -270,6 +274,16 @@ class ThompsonRouter(ScoringRouter):
         shown = PosteriorSampling(mean, evidence, context.objective.quality, context.explore)
         return super()._rated(estimate, pool, context, shown)
 
+    def _cluster(self, vector: VectorArray, hints: Sequence[str]) -> int:
+        """Return the cluster of a task: that of its first known hint, else the nearest one."""
+        nearest = int(self._nearest(vector[None])[0])
+        told = (self._found + self._hinted.index(hint) for hint in naming(hints) if hint in self._hinted)
+        return next(told, nearest)
+
+    @property
+    def _found(self) -> int:
+        return max(1, len(self._centres))
+
     def _nearest(self, vectors: VectorArray) -> IndexArray:
         """Return the cluster of each task, (m,) from (m, d)."""
         if len(self._centres) == 0:
@@ -283,12 +297,12 @@ class ThompsonRouter(ScoringRouter):
         self._ledger.fit(outcomes)
         self._centres = cluster_centres(outcomes.vectors, self._clusters, seed=self._seed)
         self._sums = GroupSums.of(self._nearest(outcomes.vectors), len(self._centres), outcomes)
-        self._first = WarmUp(self._warm_up)
+        self._first, self._hinted = WarmUp(self._warm_up), []
 
     def _learn(self, experience: Experience) -> None:
         vector = unpack_vector(experience.vector)
         self._first.check(vector)
-        cluster = int(self._nearest(vector[None])[0])
+        self._nearest(vector[None])  # refuses one of another length before anything is counted
         learned = self._ledger.learn(experience)
         if learned is None:
             return
@@ -296,23 +310,25 @@ class ThompsonRouter(ScoringRouter):
         if dropped:
             self._sums.drop(column)
             self._first.drop(column)
-        seen = Seen.of(experience, column)
-        self._sums.add(self._share(cluster), seen)
-        if len(self._centres) == 0:
+        seen, hints = Seen.of(experience, column), naming(experience.type_hints)
+        self._hinted += [hint for hint in hints if hint not in self._hinted]
+        self._sums.widen(self._found + len(self._hinted))
+        self._sums.add(self._share(self._cluster(vector, hints)), seen)
+        if len(self._centres) == 0 and not hints:
             self._first.add(vector, seen)
             if self._first.full:
                 self._find_clusters()
 
     def _share(self, cluster: int) -> FloatArray:
-        share = np.zeros(max(1, len(self._centres)))
+        share = np.zeros(self._sums.values.shape[1])
         share[cluster] = 1.0
         return share
 
     def _find_clusters(self) -> None:
-        """Make clusters of the first tasks and book their outcomes there."""
+        """Make clusters of the first tasks and book their outcomes there; those that hints name stay."""
         vectors = self._first.vectors
         self._centres = cluster_centres(vectors, self._clusters, seed=self._seed)
-        self._sums = GroupSums(len(self._centres), len(self._ledger.ids))
+        self._sums = self._sums.replaced(1, len(self._centres))
         clusters = self._nearest(vectors).tolist()
         for place, seen in self._first.rows:
             self._sums.add(self._share(clusters[place]), seen)
@@ -323,15 +339,17 @@ class ThompsonRouter(ScoringRouter):
         return {**self._ledger.arrays(), **self._first.arrays(), "centres": self._centres, "cluster_sums": sums}
 
     def _meta(self) -> Mapping[str, JsonValue]:
-        return self._ledger.meta()
+        return {**self._ledger.meta(), "hinted": list(self._hinted)} if self._hinted else self._ledger.meta()
 
     def _load(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
-        centres, values = part(arrays, "centres"), part(arrays, "cluster_sums")
-        if values.ndim != 3 or values.shape[:2] != (4, max(1, len(centres))):
-            raise ConfigError(f"sums of {values.shape!r} do not fit centres of {centres.shape!r}")
+        centres, values, hinted = part(arrays, "centres"), part(arrays, "cluster_sums"), meta.get("hinted", [])
+        groups = max(1, len(centres)) + len(hinted) if isinstance(hinted, list) else -1
+        if not isinstance(hinted, list) or values.ndim != 3 or values.shape[:2] != (4, groups):
+            raise ConfigError(f"sums of {values.shape!r} do not fit centres of {centres.shape!r} and hints {hinted!r}")
         first = WarmUp.load(self._warm_up, arrays)
         self._ledger.load(arrays, meta)
         self._centres, self._sums, self._first = centres.copy(), GroupSums.loaded(values), first
+        self._hinted = [str(hint) for hint in hinted]
 
 
 def _check_from_zero(name: str, value: float) -> None:

@@ -62,7 +62,8 @@ class GroupSums:
     def widen(self, groups: int) -> None:
         """Make room for ``groups`` of them, the new ones without outcomes."""
         fresh = groups - self.values.shape[1]
-        self.values = np.pad(self.values, ((0, 0), (0, fresh), (0, 0)))
+        if fresh:
+            self.values = np.pad(self.values, ((0, 0), (0, fresh), (0, 0)))
 
     def replaced(self, first: int, groups: int) -> "GroupSums":
         """Return sums with ``groups`` empty groups in place of the first ones."""

@@ -35,7 +35,7 @@ def make_pool(*ids, version=1, price=np.nan, vectors=None):
     )
 
 
-def saw(sequence, agent, quality, vector=EAST, *, cost=None, version=1, weight=1.0):
+def saw(sequence, agent, quality, vector=EAST, *, cost=None, version=1, weight=1.0, hints=()):
     return Experience(
         sequence=sequence,
         run_id=str(sequence),
@@ -46,6 +46,7 @@ def saw(sequence, agent, quality, vector=EAST, *, cost=None, version=1, weight=1
         quality=quality,
         cost_usd=cost,
         weight=weight,
+        type_hints=hints,
         at=0.0,
     )
 
@@ -319,6 +320,57 @@ def test_thompson_starts_in_a_cluster_from_what_the_agent_showed_in_the_others()
     mean = (100 * 0.5 * 1.0 + OWN_STRENGTH * 0.5) / (50 + OWN_STRENGTH)
     assert score(router, NORTH, "a")[0] == pytest.approx((1 + 10 * mean) / 12)
     assert score(router, NORTH, "new")[0] == pytest.approx(0.5)
+
+
+def hinted(router, count=40, *, start=1):
+    """Teach, in tasks that all look alike, that a is right on sums and b on dates."""
+    for sequence in range(start, start + count):
+        kind, agent = ("sums", "dates")[sequence % 2], "ab"[sequence // 2 % 2]
+        router.learn(saw(sequence, agent, float((agent == "b") == (kind == "dates")), hints=(kind,)))
+    return router
+
+
+def hinted_score(router, vector, *hints):
+    return router.score(replace(task(vector), type_hints=hints), make_pool("a", "b")).round(2).tolist()
+
+
+def test_a_hint_names_a_cluster_for_thompson_and_a_task_is_of_the_first_known_one():
+    router = hinted(ThompsonRouter(strength=0.0))
+    assert hinted_score(router, NORTH, "sums") == [0.92, 0.08]
+    assert hinted_score(router, EAST, "dates", "sums") == [0.08, 0.92]
+    assert hinted_score(router, EAST, "never heard of", "sums") == [0.92, 0.08]
+    assert hinted_score(router, EAST, "never heard of") == hinted_score(router, EAST) == [0.5, 0.5]
+
+
+def test_thompson_finds_clusters_beside_those_that_hints_name():
+    router = hinted(ThompsonRouter(clusters=2, warm_up=20, strength=0.0))
+    rows = unit_rows(20, 2)
+    for sequence, row in enumerate(rows, start=41):
+        router.learn(saw(sequence, "c", float(row[0] > 0), row))
+    assert router._centres.shape == (2, 2)
+    assert router._sums.values[0].sum(axis=1)[2:].tolist() == [20.0, 20.0]
+    assert hinted_score(router, NORTH, "sums") == [0.92, 0.08]
+    assert [score(router, vector, "c")[0] > 0.5 for vector in (EAST, -EAST)] == [True, False]
+
+
+@pytest.mark.parametrize("cut", [10, 30, 70])
+def test_clusters_that_hints_name_are_kept_bit_for_bit(cut):
+    whole, parted = (ThompsonRouter(clusters=2, warm_up=20) for _ in range(2))
+    for sequence, row in enumerate(unit_rows(80, 2), start=1):
+        if sequence == cut:
+            state, parted = parted.snapshot(), ThompsonRouter(clusters=2, warm_up=20)
+            parted.restore(state)
+        for router in (whole, parted):
+            hints = ("sums", "dates")[: sequence % 3 // 2 + sequence // 60]
+            router.learn(saw(sequence, "ab"[sequence % 2], 0.3, row, hints=hints))
+    assert len(whole._centres) == 2
+    assert whole.snapshot() == parted.snapshot()
+
+
+def test_fitting_forgets_the_clusters_that_hints_named():
+    router = hinted(ThompsonRouter(clusters=2, strength=0.0))
+    router.fit(kinds())
+    assert hinted_score(router, NORTH, "sums") == hinted_score(router, NORTH)
 
 
 def test_thompson_never_grows_so_sure_that_a_change_goes_unseen():
