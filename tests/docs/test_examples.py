@@ -25,6 +25,7 @@ SAID = {
     "03_teach": ["before: boaster", "after: clerk"],
     "04_own_router": ["-> small", "-> large", "identical"],
     "05_replay_whatif": ["task-1: identical", "cheapest would ask apprentice"],
+    "06_trails": ["[best of the row]", "asked for a capital: librarian", "Taken for: capitals 100 %"],
 }
 
 
