@@ -28,10 +28,10 @@ from agentmesh.routing.base import ScoringRouter
 from agentmesh.routing.objective import SCENARIOS
 from agentmesh.types import SystemClock
 
-OUTCOME_ROUTERS = ("cosine", "knn", "kernel", "linear", "category")
+OUTCOME_ROUTERS = ("cosine", "knn", "kernel", "linear", "category", "linucb", "pheromone")
 """Measured on a set of outcomes when no routers are named."""
 
-LABEL_ROUTERS = ("cosine", "pilot", "knn", "kernel", "linear", "category")
+LABEL_ROUTERS = ("cosine", "pilot", "knn", "kernel", "linear", "category", "pheromone")
 """Measured on a set of labels when no routers are named."""
 
 ORACLE = "oracle"

@@ -191,6 +191,8 @@ def test_baselines_are_not_tuned(outcome_set: Path) -> None:
 def test_the_static_embedder_and_a_fixed_list_of_routers_are_the_default(outcome_set: Path) -> None:
     report = bench(outcome_set)
     assert list(rows_of(report)) == [
-        "random", "cheapest", "best_single", "cosine", "knn", "kernel", "linear", "category", "oracle",
+        "random", "cheapest", "best_single",
+        "cosine", "knn", "kernel", "linear", "category", "linucb", "pheromone",
+        "oracle",
     ]  # fmt: skip
     assert "embedder static-" in report.notes[0]
