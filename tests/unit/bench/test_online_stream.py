@@ -1,5 +1,6 @@
 """The order of tasks, what a drift does to outcomes, who is in the pool, and what is revealed."""
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,9 @@ from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import ConfigError, RecordedSetError
 from agentmesh.packing import unpack_vector
 from agentmesh.recorded import AgentLine, SetInfo, TaskLine, load_set, write_set
-from agentmesh.records import Experience
+from agentmesh.records import Experience, RouteDecision
+from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
+from agentmesh.routing.neighbours import KernelRouter
 from agentmesh.routing.objective import SCENARIOS
 
 WORDS = HashingEmbedder(dimension=64)
@@ -199,8 +202,15 @@ def test_a_router_that_abstains_gets_nothing_pays_nothing_and_learns_nothing(out
 def lessons(folder: Path, plan: OnlinePlan, *, step: int = 0, arrival: Arrival | None = None):
     workload = prepared(folder, plan)
     job = Job(workload, plan, RouterSpec.parse("random"), 0, 90, arrival=arrival)
-    stream = stream_of(workload, seed=0, steps=90)
-    return workload, stream, School(job, stream).lessons(step, CHEAP, 0.25, ShownTasks(job))
+    stream, tasks = stream_of(workload, seed=0, steps=90), ShownTasks(job)
+    decision = decided(tasks.features[int(stream.rows[step])], workload.pool)
+    return workload, stream, School(job, stream).lessons(step, CHEAP, decision, tasks)
+
+
+def decided(features: TaskFeatures, pool: AgentPool) -> RouteDecision:
+    """Return a decision that took the cheap agent with a chance of a quarter."""
+    decision = KernelRouter().decide(features, pool, RouteContext(seed=0))
+    return decision.model_copy(update={"log_propensity": math.log(0.25)})
 
 
 def test_a_bandit_is_told_what_the_called_agent_brought_and_nothing_else(outcome_set: Path) -> None:
@@ -210,6 +220,10 @@ def test_a_bandit_is_told_what_the_called_agent_brought_and_nothing_else(outcome
     assert (lesson.sequence, lesson.at, lesson.cost_usd, lesson.latency_s) == (1, 420.0, Decimal("0.001"), None)
     assert (lesson.text, lesson.type_hints) == (workload.texts[row], ())
     assert unpack_vector(lesson.vector).tolist() == workload.vectors[row].tolist()
+    shown = {
+        one.agent_id: one.factors for one in decided(TaskFeatures(workload.vectors[row], ""), workload.pool).candidates
+    }
+    assert lesson.factors == shown["a-cheap"] != {}
     assert Experience.model_validate(lesson.model_dump()) == lesson
 
 
