@@ -27,9 +27,6 @@ OWN: Final = 8.0
 """How many outcomes the guess from card and price weighs; from 4 to 8 nothing changes on train streams."""
 ANNEALED: Final = 100.0
 """Outcomes after which the extra chance to explore of the beginning is down to half."""
-CALMED: Final = 200.0
-"""Outcomes after which the extra curiosity of the beginning is down to half. Without it, one stream in eight settles on
-a mediocre agent for good (train streams of llmrouter9)."""
 KNOWN_WELL: Final = 2.0  # an edge's evidence counts as so much more when what trying it would tell is weighed
 
 
@@ -50,8 +47,7 @@ class PheromoneRouter(ScoringRouter):
     a policy draws: greedy, or sampling by ``softmax:T``. Chance to explore: ``explore * (1 + anneal / (1 + n / 100))``
     after n outcomes, so that it falls to the mesh's own; and an agent hardly tried on this type is worth
 
-        curiosity * (1 + eagerness / (1 + n / 200)) * 2 sqrt(q (1 - q))
-            * (sqrt(log N / (N_j + 1)) + sqrt(log M / (M_j + 2)))
+        curiosity * 2 sqrt(q (1 - q)) * (sqrt(log N / (N_j + 1)) + sqrt(log M / (M_j + 2)))
 
     more, with the evidence N over all types and M on the types of this task.
 
@@ -74,8 +70,7 @@ class PheromoneRouter(ScoringRouter):
         smoothing: Outcomes that an agent's mean over all types weighs beside those on one type, above 0.
         rate: The first step of the content term, 0 (no content) to 2.
         curiosity: How much the rarely tried are preferred, 0 (never explore) to about 0.3.
-        eagerness: How many times that more at the beginning, 0 and up.
-        anneal: How much more is explored at the beginning, 0 and up: 1.5 makes 2 % start at 5 %.
+        anneal: How much more is explored at the beginning, 0 and up: 0.5 makes 2 % start at 3 %.
         drift: How much contradiction breaks a trail off, in outcomes; 0 never does.
         load_weight: What an agent loses that is fully busy, in units of quality.
         policy: As in :class:`~agentmesh.routing.base.ScoringRouter`.
@@ -105,8 +100,7 @@ class PheromoneRouter(ScoringRouter):
         smoothing: float = 10.0,
         rate: float = 1.0,
         curiosity: float = 0.05,
-        eagerness: float = 10.0,
-        anneal: float = 1.5,
+        anneal: float = 0.5,
         drift: float = 8.0,
         load_weight: float = 0.1,
         policy: str = "greedy",
@@ -115,7 +109,7 @@ class PheromoneRouter(ScoringRouter):
         plain = checked_arguments(arguments)
         super().__init__(policy=policy, **plain)
         self._stages = tuple(frozenset(stage) for stage in stages)
-        self._alpha, self._curiosity, self._eagerness = alpha, curiosity, eagerness
+        self._alpha, self._curiosity = alpha, curiosity
         self._anneal, self._load_weight = anneal, load_weight
         self._laying = Laying(
             types=types,
@@ -142,17 +136,19 @@ class PheromoneRouter(ScoringRouter):
         exponent = self._exponent()
         quality = sigmoid(exponent * (_logit(trail) + content.difficulty(vector)) + (1.0 - exponent) * ability)
         evidence = share @ here.view.evidence
+        curiosity = self._curious(here.unsure, evidence, quality)
         return Estimate(
             quality=quality,
             cost=own_cost(here.means, priced),
             latency=here.latency,
-            curiosity=self._curious(here.unsure, evidence, quality),
+            curiosity=curiosity,
             factors={
                 "trail": trail,
                 "evidence": evidence,
                 "ability": sigmoid(ability),
                 "card": card,
                 "price": price,
+                "curiosity": curiosity,
             },
             intent=self._intent(share),
         )
@@ -175,8 +171,7 @@ class PheromoneRouter(ScoringRouter):
 
     def _curious(self, unsure: FloatArray, evidence: FloatArray, quality: FloatArray) -> FloatArray:
         here = np.sqrt(math.log(float(evidence.sum()) + math.e) / (evidence + KNOWN_WELL))
-        eager = 1.0 + self._eagerness / (1.0 + self._memory.count / CALMED)
-        worth: FloatArray = (2.0 * self._curiosity * eager) * (unsure + here) * np.sqrt(quality * (1.0 - quality))
+        worth: FloatArray = (2.0 * self._curiosity) * (unsure + here) * np.sqrt(quality * (1.0 - quality))
         return worth
 
     def _utilities(self, estimate: Estimate, mask: MaskArray, context: RouteContext) -> FloatArray:

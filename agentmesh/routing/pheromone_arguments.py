@@ -17,7 +17,6 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "smoothing": (1e-9, 1e9),
     "rate": (0.0, 2.0),
     "curiosity": (0.0, 1e9),
-    "eagerness": (0.0, 1e9),
     "anneal": (0.0, 1e9),
     "drift": (0.0, 1e9),
     "load_weight": (0.0, 1e9),

@@ -14,7 +14,7 @@ from agentmesh.records import Experience
 from agentmesh.routing.content import ContentTerm
 from agentmesh.routing.drift import DriftWatch
 from agentmesh.routing.inputs import Outcomes
-from agentmesh.routing.intent import ENOUGH, TaskTypes
+from agentmesh.routing.intent import ENOUGH, TaskTypes, naming
 from agentmesh.routing.ledger import Ledger, part
 from agentmesh.routing.pooling import LogPool
 from agentmesh.routing.priors import MIDDLE, guessed_of
@@ -121,7 +121,7 @@ class TrailMemory:
             good=experience.weight * good,
             evidence=experience.weight * (good + self._laying.penalty * (1.0 - good)),
             at=experience.at,
-            hinted=bool(experience.type_hints) and self._laying.specialists,
+            hinted=bool(naming(experience.type_hints)) and self._laying.specialists,
         )
         self._recent.add(vector, experience.text, outcome)
 

@@ -423,7 +423,7 @@ def test_a_decision_says_what_each_candidate_was_rated_by():
     pool = make_pool("a", "b", price=[0.001, 0.1], vectors=np.stack([EAST, NORTH]))
     best, other = decide(router, pool, task(EAST, "x")).candidates
     for candidate in (best, other):
-        assert set(candidate.factors) == {"trail", "evidence", "ability", "card", "price"}
+        assert set(candidate.factors) == {"trail", "evidence", "ability", "card", "price", "curiosity"}
         assert 0.02 <= candidate.factors["trail"] <= 0.98
         assert candidate.factors["evidence"] == pytest.approx(9.0)
     assert (best.flip, best.agent_id) == (0.0, "a")
