@@ -187,7 +187,7 @@ class TraceStore(ABC):
 
     @abstractmethod
     def faults(self, *, limit: int = 50) -> list[LearningFault]:
-        """Return the last faults stored, newest first. A store in memory holds the last 1,000."""
+        """Return the last faults stored, newest first. A store in memory holds the last 1,000, one on disk 10,000."""
 
     @abstractmethod
     def check(self) -> list[str]:

@@ -9,6 +9,9 @@ MOST_CHARACTERS = 2000
 MOST_IN_MEMORY = 1000
 """Faults that a store in memory holds, so that a mesh whose judge is down for a week does not grow by it."""
 
+MOST_ON_DISK = 10_000
+"""Faults that a database holds, 20 MB at most: such as a learner writes in some days that cannot start."""
+
 
 def kept(fault: LearningFault) -> LearningFault:
     """Return a fault as every store keeps it: any text can be stored, and a long message ends in an ellipsis.

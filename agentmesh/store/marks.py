@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Select, and_, delete, insert, select
 
 from agentmesh.errors import StoreError
 from agentmesh.records import LearningFault, RouterMark, RouterState
+from agentmesh.store.faults import MOST_ON_DISK
 from agentmesh.store.query import last_experience
 from agentmesh.store.refusals import mark_without_state
 from agentmesh.store.schema import experiences, learning_faults, router_marks, router_states
@@ -66,8 +67,9 @@ def read_mark(row: Any, *, url: str) -> RouterMark:
 
 
 def add_fault(connection: Connection, fault: LearningFault) -> None:
-    """Store a fault after those before."""
-    connection.execute(insert(learning_faults).values(fault.model_dump()))
+    """Store a fault after those before, and forget the oldest of more than 10,000."""
+    (place,) = connection.execute(insert(learning_faults).values(fault.model_dump())).inserted_primary_key or (0,)
+    connection.execute(delete(learning_faults).where(learning_faults.c.place <= place - MOST_ON_DISK))
 
 
 def newest_faults(connection: Connection, limit: int) -> list[LearningFault]:

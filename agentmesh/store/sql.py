@@ -194,7 +194,7 @@ class SqlStore(TraceStore):
         return [marks.read_mark(row, url=self._url) for row in rows]
 
     def add_fault(self, fault: LearningFault) -> None:
-        """Store what could not be learned from, its message cut to 2,000 characters."""
+        """Store what could not be learned from, and forget the oldest of more than 10,000."""
         with self._database.writing() as connection:
             marks.add_fault(connection, faults.kept(fault))
 
