@@ -11,6 +11,9 @@ from agentmesh.types import JsonValue
 
 _LENGTH: Final = struct.Struct(">I")
 
+_LONGEST_HEADER: Final = 2**20
+"""Bytes: far above any header, and far below what four bytes of something else would have a reader wait for."""
+
 
 class Order(Record):
     """What a learning process is to do. ``router`` names the class, ``module:qualname``; ``root`` as in a mark."""
@@ -69,6 +72,9 @@ def write_frame(stream: IO[bytes], frame: Frame) -> None:
 def read_frame(stream: IO[bytes]) -> Frame | None:
     """Read one frame; ``None`` where the stream ends, also in the middle of one.
 
+    Raises:
+        ValueError: what comes is no frame: something else writes to the stream.
+
     >>> from io import BytesIO
     >>> stream = BytesIO()
     >>> write_frame(stream, Frame(reached=7)), stream.seek(0)
@@ -80,6 +86,8 @@ def read_frame(stream: IO[bytes]) -> Frame | None:
     if len(length) < _LENGTH.size:
         return None
     (size,) = _LENGTH.unpack(length)
+    if size > _LONGEST_HEADER:
+        raise ValueError(f"no frame begins with {length!r}; something else was written to the stream")
     text = stream.read(size)
     if len(text) < size:
         return None

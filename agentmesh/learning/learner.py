@@ -75,6 +75,7 @@ class LogFollower:
         self.key = state_key(serving.router.name, embedder.version)
         self.reached = serving.router.sequence
         self._clock = clock or SystemClock()
+        self._abandoned = False
 
     def open(self) -> None:
         """Bring the router to the state that the whole log leads to.
@@ -94,8 +95,12 @@ class LogFollower:
         if router.sequence == 0 and not self._restore_stored() and router.base:
             store.put_state(self.state())
         self.reached = self.serving.router.sequence
-        while self.advance(BATCH):
+        while not self._abandoned and self.advance(BATCH):
             pass
+
+    def abandon(self) -> None:
+        """Have :meth:`open`, which runs in another thread, return after the batch that it is at."""
+        self._abandoned = True
 
     def advance(self, limit: int) -> bool:
         """Read and learn one lesson, and say whether there may be more."""
@@ -186,7 +191,11 @@ class LogFollower:
         )
 
     def _router_at_last(self, marks: Sequence[RouterMark]) -> Router | None:
-        """Return a router in the state at the last mark; one that cannot be read is reported, and has no effect."""
+        """Return a router in the state at the last mark; a damaged one is reported, and has no effect.
+
+        Raises:
+            StoreError: the store cannot be read now. To go on without the mark would undo a reset for good.
+        """
         if not marks:
             return None
         mark = marks[-1]
@@ -197,6 +206,8 @@ class LogFollower:
                 router = self.serving.router
                 return renewed(router, state.model_copy(update={"router": router.name}))
             self.fault(f"{found} is missing from {self.store.url!r}")
+        except StoreError:
+            raise
         except Exception as error:  # noqa: BLE001 - the worker boundary: learning goes on from the state there is
             self.fault(f"{found} cannot be used: {told(error)}")
         return None

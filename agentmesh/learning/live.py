@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +22,10 @@ from agentmesh.types import AgentId, Clock, RunId, SystemClock
 SLICE_S = 0.0008
 """How long learning may hold the event loop before it lets decisions pass."""
 
+VERIFYING = 3
+"""Runs whose verifiers work at once: fewer than the threads that any event loop has, since embedders and feedback need
+some too."""
+
 LESSON = 256
 """Experiences read at a time: parsing them takes some milliseconds, in a thread."""
 
@@ -34,6 +40,7 @@ class Learner(ABC):
         self._follower = follower
         self._learning = learning
         self._clock = clock or SystemClock()
+        self._verifying = asyncio.Semaphore(VERIFYING)  # guards the loop's threads from being all taken by verifiers
 
     async def take(self, run_id: RunId, score: float, *, agent: AgentId | None, source: str) -> None:
         """Store what an answer was worth, and see that it is learned.
@@ -42,8 +49,16 @@ class Learner(ABC):
             RunNotFoundError, DuplicateFeedbackError, StoreError, ConfigError: as for
                 :func:`agentmesh.learning.feedback.record_feedback`.
         """
-        store, settings = self._follower.store, self._learning
-        await asyncio.to_thread(record_feedback, store, run_id, score, agent=agent, source=source, learning=settings)
+        await asyncio.to_thread(
+            record_feedback,
+            self._follower.store,
+            run_id,
+            score,
+            agent=agent,
+            source=source,
+            learning=self._learning,
+            clock=self._clock,
+        )
         await self._added()
 
     async def score(self, run: Run, verifiers: Sequence[Verifier], judge: Judge | None, *, seed: int) -> None:
@@ -56,7 +71,16 @@ class Learner(ABC):
             seed: The mesh's seed, which draws the runs that are judged.
         """
         store, settings = self._follower.store, self._learning
-        scores = score_answers(run, verifiers, judge, store=store, learning=settings, seed=seed, clock=self._clock)
+        scores = score_answers(
+            run,
+            verifiers,
+            judge,
+            store=store,
+            learning=settings,
+            seed=seed,
+            clock=self._clock,
+            verifying=self._verifying,
+        )
         try:
             async for score in scores:
                 await self._take_found(run.id, score)
@@ -116,6 +140,7 @@ class LoopLearner(Learner):
         self._order = asyncio.Lock()  # guards the order in which experiences reach the router
         self._tasks = asyncio.TaskGroup()
         self._polling: asyncio.Task[None] | None = None
+        self._unreported: deque[LearningFault] = deque()  # outlives whoever was cancelled before it was stored
 
     async def __aenter__(self) -> Self:
         """Begin to look for what other processes add to the log."""
@@ -130,6 +155,7 @@ class LoopLearner(Learner):
         if self._polling is not None:
             self._polling.cancel()
         await self._tasks.__aexit__(None, None, None)
+        await self._report()
 
     async def learned(self, timeout_s: float | None = None) -> None:
         """Learn what is in the log.
@@ -144,7 +170,7 @@ class LoopLearner(Learner):
     async def _added(self) -> None:
         try:
             await self._catch_up()
-        except AgentMeshError as error:  # the score is stored: whoever gave it must not give it again
+        except Exception as error:  # noqa: BLE001 - the worker boundary: the score is stored, it must not be given again
             logger.warning("learning waits for the log to be readable: %s", told(error))
 
     async def _poll(self) -> None:
@@ -171,15 +197,22 @@ class LoopLearner(Learner):
     async def _learn(self, lesson: Lesson) -> None:
         follower = self._follower
         follower.begin(lesson)
-        faults: list[LearningFault] = []
         begun = self._clock.monotonic()
         for experience in lesson.experiences:
             fault = follower.teach(experience)
             if fault is not None:
-                faults.append(fault)
+                self._unreported.append(fault)
             if self._clock.monotonic() - begun >= SLICE_S:
                 await asyncio.sleep(0)
                 begun = self._clock.monotonic()
         follower.reached = max(follower.reached, lesson.reached)
-        for fault in faults:
-            await asyncio.to_thread(follower.report, fault)
+        await self._report()
+
+    async def _report(self) -> None:
+        if self._unreported:
+            await asyncio.to_thread(self._report_all)
+
+    def _report_all(self) -> None:
+        with suppress(IndexError):  # none is left: a thread whose caller was cancelled may be at it too
+            while True:
+                self._follower.report(self._unreported.popleft())

@@ -31,12 +31,27 @@ async def open_learner(follower: LogFollower, learning: Learning) -> Learner:
     why = "" if learning.mode in ("off", "loop") else await asyncio.to_thread(obstacle, follower)
     if why and learning.mode == "process":
         raise ConfigError(f"Learning.mode is 'process', but {why}; 'auto' or 'loop' learns in this process")
-    await asyncio.to_thread(follower.open)
+    await _bring_up(follower)
     if learning.mode == "off":
         return OffLearner(follower, learning)
     if why or learning.mode == "loop":
         return LoopLearner(follower, learning)
     return ProcessLearner(follower, _order(follower, learning), learning)
+
+
+async def _bring_up(follower: LogFollower) -> None:
+    """Bring the router up to date in a thread, which has ended when this returns, also when it is cancelled.
+
+    A thread that learned on would teach the router beside whoever opens the mesh again.
+    """
+    opening = asyncio.get_running_loop().run_in_executor(None, follower.open)
+    try:
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        follower.abandon()
+        await asyncio.wait([opening])
+        opening.exception()  # nobody is there any more to be told
+        raise
 
 
 def obstacle(follower: LogFollower) -> str:

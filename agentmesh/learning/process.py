@@ -34,6 +34,9 @@ HEALTHY_S = 60.0
 TERMINATE_S = 2.0
 """How long the process has to end by itself before it is killed."""
 
+LAST_WORDS = 4096
+"""Bytes of what the process wrote before it ended that are looked at: it may have written for weeks."""
+
 BOOT = (
     "import os, sys; sys.path[:] = sys.argv[1:]; "
     "[os.environ.setdefault(name, '1') for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')]; "
@@ -114,6 +117,7 @@ class _Child:
     def __init__(self, follower: LogFollower, order: Order, *, poll_s: float, publish: Publish, clock: Clock) -> None:
         self._follower, self._order = follower, order
         self._router, self._reached = follower.serving.router, follower.reached  # the thread's own: what it sent last
+        self._missed = False  # the last state that came could not be used, so later numbers are not reached
         self._poll_s = poll_s
         self._publish = publish
         self._clock = clock
@@ -160,7 +164,7 @@ class _Child:
             begun = self._clock.monotonic()
             try:
                 why = self._run()
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - the worker boundary: whatever it was, learning begins again
                 why = told(error)
             if self._closing.is_set():
                 return
@@ -199,6 +203,7 @@ class _Child:
     def _talk(self, process: subprocess.Popen[bytes]) -> None:
         """Give the order, then take states until none come any more."""
         source, sink = _pipes(process)
+        self._missed = False
         with suppress(BrokenPipeError):
             sink.write(self._order.model_dump_json().encode() + b"\n")
             write_frame(sink, Frame(reached=self._reached, state=self._router.snapshot()))
@@ -210,13 +215,16 @@ class _Child:
             self._take(frame)
 
     def _take(self, frame: Frame) -> None:
+        if frame.state is None and self._missed:
+            return
         try:
             router = self._router if frame.state is None else renewed(self._router, frame.state)
         except Exception as error:  # noqa: BLE001 - the worker boundary: serving goes on with the state it has
             found = f"the state at {frame.reached} that the learning process sent cannot be used"
             self._follower.fault(f"{found}: {told(error)}")
+            self._missed = True
             return
-        self._router, self._reached = router, frame.reached
+        self._router, self._reached, self._missed = router, frame.reached, False
         self._publish(router, frame.reached)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
@@ -243,6 +251,6 @@ def _nudge(ear: IO[bytes]) -> None:
 
 
 def _last_line(said: IO[bytes]) -> str:
-    said.seek(0)
+    said.seek(max(said.seek(0, os.SEEK_END) - LAST_WORDS, 0))
     lines = said.read().decode(errors="replace").strip().splitlines()
     return f": {lines[-1]}" if lines else ""

@@ -7,6 +7,7 @@ wrong is kept as a fault of learning.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from agentmesh.errors import AgentMeshError, LlmError
@@ -37,7 +38,7 @@ class Failure:
 
     agent_id: AgentId
     source: str
-    error: Exception
+    error: BaseException
 
 
 async def score_answers(
@@ -49,6 +50,7 @@ async def score_answers(
     learning: Learning | None = None,
     seed: int = 0,
     clock: Clock | None = None,
+    verifying: asyncio.Semaphore | None = None,
 ) -> AsyncIterator[Score]:
     """Yield a score for each answer of ``run`` that somebody can score.
 
@@ -64,10 +66,13 @@ async def score_answers(
         learning: The judge's share of the runs, and its time.
         seed: The mesh's seed, which draws the runs that are judged.
         clock: What stamps faults; the machine's by default.
+        verifying: Bounds how many runs are verified at once, where several share it.
     """
     settings, told_at = learning or Learning(), clock or SystemClock()
     left = answers_of(run)
-    for found in await asyncio.to_thread(lambda: list(verdicts(run, dict(left), verifiers))):
+    async with verifying or nullcontext():
+        verified = await asyncio.to_thread(lambda: list(verdicts(run, dict(left), verifiers)))
+    for found in verified:
         if isinstance(found, Score):
             del left[found.agent_id]
             yield found
@@ -99,7 +104,7 @@ def verdicts(run: Run, answers: Mapping[AgentId, str], verifiers: Sequence[Verif
             source = f"verifier:{verifier.name}"
             try:
                 value = checked_score(verifier.verify(run.task, text), source, takes_bool=True)
-            except Exception as error:  # noqa: BLE001 - the boundary to the user's verifiers: kept as a fault
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary to verifiers: they may run an answer
                 yield Failure(agent_id, source, error)
                 continue
             if value is not None:

@@ -1,8 +1,10 @@
 """Learning on the event loop: at once, in short slices, also from what others stored; or not at all."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.store.memory import MemoryStore
 from agentmesh.testing.agents import EchoAgent
+from agentmesh.types import VectorArray
 
 LOOP = Learning(mode="loop", poll_s=0.01)
 OFF = Learning(mode="off")
@@ -169,6 +172,115 @@ async def test_learned_gives_up_in_time() -> None:
         await learner.learned()
         assert router.sequence == 30
     assert store.faults() == []
+
+
+async def test_a_fault_is_kept_although_who_learned_it_gave_up() -> None:
+    class RefusingRouter(SlowRouter):
+        def _learn(self, experience: Experience) -> None:
+            super()._learn(experience)
+            raise ValueError("no")
+
+    store = MemoryStore()
+    ids = await answered(store, 30)
+    async with await open_learner(
+        follower := follower_of(store, RefusingRouter()), Learning(mode="loop", poll_s=1000)
+    ) as learner:
+        for run_id in ids:
+            record_feedback(store, run_id, 1.0)
+        learning = asyncio.ensure_future(learner.learned())
+        while follower.serving.router.sequence == 0:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0)
+        learning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await learning
+        known = follower.serving.router.sequence
+        assert 0 < known < 30
+    assert [fault.run_id for fault in reversed(store.faults())] == ids[:known]
+
+
+class ForgetfulEmbedder(StaticEmbedder):
+    """An embedder that cannot embed for a while."""
+
+    version = "forgetful-1"
+    forgets = False
+
+    def embed(self, texts: Sequence[str]) -> VectorArray:
+        if self.forgets:
+            raise RuntimeError("the server is down")
+        return super().embed(texts)
+
+
+async def test_feedback_is_taken_although_its_text_cannot_be_embedded_again(caplog: pytest.LogCaptureFixture) -> None:
+    store, embedder = MemoryStore(), ForgetfulEmbedder()
+    (run_id,) = await answered(store, 1)
+    follower = LogFollower(store, ServingRouter(KernelRouter()), embedder)
+    async with await open_learner(follower, LOOP) as learner:
+        embedder.forgets = True
+        await learner.take(run_id, 1.0, agent=None, source="user")
+        assert "learning waits" in caplog.text
+        embedder.forgets = False
+        await learner.learned(timeout_s=5)
+        assert follower.serving.router.sequence == 1
+
+
+class EndlessStore(MemoryStore):
+    """A store whose log is long, and whose reading can be held up."""
+
+    def __init__(self, one: Experience) -> None:
+        super().__init__()
+        self._one = one
+        self.reads = 0
+        self.entered, self.let_go = threading.Event(), threading.Event()
+
+    def last_experience(self) -> int:
+        return 10**6
+
+    def experiences(self, after: int = 0, *, until: int | None = None, limit: int | None = None) -> list[Experience]:
+        self.reads += 1
+        self.entered.set()
+        self.let_go.wait()
+        return [self._one.model_copy(update={"sequence": after + 1 + place}) for place in range(limit or 1)]
+
+
+async def test_opening_that_is_cancelled_leaves_nobody_behind_who_learns_on() -> None:
+    known = MemoryStore()
+    (run_id,) = await answered(known, 1)
+    store = EndlessStore(record_feedback(known, run_id, 1.0)[0])
+    opening = asyncio.ensure_future(open_learner(follower := follower_of(store), LOOP))
+    await until(store.entered.is_set)
+    opening.cancel()
+    await asyncio.sleep(0)
+    assert not opening.done()
+    store.let_go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert (store.reads, follower.serving.router.sequence) == (1, 1000)
+
+
+class Slow:
+    """A verifier that takes until it is let go."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+
+    def verify(self, task: Task, answer: str) -> float | None:
+        self.let_go.wait()
+        return 1.0
+
+
+async def test_slow_verifiers_leave_threads_to_those_who_serve() -> None:
+    slow = Slow()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=4))
+    async with Mesh([EchoAgent("echo")], verifiers=[slow]) as mesh:
+        for place in range(8):
+            await mesh.run(f"question {place}")
+        try:
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "served"), timeout=5) == "served"
+        finally:
+            slow.let_go.set()
+    assert len(mesh.store.experiences()) == 8
 
 
 async def test_off_stores_scores_and_learns_nothing() -> None:

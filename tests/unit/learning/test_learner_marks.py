@@ -259,6 +259,31 @@ def test_a_mark_whose_state_is_gone_is_reported(path: Path) -> None:
         assert f"at mark {mark.sequence} cannot be used" in store.faults()[0].message
 
 
+class MoodyStore(MemoryStore):
+    """A store whose states cannot be read now and then."""
+
+    refusals = 0
+
+    def nearest_state(self, router: str, parameters: str, *, until: int | None = None) -> RouterState | None:
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreError(f"cannot read {self.url!r}: unable to open database file")
+        return super().nearest_state(router, parameters, until=until)
+
+
+def test_a_reset_is_not_lost_when_the_store_cannot_be_read_for_a_moment() -> None:
+    store = MoodyStore()
+    add_experiences(store, 3)
+    follower = follower_of(store)
+    mark = put_mark(store, KernelRouter())
+    add_experiences(store, 2)
+    store.refusals = 1
+    with pytest.raises(StoreError, match="cannot read"):
+        follower.advance(100)
+    assert not follower.advance(100)
+    assert follower.serving.router.snapshot() == after(store, mark.sequence)
+
+
 class SqueamishRouter(KernelRouter):
     """A router that refuses one agent."""
 

@@ -335,6 +335,43 @@ async def test_a_state_that_cannot_be_used_is_reported_and_serving_goes_on(store
         assert follower.serving.router is router
 
 
+async def test_an_outcome_in_a_state_that_cannot_be_used_is_not_counted_as_learned(
+    store: TraceStore, module: Path
+) -> None:
+    router = written(module, "")
+    (run_id,) = await answered(store, 1)
+    async with await opened(follower := follower_of(store, router), SLOW_TO_LOOK) as learner:
+        changed = "    def snapshot(self):\n        return super().snapshot().model_copy(update={'payload': b'?'})\n"
+        rewrite(module, MODULE.format(name="MyRouter", body=changed))
+        await learner.take(run_id, 1.0, agent=None, source="user")
+        assert "cannot be used" in await first_fault(store)
+        state = KernelRouter().snapshot().model_copy(update={"router": "other"})
+        mark = RouterMark(router="other", root="x", parameters=state.parameters, kind="reset", at=1.0)
+        store.put_mark(mark, state)  # a number that is not for this router: it moves on without a state
+        with pytest.raises(TimeoutError):
+            await learner.learned(1.0)
+        rewrite(module, MODULE.format(name="MyRouter", body=""))
+        assert learner.pid is not None
+        os.kill(learner.pid, signal.SIGKILL)
+        await learner.learned(PATIENCE_S)
+        assert follower.serving.router.snapshot() == from_the_log(store)
+
+
+async def test_a_router_that_fails_to_begin_is_reported_and_begins_again(store: TraceStore, module: Path) -> None:
+    body = (
+        "    broken = False\n    def snapshot(self):\n        if self.broken:\n            raise LookupError('lost')\n"
+    )
+    router = written(module, body + "        return super().snapshot()\n")
+    (run_id,) = await answered(store, 1)
+    async with await opened(follower := follower_of(store, router), SLOW_TO_LOOK) as learner:
+        type(router).broken = True  # type: ignore[attr-defined]  # the module's own
+        await learner.take(run_id, 1.0, agent=None, source="user")
+        assert "the learning process ended: LookupError: lost" in await first_fault(store)
+        type(router).broken = False  # type: ignore[attr-defined]
+        await learner.learned(PATIENCE_S)
+        assert follower.serving.router.sequence == 1
+
+
 class LocalEmbedder(HashingEmbedder):
     """An embedder that no entry point names."""
 

@@ -145,6 +145,12 @@ async def test_a_verifier_that_fails_is_a_fault_and_the_next_one_scores(check: C
     ]
 
 
+async def test_a_verifier_that_exits_is_a_fault_and_ends_nothing() -> None:
+    scores, (fault, _) = await outcome(TWO, (Rule(raises(SystemExit(3)), "runs"), Rule(is_84)))
+    assert scores == [Score("ada", 1.0, "verifier:rule"), Score("bob", 0.0, "verifier:rule")]
+    assert fault.message == "'verifier:runs' could not score the answer of agent 'ada': SystemExit: 3"
+
+
 async def test_where_every_verifier_fails_the_judge_scores() -> None:
     scores, faults = await outcome(run_of(call("ada", "84")), (Rule(raises(ValueError("x"))),), always(0.5))
     assert scores == [Score("ada", 0.5, "judge:opinion")]

@@ -46,6 +46,11 @@ def test_frames_come_out_as_they_went_in(frames: list[Frame]) -> None:
     assert read_frame(stream) is None
 
 
+def test_what_is_no_frame_is_named_and_not_waited_for() -> None:
+    with pytest.raises(ValueError, match="no frame begins with b'Hell'"):
+        read_frame(BytesIO(b"Hello, I am a library that greets"))
+
+
 @given(FRAMES, st.data())
 def test_a_frame_that_breaks_off_is_the_end(frame: Frame, data: st.DataObject) -> None:
     stream = BytesIO()

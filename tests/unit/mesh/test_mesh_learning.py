@@ -1,5 +1,6 @@
 """What a mesh has learned when: in its own process, elsewhere, and across resets."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from agentmesh import Learning, Mesh, open_store, replay
 from agentmesh.embed.static import StaticEmbedder
 from agentmesh.errors import ConfigError, DuplicateFeedbackError, ReplayError
-from agentmesh.learning.learner import state_key
+from agentmesh.learning.learner import learn_until, state_key
 from agentmesh.records import RouterMark
+from agentmesh.routing.named import router_named
 from agentmesh.routing.neighbours import KernelRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.testing.agents import CannedAgent
@@ -100,6 +102,29 @@ async def test_decisions_before_and_after_a_reset_replay_as_they_were(url: str) 
         assert [one and one.router_version.rpartition("@")[2] for one in found.values()] == [*"012", *"456"]
         for run_id in ids:
             assert (await replay(store, run_id)).identical
+
+
+@pytest.mark.parametrize("router", ["kernel", "pheromone"])
+@pytest.mark.parametrize("mode", ["loop", "process"])
+async def test_agents_may_come_and_go_while_snapshots_are_made(mode: str, router: str, tmp_path: Path) -> None:
+    learning = Learning.model_validate({"mode": mode, "publish_s": 0.001})
+    agents = [CannedAgent(["yes"], id="ada"), CannedAgent(["no"], id="bob")]
+    async with Mesh(agents, store=f"sqlite:///{tmp_path / 'mesh.db'}", learning=learning, router=router) as mesh:
+        for place in range(70):  # past the first snapshot, and each state that is published is one too
+            run = await mesh.run(f"question {place}")
+            taken = asyncio.ensure_future(mesh.feedback(run.id, place % 2))
+            if place % 2:
+                mesh.remove(f"guest-{place - 1}")
+            else:
+                mesh.register(CannedAgent(["maybe"], id=f"guest-{place}"))
+            await taken
+        await mesh.learned(15)
+        store = mesh.store
+        rebuilt = router_named(router)
+        learn_until(store, rebuilt, StaticEmbedder())
+        assert mesh.router.snapshot() == rebuilt.snapshot()
+        assert store.states(state_key(rebuilt.name, StaticEmbedder().version), rebuilt.parameters_hash)
+        assert (rebuilt.sequence, store.faults()) == (70, [])
 
 
 async def test_a_mesh_that_opens_after_a_reset_begins_there(url: str) -> None:
