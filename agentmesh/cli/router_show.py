@@ -101,7 +101,7 @@ def sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
 
 def _all_sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
     strongest = [
-        f"{one.trail:.3f}  {_edge(one.type, one.edge.previous, one.edge.agent_id)}  ({amount(one.evidence)} outcomes)"
+        f"{one.trail:.3f}  {_edge(one.type, one.edge.previous, one.edge.agent_id)}  (evidence {amount(one.evidence)})"
         for one in report.strongest
     ]
     yield "Strongest trails", strongest

@@ -124,7 +124,7 @@ def test_show_draws_the_trails_of_a_router_that_has_them(command, tally):
     assert lines[1] == f"version {parameters}@4"
     assert "sums   75%  [7]  3  " in lines
     assert "dates  25%   ·  [6] " in lines
-    assert "  0.750  sums: ada  (2 outcomes)" in lines
+    assert "  0.750  sums: ada  (evidence 2)" in lines
 
 
 def test_show_says_what_changed_since_a_version(command, tally):
