@@ -1,7 +1,7 @@
 """Tasks as they arrive: the rows of a split in an order that a seed fixes, and what each agent would bring on each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from agentmesh.bench.opening import open_outcomes
 from agentmesh.errors import ConfigError, RecordedSetError
 from agentmesh.protocols import Embedder
 from agentmesh.recorded.reader import RecordedSet
-from agentmesh.routing.base import AgentPool, index_of
+from agentmesh.routing.base import AgentPool
 from agentmesh.routing.objective import Scale
 from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray, VectorArray
 
@@ -150,21 +150,7 @@ def affected(workload: Workload, rows: IndexArray, drift: Drift) -> MaskArray:
 def pool_without(pool: AgentPool, agent: int) -> AgentPool:
     """Return the pool as it was before an agent came, with a registry version of its own."""
     left = np.delete(np.arange(len(pool)), agent)
-    ids = tuple(pool.ids[place] for place in left.tolist())
-    return replace(
-        pool,
-        ids=ids,
-        vectors=pool.vectors[left],
-        price_per_call=pool.price_per_call[left],
-        price_in_per_m=pool.price_in_per_m[left],
-        price_out_per_m=pool.price_out_per_m[left],
-        latency_s=pool.latency_s[left],
-        versions=pool.versions[left],
-        mask=pool.mask[left],
-        registry_version=f"{pool.registry_version}.without.{pool.ids[agent]}",
-        cards=tuple(pool.cards[place] for place in left.tolist()),
-        index=index_of(ids),
-    )
+    return pool.taken(left, registry_version=f"{pool.registry_version}.without.{pool.ids[agent]}")
 
 
 def drift_of(workload: Workload, plan: OnlinePlan, steps: int) -> Drift | None:

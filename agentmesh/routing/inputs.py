@@ -67,6 +67,26 @@ class AgentPool:
         mask[[self.index[agent_id] for agent_id in refused]] = False
         return replace(self, mask=mask, refused={**self.refused, **refused})
 
+    def taken(self, places: Sequence[int] | IndexArray, *, registry_version: str) -> "AgentPool":
+        """Return the pool of only the agents at ``places``, in that order, under a registry version of its own."""
+        chosen = np.asarray(places, dtype=np.int64)
+        ids = tuple(self.ids[place] for place in chosen.tolist())
+        return replace(
+            self,
+            ids=ids,
+            vectors=self.vectors[chosen],
+            price_per_call=self.price_per_call[chosen],
+            price_in_per_m=self.price_in_per_m[chosen],
+            price_out_per_m=self.price_out_per_m[chosen],
+            latency_s=self.latency_s[chosen],
+            versions=self.versions[chosen],
+            mask=self.mask[chosen],
+            registry_version=registry_version,
+            cards=tuple(self.cards[place] for place in chosen.tolist()) if self.cards else (),
+            refused={agent_id: self.refused[agent_id] for agent_id in ids if agent_id in self.refused},
+            index=index_of(ids),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RouteContext:

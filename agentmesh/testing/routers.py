@@ -77,21 +77,8 @@ def taken(pool: AgentPool, places: Sequence[int] | IndexArray) -> AgentPool:
     >>> taken(sample_pool(3), [2, 0]).ids
     ('agent-02', 'agent-00')
     """
-    chosen = np.asarray(places, dtype=np.int64)
-    ids = tuple(pool.ids[place] for place in chosen.tolist())
-    return replace(
-        pool,
-        ids=ids,
-        vectors=pool.vectors[chosen],
-        price_per_call=pool.price_per_call[chosen],
-        price_in_per_m=pool.price_in_per_m[chosen],
-        price_out_per_m=pool.price_out_per_m[chosen],
-        latency_s=pool.latency_s[chosen],
-        versions=pool.versions[chosen],
-        mask=pool.mask[chosen],
-        registry_version="/".join((pool.registry_version, *ids)),
-        index=index_of(ids),
-    )
+    ids = (pool.ids[place] for place in np.asarray(places, dtype=np.int64).tolist())
+    return pool.taken(places, registry_version="/".join((pool.registry_version, *ids)))
 
 
 def sample_features(seed: int = 0, *, text: str | None = None) -> TaskFeatures:
