@@ -15,16 +15,12 @@ from agentmesh.routing.clusters import cluster_centres
 from agentmesh.routing.groups import GroupSums, Seen, WarmUp
 from agentmesh.routing.intent import naming
 from agentmesh.routing.ledger import Ledger, Means, part
-from agentmesh.routing.ngrams import SparseRows
 from agentmesh.routing.prices import expected_cost
 from agentmesh.routing.priors import cold_quality, curiosity_of, own_cost, own_latency, own_quality
-from agentmesh.routing.regression import Design, Training, softmax, train
+from agentmesh.routing.regression import group_weights, softmax, with_unknown
 from agentmesh.routing.state import Arrays
 from agentmesh.types import FloatArray, JsonValue, VectorArray
 
-VECTOR_SCALE: Final = 8.0  # group accuracy on val of llmrouter9 and mmlu_pro differs by under 2 points from 4 to 16
-EPOCHS: Final = 15
-L2: Final = 1e-4
 CLUSTER_SHARPNESS: Final = 20.0  # of the softmax over cosines, where groups are clusters: temperature 0.05
 SMOOTHING: Final = 8.0  # outcomes that an agent's mean over all groups weighs beside those in the group
 
@@ -183,12 +179,8 @@ class CategoryRouter(ScoringRouter):
         if len(names) < 2:
             return self._by_clusters(outcomes.vectors)
         known = np.array([place for place, group in enumerate(outcomes.groups) if group])
-        targets = np.array([[float(outcomes.groups[place] == name) for name in names] for place in known])
-        vectors = outcomes.vectors[known]
-        design = Design(vectors, SparseRows.of([""] * len(vectors), 0), 0, VECTOR_SCALE, 0.0)
-        weights = train(design, targets, Training(EPOCHS, 0.1, L2, self._seed, exclusive=True))
-        weights[:-1] *= np.float32(VECTOR_SCALE)
-        return tuple(names), weights
+        member = np.array([names.index(outcomes.groups[place]) for place in known])
+        return tuple(names), group_weights(outcomes.vectors[known], member, len(names), seed=self._seed)
 
     def _by_clusters(self, vectors: VectorArray, taken: Sequence[str] = ()) -> tuple[tuple[str, ...], VectorArray]:
         """Return as :meth:`_recognise` does, with clusters of the tasks for groups, under names that are not taken."""
@@ -223,14 +215,14 @@ class CategoryRouter(ScoringRouter):
         fresh = tuple(hint for hint in hints if hint not in self._groups)
         if fresh:
             self._groups += fresh
-            self._recogniser = _with_unknown(self._recogniser, len(fresh))
+            self._recogniser = with_unknown(self._recogniser, len(fresh))
             self._sums.widen(len(self._groups))
 
     def _find_groups(self) -> None:
         """Make clusters of the first tasks and book their outcomes there; groups that hints made stay."""
         vectors, hinted = self._first.vectors, self._groups[1:]
         found, recogniser = self._by_clusters(vectors, hinted)
-        self._groups, self._recogniser = found + hinted, _with_unknown(recogniser, len(hinted))
+        self._groups, self._recogniser = found + hinted, with_unknown(recogniser, len(hinted))
         self._sums = self._sums.replaced(1, len(found))
         shares = [self._membership(vector) for vector in vectors]
         for place, seen in self._first.rows:
@@ -252,10 +244,3 @@ class CategoryRouter(ScoringRouter):
         self._ledger.load(arrays, meta)
         self._groups, self._recogniser = tuple(str(name) for name in groups), recogniser.copy()
         self._sums, self._first = GroupSums.loaded(sums), first
-
-
-def _with_unknown(recogniser: VectorArray, groups: int) -> VectorArray:
-    """Return a recogniser with as many more groups, which no task is taken for."""
-    columns = np.zeros((len(recogniser), groups), np.float32)
-    columns[-1:] = -np.inf
-    return np.hstack([recogniser, columns])

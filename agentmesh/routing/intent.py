@@ -11,7 +11,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.routing.clusters import cluster_centres
 from agentmesh.routing.ledger import part
 from agentmesh.routing.recent import Recent
-from agentmesh.routing.regression import softmax
+from agentmesh.routing.regression import softmax, with_unknown
 from agentmesh.types import FloatArray, IndexArray, JsonValue, VectorArray
 
 OTHER: Final = "(other)"
@@ -120,9 +120,7 @@ class TaskTypes:
         self._centres = np.vstack([self._centres, centre])
         self._mass = np.append(self._mass, 0.0)
         if self.is_fitted:  # the regression never saw it: it is recognised by its hint alone
-            column = np.zeros((len(self._recogniser), 1), np.float32)
-            column[-1] = -np.inf
-            self._recogniser = np.hstack([self._recogniser, column])
+            self._recogniser = with_unknown(self._recogniser, 1)
 
     def follow(self, vector: VectorArray, share: FloatArray) -> None:
         """Count a task that was seen, and move the centre of its likeliest type towards it."""
@@ -211,6 +209,8 @@ class TaskTypes:
     def fit(self, vectors: VectorArray, groups: Sequence[str], recognise: Callable[[], VectorArray]) -> FloatArray:
         """Take the types from a table, named by its groups or found as clusters, and return each task's membership.
 
+        There are no types yet but the catch-all.
+
         Args:
             vectors: The tasks, m of them.
             groups: Their groups, "" where unknown; with fewer than two different ones, clusters are made.
@@ -220,7 +220,6 @@ class TaskTypes:
             vectors: (m, d). Returns (m, types).
         """
         names = sorted(naming(groups))
-        self.__init__(self._most)  # type: ignore[misc]
         if len(names) > 1:
             for name in names:
                 self._append(name, _unit(vectors[[group == name for group in groups]].mean(axis=0)))

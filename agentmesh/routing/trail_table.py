@@ -8,16 +8,13 @@ import numpy as np
 from agentmesh.routing.content import ContentTerm
 from agentmesh.routing.inputs import Outcomes
 from agentmesh.routing.intent import OTHER, TaskTypes
-from agentmesh.routing.ngrams import SparseRows
 from agentmesh.routing.pooling import LogPool
 from agentmesh.routing.priors import MIDDLE
-from agentmesh.routing.regression import Design, Training, sigmoid, softmax, train
+from agentmesh.routing.regression import group_weights, sigmoid, softmax
 from agentmesh.routing.trail_view import Smoothing, TrailView
 from agentmesh.routing.trails import SOURCE, Edge, Trails
 from agentmesh.types import FloatArray, IndexArray, VectorArray
 
-VECTOR_SCALE: Final = 8.0  # as in the category router
-EPOCHS, RATE, L2 = 15, 0.1, 1e-4
 PASSES: Final = 3
 """Over the table, for the content term; the first one also says how much it is to be trusted."""
 HELD_OUT: Final = 5  # every fifth task is kept from the regression that the temperature is chosen with
@@ -91,16 +88,9 @@ def recogniser(vectors: VectorArray, groups: Sequence[str]) -> VectorArray:
     known = np.array([place for place, group in enumerate(groups) if group], dtype=np.int64)
     target = np.array([names.index(groups[place]) for place in known], dtype=np.int64)
     held = np.arange(len(known)) % HELD_OUT == HELD_OUT - 1
-    trial = _trained(vectors[known[~held]], target[~held], len(names))
+    trial = group_weights(vectors[known[~held]], target[~held], len(names), seed=0)
     temperature = _temperature(trial, vectors[known[held]], target[held]) if held.any() else 1.0
-    weights: VectorArray = _trained(vectors[known], target, len(names)) / np.float32(temperature)
-    return weights
-
-
-def _trained(vectors: VectorArray, target: IndexArray, groups: int) -> VectorArray:
-    design = Design(vectors, SparseRows.of([""] * len(vectors), 0), 0, VECTOR_SCALE, 0.0)
-    weights = train(design, np.eye(groups)[target], Training(EPOCHS, RATE, L2, 0, exclusive=True))
-    weights[:-1] *= np.float32(VECTOR_SCALE)
+    weights: VectorArray = group_weights(vectors[known], target, len(names), seed=0) / np.float32(temperature)
     return weights
 
 
