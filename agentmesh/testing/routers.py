@@ -15,6 +15,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -67,6 +68,36 @@ def sample_pool(count: int = 6, *, seed: int = 0) -> AgentPool:
         versions=np.ones(count, dtype=np.int64),
         mask=np.ones(count, dtype=np.bool_),
         registry_version="sample",
+        index=index_of(ids),
+    )
+
+
+def plain_pool(
+    *ids: str,
+    version: int = 1,
+    price: float | Sequence[float] = np.nan,
+    latency: float | Sequence[float] = np.nan,
+    vectors: npt.ArrayLike | None = None,
+    dimension: int = 2,
+) -> AgentPool:
+    """Return a pool of these agents; cards say nothing unless ``vectors`` are given, prices are US dollars a call.
+
+    >>> plain_pool("a", "b", price=0.1).price_per_call.tolist()
+    [0.1, 0.1]
+    """
+    count = len(ids)
+    unknown = np.full(count, np.nan)
+    cards = np.zeros((count, dimension)) if vectors is None else vectors
+    return AgentPool(
+        ids=ids,
+        vectors=np.array(cards, np.float32),
+        price_per_call=np.broadcast_to(np.asarray(price, np.float64), count).copy(),
+        price_in_per_m=unknown,
+        price_out_per_m=unknown,
+        latency_s=np.broadcast_to(np.asarray(latency, np.float64), count).copy(),
+        versions=np.full(count, version, np.int64),
+        mask=np.ones(count, np.bool_),
+        registry_version="r",
         index=index_of(ids),
     )
 

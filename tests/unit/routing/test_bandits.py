@@ -11,28 +11,12 @@ from agentmesh.errors import ConfigError
 from agentmesh.packing import pack_vector
 from agentmesh.records import Experience, Objective
 from agentmesh.routing.bandit import LinUcbRouter, ThompsonRouter
-from agentmesh.routing.base import AgentPool, Outcomes, RouteContext, TaskFeatures, index_of
+from agentmesh.routing.base import Outcomes, RouteContext, TaskFeatures
 from agentmesh.routing.prices import expected_cost
 from agentmesh.routing.priors import OWN_STRENGTH, cold_quality
+from agentmesh.testing.routers import plain_pool as make_pool
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
-
-
-def make_pool(*ids, version=1, price=np.nan, vectors=None):
-    count = len(ids)
-    unknown = np.full(count, np.nan)
-    return AgentPool(
-        ids=ids,
-        vectors=np.zeros((count, 2), np.float32) if vectors is None else vectors,
-        price_per_call=np.broadcast_to(np.asarray(price, np.float64), count).copy(),
-        price_in_per_m=unknown,
-        price_out_per_m=unknown,
-        latency_s=unknown,
-        versions=np.full(count, version, np.int64),
-        mask=np.ones(count, np.bool_),
-        registry_version="r",
-        index=index_of(ids),
-    )
 
 
 def saw(sequence, agent, quality, vector=EAST, *, cost=None, version=1, weight=1.0, hints=()):

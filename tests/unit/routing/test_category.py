@@ -6,29 +6,13 @@ import pytest
 from agentmesh.errors import ConfigError
 from agentmesh.packing import pack_vector
 from agentmesh.records import Experience
-from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
+from agentmesh.routing.base import Outcomes, TaskFeatures
 from agentmesh.routing.category import CategoryRouter
 from agentmesh.routing.clusters import cluster_centres
 from agentmesh.routing.groups import ROWS_A_TASK
+from agentmesh.testing.routers import plain_pool as make_pool
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
-
-
-def make_pool(*ids, version=1):
-    count = len(ids)
-    unknown = np.full(count, np.nan)
-    return AgentPool(
-        ids=ids,
-        vectors=np.zeros((count, 2), np.float32),
-        price_per_call=unknown,
-        price_in_per_m=unknown,
-        price_out_per_m=unknown,
-        latency_s=unknown,
-        versions=np.full(count, version, np.int64),
-        mask=np.ones(count, np.bool_),
-        registry_version="r",
-        index=index_of(ids),
-    )
 
 
 def saw(sequence, agent, quality, vector=EAST, cost=None, version=1, weight=1.0, hints=()):

@@ -11,30 +11,14 @@ from hypothesis import strategies as st
 from agentmesh.errors import ConfigError
 from agentmesh.packing import pack_vector
 from agentmesh.records import Experience
-from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
+from agentmesh.routing.base import Outcomes, TaskFeatures
 from agentmesh.routing.linear import LinearRouter
 from agentmesh.routing.ngrams import MOST_CHARACTERS, SparseRows, hashed
 from agentmesh.routing.regression import Design, Training, sigmoid, softmax, train
+from agentmesh.testing.routers import plain_pool as make_pool
 
 NOWHERE = np.zeros(2, np.float32)
 EAST, NORTH = np.eye(2, dtype=np.float32)
-
-
-def make_pool(*ids, dimension=2, version=1):
-    count = len(ids)
-    unknown = np.full(count, np.nan)
-    return AgentPool(
-        ids=ids,
-        vectors=np.zeros((count, dimension), np.float32),
-        price_per_call=unknown,
-        price_in_per_m=unknown,
-        price_out_per_m=unknown,
-        latency_s=unknown,
-        versions=np.full(count, version, np.int64),
-        mask=np.ones(count, np.bool_),
-        registry_version="r",
-        index=index_of(ids),
-    )
 
 
 def table(texts, quality, vectors=None, cost=None, ids=None):

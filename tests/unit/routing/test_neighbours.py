@@ -10,27 +10,11 @@ from hypothesis import strategies as st
 from agentmesh.errors import ConfigError
 from agentmesh.packing import pack_vector
 from agentmesh.records import Experience, Objective
-from agentmesh.routing.base import AgentPool, Outcomes, RouteContext, TaskFeatures, index_of
+from agentmesh.routing.base import Outcomes, RouteContext, TaskFeatures
 from agentmesh.routing.neighbours import KernelRouter, KnnRouter
+from agentmesh.testing.routers import plain_pool as make_pool
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
-
-
-def make_pool(*ids, price=None, vectors=None):
-    count = len(ids)
-    unknown = np.full(count, np.nan)
-    return AgentPool(
-        ids=ids,
-        vectors=np.zeros((count, 2), np.float32) if vectors is None else np.array(vectors, np.float32),
-        price_per_call=unknown if price is None else np.array(price),
-        price_in_per_m=unknown,
-        price_out_per_m=unknown,
-        latency_s=unknown,
-        versions=np.ones(count, np.int64),
-        mask=np.ones(count, np.bool_),
-        registry_version="r",
-        index=index_of(ids),
-    )
 
 
 def task(vector):

@@ -8,29 +8,13 @@ from hypothesis import strategies as st
 from agentmesh.errors import ConfigError
 from agentmesh.packing import pack_vector
 from agentmesh.records import Experience
-from agentmesh.routing.base import AgentPool, Outcomes, index_of
+from agentmesh.routing.base import Outcomes
 from agentmesh.routing.ledger import Ledger
 from agentmesh.routing.observations import Ring, Table
 from agentmesh.routing.outcomes import OutcomeMemory
+from agentmesh.testing.routers import plain_pool as make_pool
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
-
-
-def make_pool(*ids, version=1, vectors=None):
-    count = len(ids)
-    unknown = np.full(count, np.nan)
-    return AgentPool(
-        ids=ids,
-        vectors=np.zeros((count, 2), np.float32) if vectors is None else vectors,
-        price_per_call=unknown,
-        price_in_per_m=unknown,
-        price_out_per_m=unknown,
-        latency_s=unknown,
-        versions=np.full(count, version, np.int64),
-        mask=np.ones(count, np.bool_),
-        registry_version="r",
-        index=index_of(ids),
-    )
 
 
 def saw(sequence, agent, quality, *, vector=EAST, cost=None, version=1, latency=None, weight=1.0):

@@ -8,8 +8,9 @@ import pytest
 from agentmesh.errors import ConfigError
 from agentmesh.packing import pack_vector
 from agentmesh.records import Experience, Objective
-from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures, index_of
+from agentmesh.routing.base import RouteContext, TaskFeatures
 from agentmesh.routing.pheromone import DAY_S, PheromoneRouter
+from agentmesh.testing.routers import plain_pool as make_pool
 from agentmesh.testing.routers import sample_features
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
@@ -32,23 +33,6 @@ PLAIN = {
 
 def plain(**arguments):
     return PheromoneRouter(**{**PLAIN, **arguments})
-
-
-def make_pool(*ids, version=1, price=np.nan, vectors=None, latency=np.nan):
-    count = len(ids)
-    unknown = np.full(count, np.nan)
-    return AgentPool(
-        ids=ids,
-        vectors=np.zeros((count, 2), np.float32) if vectors is None else vectors,
-        price_per_call=np.broadcast_to(np.asarray(price, np.float64), count).copy(),
-        price_in_per_m=unknown,
-        price_out_per_m=unknown,
-        latency_s=np.broadcast_to(np.asarray(latency, np.float64), count).copy(),
-        versions=np.full(count, version, np.int64),
-        mask=np.ones(count, np.bool_),
-        registry_version="r",
-        index=index_of(ids),
-    )
 
 
 def saw(sequence, agent, quality, vector=EAST, *, hints=(), version=1, weight=1.0, at=0.0, **facts):
