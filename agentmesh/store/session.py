@@ -7,6 +7,7 @@ database whole. ``FULL`` would close that gap for one fsync a commit.
 
 import importlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from agentmesh.errors import StoreError
 from agentmesh.store.refusals import closed
 from agentmesh.store.version import HEAD, schema_of
 
+SWITCH_PAUSE_S = 0.01
 _HINTS = {
     "is locked": "another process is writing to it: try again, or give a longer busy_timeout_s",
     "is full": "nothing was written: free some space",
@@ -57,6 +59,7 @@ class Database:
             _check_path(path, read_only=read_only, create=self._create)
         except OSError as error:
             raise StoreError(f"cannot open {url!r}: {error.strerror or error}") from error
+        self._busy_timeout_s = busy_timeout_s
         self._reader = _engine(path, _access(path), begin="BEGIN", busy_timeout_s=busy_timeout_s)
         self._writer = _engine(path, {"mode": "rwc"}, begin="BEGIN IMMEDIATE", busy_timeout_s=busy_timeout_s)
         try:
@@ -107,7 +110,22 @@ class Database:
             self._upgrade()
         if not self.read_only:
             with self._translating("open"), closing(self._writer.raw_connection()) as connection:
-                connection.cursor().execute("PRAGMA journal_mode=WAL")  # it stays with the file
+                self._keep_log_beside(connection.cursor())
+
+    def _keep_log_beside(self, cursor: Any) -> None:
+        """Switch the file to a write-ahead log, which it keeps.
+
+        Only the first switch of a new file needs it alone, and there SQLite does not wait for others: so we do.
+        """
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                return
+            except SqliteError as error:
+                if "locked" not in str(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(SWITCH_PAUSE_S)
 
     def _upgrade(self) -> None:
         with self.writing() as connection:  # another process may have been faster: look again, now alone

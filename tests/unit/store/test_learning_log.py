@@ -287,3 +287,20 @@ def execute(folder, statement):
     with sqlite3.connect(folder / "mesh.db") as connection:
         connection.execute(statement)
     connection.close()
+
+
+OPENING = "import sys; from agentmesh.store import open_store; print('ready', flush=True); sys.stdin.readline(); "
+
+
+def test_processes_that_make_a_database_at_once_wait_for_one_another(url):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    code = OPENING + "open_store(sys.argv[1]).close()"
+    running = [subprocess.Popen([sys.executable, "-c", code, url], **pipes) for _ in range(6)]
+    for process in running:
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in running:
+        process.communicate()
+    assert [process.returncode for process in running] == [0] * 6
