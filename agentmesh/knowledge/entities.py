@@ -61,8 +61,8 @@ _MONTH: Final = (
 )
 _DAY: Final = r"[0-9]{1,2}(?:st|nd|rd|th)?"
 _UNIT: Final = (
-    r"(?:%|‰|°[CF]?|(?:[kcmµn]?m[²³]?|[kmµ]?g|[mµn]?s|[kMGT]i?B|[kMG]?Hz|[kMG]?Wh?|[km]?V|[mk]?J|[km]?l|m?L|kcal|mol|N|Pa"
-    r"|A|h|hrs?|min|mph|lbs?|oz|ft|km/h|m/s|hours?|minutes?|seconds?|days?|weeks?|months?|years?|(?:kilo|centi|milli)?"
+    r"(?:%|‰|°[CF]?|(?:km/h|m/s|[kcmµn]?m[²³]?|[kmµ]?g|[mµn]?s|[kMGT]i?B|[kMG]?Hz|[kMG]?Wh?|[km]?V|[mk]?J|[km]?l|m?L|kcal|mol|N|Pa"
+    r"|A|h|hrs?|min|mph|lbs?|oz|ft|hours?|minutes?|seconds?|days?|weeks?|months?|years?|(?:kilo|centi|milli)?"
     r"met(?:er|re)s?|miles?|feet|inch(?:es)?|(?:kilo|milli)?grams?|pounds?|tons?|tonnes?|lit(?:er|re)s?|degrees?"
     r"|dollars?|euros?|cents?|percent|USD|EUR)(?!\w))"
 )
