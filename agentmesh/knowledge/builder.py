@@ -16,7 +16,7 @@ from agentmesh.knowledge.graph import KnowledgeGraph, Links
 from agentmesh.knowledge.nodes import AgentNode, Outcome, TaskNode
 from agentmesh.knowledge.relations import triples_of
 from agentmesh.knowledge.terms import candidate_terms, term_entities
-from agentmesh.knowledge.words import read_part
+from agentmesh.knowledge.words import read_part, without_halves
 from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCard, Experience
 from agentmesh.types import AgentId, VectorArray
@@ -119,12 +119,12 @@ class KnowledgeBuilder:
             _name("agent", card.id),
             version=card.version,
             vector=None if vector is None else np.array(vector, dtype=np.float32),
-            description=card.description,
+            description=without_halves(card.description),
             price_per_call_usd=_price(card.price_per_call_usd),
             price_in_per_m_usd=_price(card.price_in_per_m_usd),
             price_out_per_m_usd=_price(card.price_out_per_m_usd),
         )
-        return self.graph.put_agent(node, card.skills)
+        return self.graph.put_agent(node, [_name("skill", skill) for skill in card.skills])
 
     def add_task(
         self,
@@ -216,6 +216,8 @@ class KnowledgeBuilder:
 
     def _add_block(self, tasks: Sequence[PastTask]) -> None:
         vectors, names = _rows(tasks), [_name("task", task.name) for task in tasks]
+        for task in tasks:
+            _check(f"at of task {task.name!r}", task.at, math.isfinite(task.at), "Unix seconds")
         skills = [_kinds(task) for task in tasks]
         new: set[str] = set()
         for name in names:
@@ -224,7 +226,8 @@ class KnowledgeBuilder:
             new.add(name)
         like = self.graph.window.extend(names, vectors, k=self.neighbours)
         for task, vector, kinds, near in zip(tasks, vectors, skills, like, strict=True):
-            entities = self.extractor.extract(task.text)[:MOST_ENTITIES]
+            # whatever extractor it is sees text that UTF-8 can hold, so what it finds can be written to a file
+            entities = self.extractor.extract(read_part(task.text))[:MOST_ENTITIES]
             named = (*entities, *self._terms(task.text, entities))
             self.graph.put_task(_node(task, vector, entities), Links(entities=named, skills=kinds, like=near))
 
@@ -240,7 +243,7 @@ class KnowledgeBuilder:
 def _node(task: PastTask, vector: VectorArray, entities: Sequence[Entity]) -> TaskNode:
     return TaskNode(
         task.name,
-        text=read_part(task.text[:TEXT_KEPT]),
+        text=without_halves(task.text[:TEXT_KEPT]),
         vector=vector.copy(),
         at=float(task.at),
         closed=task.closed,

@@ -2,18 +2,15 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-import networkx
 import numpy as np
 
 from agentmesh.errors import ConfigError
 from agentmesh.knowledge.entities import Entity
 from agentmesh.knowledge.likeness import TaskWindow
 from agentmesh.knowledge.nodes import (
-    ENDS,
-    NODE_KINDS,
     AgentNode,
     EdgeKind,
     EntityNode,
@@ -24,6 +21,7 @@ from agentmesh.knowledge.nodes import (
 )
 from agentmesh.knowledge.relations import Triple
 from agentmesh.knowledge.terms import TermStatistics
+from agentmesh.knowledge.view import GraphView
 from agentmesh.types import AgentId
 
 SLACK: Final = 16
@@ -40,7 +38,7 @@ class Links:
     like: Sequence[tuple[str, float]] = ()
 
 
-class KnowledgeGraph:
+class KnowledgeGraph(GraphView):
     """Keeps tasks, entities, relations, skills and agents as one directed graph, within bounds.
 
     ``nx`` is the graph itself, plain data: nodes are ``(kind, name)``, and every edge has a ``kind`` (see
@@ -66,7 +64,7 @@ class KnowledgeGraph:
         for name, value in (("max_tasks", max_tasks), ("max_entities", max_entities), ("like_within", like_within)):
             if value < 1:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from 1 up")
-        self.nx = networkx.DiGraph()
+        super().__init__()
         self.max_tasks, self.max_entities, self.like_within = max_tasks, max_entities, like_within
         self.sequence = 0
         """The last experience taken in."""
@@ -79,62 +77,7 @@ class KnowledgeGraph:
         """How many tasks have come so far, those that went again too."""
         self.named = 0
         """How many entities have come so far, those that went again too."""
-        self._keys: dict[NodeKind, dict[str, Key]] = {kind: {} for kind in NODE_KINDS}
         self._arrivals: deque[str] = deque()
-
-    def names(self, kind: NodeKind) -> tuple[str, ...]:
-        """Return the names of all nodes of a kind, in the order in which they came."""
-        return tuple(self._keys[kind])
-
-    def count(self, kind: NodeKind) -> int:
-        """Return how many nodes of a kind there are."""
-        return len(self._keys[kind])
-
-    def has(self, kind: NodeKind, name: str) -> bool:
-        """Return whether there is such a node."""
-        return name in self._keys[kind]
-
-    def task(self, name: str) -> TaskNode:
-        """Return a task.
-
-        Raises:
-            ConfigError: it is not in the graph.
-        """
-        return TaskNode(name, **self._attributes("task", name))
-
-    def agent(self, agent_id: AgentId) -> AgentNode:
-        """Return an agent.
-
-        Raises:
-            ConfigError: it is not in the graph.
-        """
-        return AgentNode(agent_id, **self._attributes("agent", agent_id))
-
-    def entity(self, name: str) -> EntityNode:
-        """Return an entity by its key.
-
-        Raises:
-            ConfigError: it is not in the graph.
-        """
-        return EntityNode(name, **self._attributes("entity", name))
-
-    def outcome(self, task: str, agent_id: AgentId) -> Outcome | None:
-        """Return what came of an agent on a task, ``None`` where nothing is stored."""
-        edge = self.nx.get_edge_data(("agent", agent_id), ("task", task))
-        if edge is None:
-            return None
-        costs = edge.get("costs", 0 if edge["cost_usd"] is None else edge["count"])
-        return Outcome(task, agent_id, edge["quality"], edge["cost_usd"], edge["count"], edge["weight"], costs)
-
-    def linked(self, kind: EdgeKind, name: str) -> dict[str, float]:
-        """Return where the edges of a kind from a node lead, with their weights, in the order in which they came.
-
-        ``name`` is of the kind of node that such edges lead from: of a task for ``mentions``.
-        """
-        node = self._keys[ENDS[kind][0]].get(name)
-        if node is None:
-            return {}
-        return {key[1]: edge["weight"] for key, edge in self.nx.adj[node].items() if edge["kind"] == kind}
 
     def put_agent(self, agent: AgentNode, skills: Iterable[str] = ()) -> bool:
         """Put an agent in, or its declaration anew; a newer version drops what was known of the older one.
@@ -172,8 +115,43 @@ class KnowledgeGraph:
 
     def put_task(self, task: TaskNode, links: Links) -> None:
         """Put a new task in, as the newest, and let go of what is beyond the bounds; ``order`` is set here."""
-        key = self._add("task", task.name, {**fields_of(task), "order": self.arrived})
+        self._tie(replace(task, order=self.arrived), links)
         self.arrived += 1
+        while len(self._arrivals) > self.max_tasks:
+            self._forget_task(self._keys["task"][self._arrivals.popleft()])
+        if self.count("entity") > self.max_entities:
+            self._forget_rare()
+
+    def restore(
+        self,
+        *,
+        entities: Iterable[EntityNode],
+        tasks: Sequence[tuple[TaskNode, Links]],
+        agents: Iterable[tuple[AgentNode, Sequence[str]]],
+        outcomes: Iterable[Outcome],
+    ) -> None:
+        """Put what another graph held into this one, which is empty; what follows from it is counted anew.
+
+        Everything is in the order in which it came, and names only what is among the rest.
+
+        Raises:
+            ConfigError: the vectors cannot be compared with one another.
+        """
+        newest = [task for task, _ in tasks[-self.window.limit :]]
+        if newest:
+            self.window.extend([task.name for task in newest], np.stack([task.vector for task in newest]), k=0)
+        for entity in entities:
+            self._add("entity", entity.name, {**fields_of(entity), "count": 0})
+        for task, links in tasks:
+            self._tie(task, links)
+        for agent, skills in agents:
+            self.put_agent(agent, skills)
+            self.nx.nodes["agent", agent.name]["since"] = agent.since
+        for outcome in outcomes:
+            self._keep(outcome, 0)
+
+    def _tie(self, task: TaskNode, links: Links) -> None:
+        key = self._add("task", task.name, fields_of(task))
         self._arrivals.append(task.name)
         for skill in links.skills:
             self.nx.add_edge(key, self._ensured("skill", skill), kind="of", weight=1)
@@ -183,30 +161,16 @@ class KnowledgeGraph:
             self._relate(triple)
         for name, cosine in links.like:
             self.nx.add_edge(key, self._keys["task"][name], kind="like", weight=cosine)
-        while len(self._arrivals) > self.max_tasks:
-            self._forget_task(self._keys["task"][self._arrivals.popleft()])
-        if self.count("entity") > self.max_entities:
-            self._forget_rare()
 
     def put_outcome(self, outcome: Outcome) -> None:
         """Take in what came of an agent on a task, both of which are here, beside what came of it before.
 
         A closed task stores no failures, except of an agent that was seen to solve it.
         """
-        agent, task = self._keys["agent"][outcome.agent_id], self._keys["task"][outcome.task]
         before = self.outcome(outcome.task, outcome.agent_id)
-        if before is None and self.nx.nodes[task]["closed"] and not outcome.solved:
+        if before is None and not outcome.solved and self.nx.nodes["task", outcome.task]["closed"]:
             return
-        after = outcome if before is None else before.joined(outcome)
-        self.nx.add_edge(agent, task, **_edge_of(after))
-        self._learn(agent, task, int(after.solved) - int(before is not None and before.solved))
-
-    def _attributes(self, kind: NodeKind, name: str) -> dict[str, Any]:
-        key = self._keys[kind].get(name)
-        if key is None:
-            raise ConfigError(f"the graph holds no {kind} {name!r}; it has {self.count(kind)} of that kind")
-        found: dict[str, Any] = self.nx.nodes[key]
-        return found
+        self._keep(outcome if before is None else before.joined(outcome), int(before is not None and before.solved))
 
     def _add(self, kind: NodeKind, name: str, attributes: Mapping[str, Any]) -> Key:
         key = (kind, name)
@@ -248,6 +212,11 @@ class KnowledgeGraph:
         self._weigh(relation, tail, "tail", -1)
         self._drop_alone(relation)
 
+    def _keep(self, outcome: Outcome, solved_before: int) -> None:
+        agent, task = self._keys["agent"][outcome.agent_id], self._keys["task"][outcome.task]
+        self.nx.add_edge(agent, task, **_edge_of(outcome))
+        self._learn(agent, task, int(outcome.solved) - solved_before)
+
     def _learn(self, agent: Key, task: Key, step: int) -> None:
         """Count a task that an agent solved, or no longer counts as having solved, for all it names."""
         if step:
@@ -262,12 +231,6 @@ class KnowledgeGraph:
         edge["weight"] += step
         if edge["weight"] <= 0:
             self.nx.remove_edge(source, target)
-
-    def _out(self, key: Key, kind: EdgeKind) -> list[Key]:
-        return [other for other, edge in self.nx.adj[key].items() if edge["kind"] == kind]
-
-    def _into(self, key: Key, kind: EdgeKind) -> list[Key]:
-        return [other for other, edge in self.nx.pred[key].items() if edge["kind"] == kind]
 
     def _forget_task(self, key: Key) -> None:
         for triple in self.nx.nodes[key]["triples"]:

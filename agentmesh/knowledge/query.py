@@ -7,6 +7,7 @@ import numpy as np
 from agentmesh.knowledge.entities import MOST_ENTITIES, EntityExtractor, RuleExtractor
 from agentmesh.knowledge.graph import KnowledgeGraph
 from agentmesh.knowledge.terms import TERMS_A_TASK, candidate_terms
+from agentmesh.knowledge.words import read_part
 from agentmesh.types import FloatArray, VectorArray
 
 
@@ -42,7 +43,7 @@ def query_edges(
         ConfigError: the vector cannot be compared with those of the graph.
     """
     near = graph.window.nearest(np.asarray(vector, dtype=np.float32), k=k)
-    found = (extractor or RuleExtractor()).extract(text)
+    found = (extractor or RuleExtractor()).extract(read_part(text))
     keys = dict.fromkeys(entity.key for entity in found if graph.has("entity", entity.key))
     keys.update(dict.fromkeys(_known_terms(graph, text)))
     return QueryEdges(

@@ -45,4 +45,9 @@ def read_part(text: str) -> str:
     >>> read_part("a\ud800b")
     'a b'
     """
-    return _SURROGATES.sub(" ", text[:READ_CHARACTERS])
+    return without_halves(text[:READ_CHARACTERS])
+
+
+def without_halves(text: str) -> str:
+    """Return text that UTF-8 can hold, of the same length."""
+    return _SURROGATES.sub(" ", text)

@@ -4,7 +4,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmesh.knowledge import KnowledgeBuilder, PastTask, RuleExtractor, graph_tensors, query_edges
+from agentmesh.knowledge import (
+    KnowledgeBuilder,
+    PastTask,
+    RuleExtractor,
+    from_json,
+    graph_tensors,
+    query_edges,
+    to_json,
+)
 from agentmesh.knowledge.entities import MOST_ENTITIES
 from agentmesh.knowledge.relations import triples_of
 from agentmesh.knowledge.terms import candidate_terms
@@ -122,3 +130,20 @@ def test_outcomes_change_no_query_and_no_vector(history, vector, text):
     seen, unseen = (graph_tensors(builder.graph) for builder in (with_outcomes, without))
     assert seen.entity_vectors.tolist() == unseen.entity_vectors.tolist()
     assert seen.skill_vectors.tolist() == unseen.skill_vectors.tolist()
+
+
+@settings(max_examples=60)
+@given(history=histories(), cut=st.integers(0, 12))
+def test_a_graph_that_was_written_and_read_goes_on_as_if_it_had_not(history, cut):
+    tasks, outcomes, bounds = history
+    whole, first = KnowledgeBuilder(neighbours=2, **bounds), KnowledgeBuilder(neighbours=2, **bounds)
+    for builder in (whole, first):
+        builder.add_tasks(tasks[:cut])
+        teach(builder, outcomes[:cut])
+    text = to_json(first.graph)
+    read = KnowledgeBuilder(neighbours=2, graph=from_json(text))
+    assert to_json(read.graph) == text
+    for builder in (whole, read):
+        builder.add_tasks(tasks[cut:])
+        teach(builder, outcomes[cut:])
+    assert to_json(read.graph) == to_json(whole.graph)
