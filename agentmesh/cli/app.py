@@ -37,6 +37,7 @@ COMMANDS = {
     "feedback": Entry("agentmesh.cli.feedback", "feedback", "Score a run, 0 to 1, so that the router learns."),
     "replay": Entry("agentmesh.cli.replay", "replay", "Execute a stored run again, offline, and compare."),
     "router": Entry("agentmesh.cli.router", "router", "Train a router, show what it learned, set it back."),
+    "knowledge": Entry("agentmesh.cli.knowledge", "knowledge", "Build, show and export a graph of past tasks."),
     "bench": Entry("agentmesh.cli.bench", "bench", "Measure routers on recorded sets."),
     "doctor": Entry("agentmesh.cli.doctor", "doctor", "Check this installation."),
 }

@@ -12,7 +12,7 @@ import numpy as np
 
 from agentmesh.errors import ConfigError
 from agentmesh.knowledge.entities import MOST_ENTITIES, Entity, EntityExtractor, RuleExtractor
-from agentmesh.knowledge.graph import KnowledgeGraph, Links
+from agentmesh.knowledge.graph import MAX_TASKS, KnowledgeGraph, Links
 from agentmesh.knowledge.nodes import AgentNode, Outcome, TaskNode
 from agentmesh.knowledge.relations import triples_of
 from agentmesh.knowledge.terms import candidate_terms, term_entities
@@ -81,7 +81,7 @@ class KnowledgeBuilder:
         *,
         extractor: EntityExtractor | None = None,
         neighbours: int = 8,
-        max_tasks: int = 20_000,
+        max_tasks: int = MAX_TASKS,
         max_entities: int = 50_000,
         graph: KnowledgeGraph | None = None,
     ) -> None:

@@ -24,6 +24,8 @@ from agentmesh.knowledge.terms import TermStatistics
 from agentmesh.knowledge.view import GraphView
 from agentmesh.types import AgentId
 
+MAX_TASKS: Final = 20_000
+
 SLACK: Final = 16
 """When there are too many entities, a sixteenth of them goes at once: so each costs a constant share of one look at
 all of them."""
@@ -60,7 +62,7 @@ class KnowledgeGraph(GraphView):
         like_within: Among how many of the newest tasks those that are alike are looked for, 1 and up.
     """
 
-    def __init__(self, *, max_tasks: int = 20_000, max_entities: int = 50_000, like_within: int = 20_000) -> None:
+    def __init__(self, *, max_tasks: int = MAX_TASKS, max_entities: int = 50_000, like_within: int = 20_000) -> None:
         for name, value in (("max_tasks", max_tasks), ("max_entities", max_entities), ("like_within", like_within)):
             if value < 1:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from 1 up")

@@ -11,11 +11,12 @@ from typing import Literal
 import numpy as np
 
 from agentmesh.agents.capability import build_table, capability_texts, capability_vectors
-from agentmesh.errors import ConfigError, RecordedSetError, StoreError
+from agentmesh.errors import ConfigError, StoreError
 from agentmesh.learning.learner import BATCH, seen_by, state_key, taught
+from agentmesh.learning.sets import open_parts, texts_of
 from agentmesh.learning.versions import put_router_mark
 from agentmesh.protocols import Embedder
-from agentmesh.recorded.reader import OpenSplit, RecordedSet, Rows, load_set
+from agentmesh.recorded.reader import RecordedSet, Rows, load_set
 from agentmesh.records import AgentCard, Record, RouterMark
 from agentmesh.routing.base import (
     AgentPool,
@@ -141,7 +142,7 @@ def _from_database(router: Router, source: str, embedder: Embedder, say: Say) ->
 
 
 def _from_set(router: ScoringRouter, recorded: RecordedSet, embedder: Embedder, say: Say) -> Training:
-    parts = _open_parts(recorded)
+    parts = open_parts(recorded)
     say(f"embedding {sum(map(len, parts))} tasks of {recorded.info.name}")
     tables = [_outcomes(rows, embedder) for rows in parts]
     held_out = None
@@ -165,17 +166,8 @@ def _from_set(router: ScoringRouter, recorded: RecordedSet, embedder: Embedder, 
     )
 
 
-def _open_parts(recorded: RecordedSet) -> list[Rows]:
-    """Return train and val, or what there is of them; or all rows of a set that is not split."""
-    splits: tuple[OpenSplit, ...] = ("train", "val", "all")
-    parts = [recorded.open(split) for split in splits if recorded.count(split)]
-    if not parts:
-        raise RecordedSetError(f"{recorded.info.name!r} has no tasks to train on; expected 'train', 'val' or 'all'")
-    return parts
-
-
 def _outcomes(rows: Rows, embedder: Embedder) -> Outcomes:
-    texts = tuple(f"{task.context}\n{task.text}" if task.context else task.text for task in rows.tasks)
+    texts = texts_of(rows)
     return Outcomes(
         agent_ids=rows.agent_ids,
         vectors=embedder.embed(texts),
