@@ -14,6 +14,8 @@ from agentmesh.types import AgentId, FloatArray, IndexArray, RunId, VectorArray
 MAX_TASKS: Final = 20_000
 """Tasks that a table holds: with vectors of 256 numbers 20 MB, and a fit of minutes."""
 
+FLOAT32: Final = 4  # bytes of one number of a packed vector
+
 TaskKey: TypeAlias = tuple[RunId, int]
 """What makes one task: a run, and which stage of it."""
 
@@ -43,11 +45,8 @@ def table_of(
     >>> table.agent_ids, table.texts, table.quality.round(3).tolist()
     (('ada', 'bob'), ('r1', 'r2'), [[0.667, nan], [nan, 0.25]])
     """
-    kept = _of_one_length(of_newest_versions(list(experiences), pool), pool)
-    firsts: dict[TaskKey, Experience] = {}
-    for experience in kept:
-        firsts.setdefault(task_key(experience), experience)
-    tasks = dict(list(firsts.items())[-max_tasks:])
+    kept = usable(list(experiences), pool)
+    tasks = dict(list(tasks_of(kept).items())[-max_tasks:])
     agent_ids = tuple(sorted({one.agent_id for one in kept})) if pool is None else pool.ids
     quality, cost, propensity = _measures(kept, list(tasks), agent_ids)
     return Outcomes(
@@ -67,6 +66,14 @@ def task_key(experience: Experience) -> TaskKey:
     return experience.run_id, experience.stage
 
 
+def tasks_of(experiences: Iterable[Experience]) -> dict[TaskKey, Experience]:
+    """Return the first outcome of each task, in the order of the log."""
+    firsts: dict[TaskKey, Experience] = {}
+    for experience in experiences:
+        firsts.setdefault(task_key(experience), experience)
+    return firsts
+
+
 def newest_versions(experiences: Iterable[Experience]) -> dict[AgentId, int]:
     """Return the newest version of each agent that an outcome is known of."""
     newest: dict[AgentId, int] = {}
@@ -75,19 +82,19 @@ def newest_versions(experiences: Iterable[Experience]) -> dict[AgentId, int]:
     return newest
 
 
-def of_newest_versions(experiences: Sequence[Experience], pool: AgentPool | None = None) -> list[Experience]:
-    """Return the outcomes of the agents as they are in ``pool``, or without one at their newest version."""
+def usable(experiences: Sequence[Experience], pool: AgentPool | None = None) -> list[Experience]:
+    """Return the outcomes that have a place in a table.
+
+    They are those of the agents as they are in ``pool``, or without one at their newest version, with a vector as long
+    as the pool's vectors, or as the first one.
+    """
+    if not experiences:
+        return []
     versions: Mapping[AgentId, int] = (
         newest_versions(experiences) if pool is None else dict(zip(pool.ids, pool.versions.tolist(), strict=True))
     )
-    return [one for one in experiences if versions.get(one.agent_id) == one.agent_version]
-
-
-def _of_one_length(experiences: Sequence[Experience], pool: AgentPool | None) -> list[Experience]:
-    if not experiences:
-        return []
-    length = len(experiences[0].vector) if pool is None else 4 * pool.vectors.shape[1]  # bytes of float32
-    return [one for one in experiences if len(one.vector) == length]
+    length = len(experiences[0].vector) if pool is None else FLOAT32 * pool.vectors.shape[1]
+    return [one for one in experiences if versions.get(one.agent_id) == one.agent_version and len(one.vector) == length]
 
 
 def _stacked(firsts: Sequence[Experience], dimension: int) -> VectorArray:

@@ -5,19 +5,19 @@ has shown on val what its choices are worth.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 
 from agentmesh.errors import ConfigError, RecordedSetError, StoreError
-from agentmesh.learning.learner import BATCH, seen_by, state_key, taught
+from agentmesh.learning.learner import BATCH, log_of, seen_by, state_key, taught
 from agentmesh.learning.pools import pool_of_cards, pool_of_log
 from agentmesh.learning.tables import table_of
 from agentmesh.learning.versions import put_router_mark
 from agentmesh.protocols import Embedder
 from agentmesh.recorded.reader import OpenSplit, RecordedSet, Rows, load_set
-from agentmesh.records import Experience, Record, RouterMark
+from agentmesh.records import Record, RouterMark
 from agentmesh.routing.base import (
     AgentPool,
     Outcomes,
@@ -160,14 +160,6 @@ def _fitted_on_log(router: ScoringRouter, source: str, embedder: Embedder, say: 
         agents=int(seen.any(axis=0).sum()),
         outcomes=int(seen.sum()),
     )
-
-
-def log_of(store: TraceStore) -> Iterator[Experience]:
-    """Yield the experiences of a store in order, read in batches."""
-    last = 0
-    while batch := store.experiences(last, limit=BATCH):
-        yield from batch
-        last = batch[-1].sequence
 
 
 def _from_set(router: ScoringRouter, recorded: RecordedSet, embedder: Embedder, say: Say) -> Training:

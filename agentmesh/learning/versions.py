@@ -203,6 +203,7 @@ def router_at(
     stored: StoredRouter,
     version: str | None = None,
     *,
+    fresh: Router | None = None,
     on_fault: Callable[[str], None] | None = None,
 ) -> Router:
     """Return a router rebuilt as it was at ``version``, or as the whole log leaves it.
@@ -213,6 +214,7 @@ def router_at(
         store: Where it is kept.
         stored: The router.
         version: What it was then; by default what it is now.
+        fresh: The router as it was built, which takes the state over; by default its entry point makes it.
         on_fault: Told of each state that was passed over.
 
     Raises:
@@ -220,7 +222,7 @@ def router_at(
         PluginError: no entry point names it.
         StoreError: the store lacks its parameters, or a state that cannot be learned again.
     """
-    place, router, faults = place_of(store, stored, version), fresh_router(store, stored), list[str]()
+    place, router, faults = place_of(store, stored, version), fresh or fresh_router(store, stored), list[str]()
     since = max([0, *(mark.sequence for mark in stored.marks if mark.sequence <= place.sequence)])
     restored = restore_router(
         store,
