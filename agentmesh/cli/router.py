@@ -1,4 +1,4 @@
-"""``agentmesh router``: train a router before its first task, look at what it learned, set it back, take it along."""
+"""``agentmesh router``: train a router, fit it anew, look at what it learned, set it back, take it along."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def router() -> None:
-    """Train a router, show what it learned, set it back, or export it."""
+    """Train a router, fit it anew, show what it learned, set it back, or export it."""
 
 
 router.add_command(train)

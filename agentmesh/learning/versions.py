@@ -141,6 +141,13 @@ def find_routers(
     return found
 
 
+def served_router(store: TraceStore, name: str, *, embedder: str, root: str) -> StoredRouter:
+    """Return the router that a mesh serves: its name, the embedder's version, and the hash of what it is built with."""
+    marks = tuple(store.marks(state_key(name, embedder), root))
+    holds = marks[-1].parameters if marks else root
+    return StoredRouter(name=name, embedder=embedder, root=root, parameters=holds, marks=marks)
+
+
 def only_router(found: Sequence[StoredRouter]) -> StoredRouter:
     """Return the one router in ``found``: what is about to be changed must not be guessed.
 
