@@ -24,6 +24,7 @@ from agentmesh.graphs.state import Services
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
 from agentmesh.learning.opening import open_learner
+from agentmesh.learning.schedule import open_schedule
 from agentmesh.learning.settings import Learning
 from agentmesh.protocols import Embedder, EventSink, Executor, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
@@ -310,6 +311,7 @@ class Mesh:
             self._root = self._serving.router.parameters_hash
         follower = LogFollower(store, self._serving, self._embedder, root=self._root, clock=self._clock)
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
+        await stack.enter_async_context(await open_schedule(follower, self._learning))
         pools = LivePool(self._registry, self._embedder, store, self._preferences)
         services = Services(
             embedder=self._embedder,

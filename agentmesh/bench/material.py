@@ -41,8 +41,8 @@ class Part:
         """Return the recorded costs in US dollars, (m, n)."""
         return self.rows.table.cost
 
-    def outcomes(self) -> Outcomes:
-        """Return the rows as a table to fit a router on."""
+    def outcomes(self, pool: AgentPool | None = None) -> Outcomes:
+        """Return the rows as a table to fit a router on, with the cards of ``pool``, whose agents are its columns."""
         return Outcomes(
             agent_ids=self.rows.agent_ids,
             vectors=self.vectors,
@@ -50,6 +50,7 @@ class Part:
             groups=self.rows.groups,
             quality=self.quality,
             cost=self.cost,
+            pool=pool,
         )
 
     def pool_at(self, row: int, pool: AgentPool) -> AgentPool:

@@ -71,7 +71,7 @@ def fit_one(kind: type[ScoringRouter], arguments: Mapping[str, JsonValue], mater
     """Return a router with these arguments, fitted on train."""
     build: Callable[..., ScoringRouter] = kind
     router = build(**arguments)
-    router.fit(material.train.outcomes())
+    router.fit(material.train.outcomes(material.pool))
     return router
 
 

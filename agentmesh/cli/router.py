@@ -1,4 +1,4 @@
-"""``agentmesh router``: train a router before its first task, look at what it learned, set it back, take it along."""
+"""``agentmesh router``: train a router, fit it anew, look at what it learned, set it back, take it along."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import click
 
 from agentmesh.cli.app import FAILED
 from agentmesh.cli.output import json_text, note, print_json, print_text
+from agentmesh.cli.router_retrain import retrain
 from agentmesh.cli.router_show import show
 from agentmesh.cli.router_target import agreed, called, router_options, yes_option
 from agentmesh.cli.router_train import train
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def router() -> None:
-    """Train a router, show what it learned, set it back, or export it."""
+    """Train a router, fit it anew, show what it learned, set it back, or export it."""
 
 
 router.add_command(train)
+router.add_command(retrain)
 router.add_command(show)
 
 

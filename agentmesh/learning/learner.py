@@ -8,7 +8,7 @@ and where it runs.
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agentmesh.errors import ConfigError, StoreError
@@ -287,6 +287,13 @@ def learn_until(store: TraceStore, router: Router, embedder: Embedder, *, until:
         for experience in seen_by(embedder, batch):
             taught(router, experience)
         reached = batch[-1].sequence
+
+
+def log_of(store: TraceStore, after: int = 0) -> Iterator[Experience]:
+    """Yield the experiences of a store after a number, in order, read in batches."""
+    while batch := store.experiences(after, limit=BATCH):
+        yield from batch
+        after = batch[-1].sequence
 
 
 def taught(router: Router, experience: Experience) -> str:

@@ -36,7 +36,7 @@ async def open_learner(follower: LogFollower, learning: Learning) -> Learner:
         return OffLearner(follower, learning)
     if why or learning.mode == "loop":
         return LoopLearner(follower, learning)
-    return ProcessLearner(follower, _order(follower, learning), learning)
+    return ProcessLearner(follower, order_of(follower, learning), learning)
 
 
 async def _bring_up(follower: LogFollower) -> None:
@@ -113,7 +113,8 @@ def _embedder_obstacle(embedder: Embedder) -> str:
     return "" if version == embedder.version else f"the embedder {embedder.version!r} is not the installed {version!r}"
 
 
-def _order(follower: LogFollower, learning: Learning) -> Order:
+def order_of(follower: LogFollower, learning: Learning) -> Order:
+    """Return what a process of its own is told to learn."""
     router = follower.serving.router
     return Order(
         store=f"{_SQLITE}{_path(follower.store)}",

@@ -40,7 +40,7 @@ LAST_WORDS = 4096
 BOOT = (
     "import os, sys; sys.path[:] = sys.argv[1:]; "
     "[os.environ.setdefault(name, '1') for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')]; "
-    "from agentmesh.learning.worker import main; main()"
+    "from agentmesh.learning.{module} import main; main()"
 )
 """What the process runs: with this one's import path, and one thread for its arrays, since the other cores serve. Not
 ``multiprocessing``, which would run the user's script again where it has no main guard."""
@@ -185,10 +185,9 @@ class _Child:
 
     def _run(self) -> str:
         """Run the process until it ends, and return why."""
-        command = [sys.executable, "-P", "-c", BOOT, *sys.path]
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own line
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+                command_of("worker"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
             )
             try:
                 with self._lock:
@@ -198,11 +197,11 @@ class _Child:
                 self._talk(process)
             finally:
                 self._end(process)
-            return f"exit status {process.returncode}{_last_line(said)}"
+            return f"exit status {process.returncode}{last_line(said)}"
 
     def _talk(self, process: subprocess.Popen[bytes]) -> None:
         """Give the order, then take states until none come any more."""
-        source, sink = _pipes(process)
+        source, sink = pipes_of(process)
         self._missed = False
         with suppress(BrokenPipeError):
             sink.write(self._order.model_dump_json().encode() + b"\n")
@@ -230,7 +229,7 @@ class _Child:
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
             self._ear = None
-        source, sink = _pipes(process)
+        source, sink = pipes_of(process)
         with suppress(BrokenPipeError):  # what it did not read
             sink.close()
         source.close()
@@ -239,7 +238,12 @@ class _Child:
             self._process = None
 
 
-def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+def command_of(module: str) -> list[str]:
+    """Return the command line of a process that runs ``main`` of a module of this package."""
+    return [sys.executable, "-P", "-c", BOOT.format(module=module), *sys.path]
+
+
+def pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     """Return where to read from and where to write to: it was started with both."""
     return cast("tuple[IO[bytes], IO[bytes]]", (process.stdout, process.stdin))
 
@@ -250,7 +254,8 @@ def _nudge(ear: IO[bytes]) -> None:
         os.write(ear.fileno(), b"\n")
 
 
-def _last_line(said: IO[bytes]) -> str:
+def last_line(said: IO[bytes]) -> str:
+    """Return the last line that a process wrote, behind ": ", "" when it wrote none."""
     said.seek(max(said.seek(0, os.SEEK_END) - LAST_WORDS, 0))
     lines = said.read().decode(errors="replace").strip().splitlines()
     return f": {lines[-1]}" if lines else ""

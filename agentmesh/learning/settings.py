@@ -21,7 +21,9 @@ class Learning(Record):
     of ``undecided`` is recorded and teaches nothing. ``weights`` maps the kind of a source, its name up to the first
     ":", to how much evidence its scores are beside an outcome that is certain; kinds that are not named count 1.
     ``publish_s`` is how often at most a learner publishes what it learned, and ``poll_s`` how often the log is read
-    for outcomes that other processes stored.
+    for outcomes that other processes stored. ``retrain_every`` is after how many new outcomes the router is fitted anew
+    on all that is stored, in a process of its own, and serves if it is better (:mod:`agentmesh.learning.retraining`);
+    ``None`` is never. Every ``retrain_s`` they are counted.
 
     >>> Learning().weight_of("judge:small"), Learning().weight_of("user")
     (0.5, 1.0)
@@ -34,6 +36,8 @@ class Learning(Record):
     weights: Mapping[str, Weight] = Field(default_factory=lambda: {"judge": 0.5})
     publish_s: Seconds = 0.25
     poll_s: Seconds = 1.0
+    retrain_every: Annotated[int, Field(ge=1)] | None = None
+    retrain_s: Seconds = 60.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -10,14 +10,15 @@ from typing import Literal
 
 import numpy as np
 
-from agentmesh.agents.capability import build_table, capability_texts, capability_vectors
 from agentmesh.errors import ConfigError, StoreError
-from agentmesh.learning.learner import BATCH, seen_by, state_key, taught
+from agentmesh.learning.learner import BATCH, log_of, seen_by, state_key, taught
+from agentmesh.learning.pools import pool_of_cards, pool_of_log
 from agentmesh.learning.sets import open_parts, texts_of
+from agentmesh.learning.tables import table_of
 from agentmesh.learning.versions import put_router_mark
 from agentmesh.protocols import Embedder
 from agentmesh.recorded.reader import RecordedSet, Rows, load_set
-from agentmesh.records import AgentCard, Record, RouterMark
+from agentmesh.records import Record, RouterMark
 from agentmesh.routing.base import (
     AgentPool,
     Outcomes,
@@ -26,7 +27,6 @@ from agentmesh.routing.base import (
     ScoringRouter,
     TaskFeatures,
     hash_parameters,
-    index_of,
 )
 from agentmesh.routing.state import unpack_state
 from agentmesh.store import open_store
@@ -114,6 +114,8 @@ def _nobody(doing: str) -> None:
 
 def _from_database(router: Router, source: str, embedder: Embedder, say: Say) -> Training:
     say(f"learning from {source}")
+    if isinstance(router, ScoringRouter) and router.trains:
+        return _fitted_on_log(router, source, embedder, say)
     tasks: set[str] = set()
     agents: set[AgentId] = set()
     learned = refused = last = 0
@@ -141,15 +143,36 @@ def _from_database(router: Router, source: str, embedder: Embedder, say: Say) ->
     )
 
 
+def _fitted_on_log(router: ScoringRouter, source: str, embedder: Embedder, say: Say) -> Training:
+    with open_store(source, read_only=True) as store:
+        experiences = list(seen_by(embedder, log_of(store)))
+        table = table_of(experiences, pool_of_log(store, experiences, embedder))
+    if not len(table):
+        raise StoreError(f"{source!r} holds no experience that router {router.name!r} can learn")
+    say(f"fitting {router.name}")
+    router.fit(table)
+    seen = ~np.isnan(table.quality)
+    return Training(
+        router=router.name,
+        source=source,
+        kind="experiences",
+        embedder=embedder.version,
+        tasks=len(table),
+        agents=int(seen.any(axis=0).sum()),
+        outcomes=int(seen.sum()),
+    )
+
+
 def _from_set(router: ScoringRouter, recorded: RecordedSet, embedder: Embedder, say: Say) -> Training:
     parts = open_parts(recorded)
     say(f"embedding {sum(map(len, parts))} tasks of {recorded.info.name}")
-    tables = [_outcomes(rows, embedder) for rows in parts]
+    pool = pool_of_cards(recorded.agents, embedder)
+    tables = [_outcomes(rows, embedder, pool) for rows in parts]
     held_out = None
     if len(parts) > 1:
         say(f"checking {router.name} on val")
         build: Callable[..., ScoringRouter] = type(router)
-        held_out = _check(build(**router.parameters), tables[0], tables[1], _pool(recorded.agents, embedder))
+        held_out = _check(build(**router.parameters), tables[0], tables[1], pool)
     table = _joined(tables)
     say(f"fitting {router.name}")
     router.fit(table)
@@ -166,7 +189,7 @@ def _from_set(router: ScoringRouter, recorded: RecordedSet, embedder: Embedder, 
     )
 
 
-def _outcomes(rows: Rows, embedder: Embedder) -> Outcomes:
+def _outcomes(rows: Rows, embedder: Embedder, pool: AgentPool) -> Outcomes:
     texts = texts_of(rows)
     return Outcomes(
         agent_ids=rows.agent_ids,
@@ -175,6 +198,7 @@ def _outcomes(rows: Rows, embedder: Embedder) -> Outcomes:
         groups=rows.groups,
         quality=rows.table.quality,
         cost=rows.table.cost,
+        pool=pool,
     )
 
 
@@ -188,6 +212,7 @@ def _joined(tables: Sequence[Outcomes]) -> Outcomes:
         groups=tuple(group for table in tables for group in table.groups),
         quality=np.concatenate([table.quality for table in tables]),
         cost=np.concatenate([table.cost for table in tables]),
+        pool=tables[0].pool,
     )
 
 
@@ -221,21 +246,3 @@ def _means(quality: FloatArray) -> FloatArray:
     count = seen.sum(axis=0)
     total = np.where(seen, quality, 0.0).sum(axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), -1.0)
-
-
-def _pool(cards: Sequence[AgentCard], embedder: Embedder) -> AgentPool:
-    vectors = capability_vectors([capability_texts(card) for card in cards], embedder)
-    table = build_table(cards, vectors, "recorded")
-    return AgentPool(
-        ids=table.ids,
-        vectors=table.vectors,
-        price_per_call=table.price_per_call,
-        price_in_per_m=table.price_in_per_m,
-        price_out_per_m=table.price_out_per_m,
-        latency_s=table.latency_s,
-        versions=table.versions,
-        mask=np.ones(len(table), dtype=np.bool_),
-        registry_version=table.registry_version,
-        cards=table.cards,
-        index=index_of(table.ids),
-    )

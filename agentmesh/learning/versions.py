@@ -141,6 +141,13 @@ def find_routers(
     return found
 
 
+def served_router(store: TraceStore, name: str, *, embedder: str, root: str) -> StoredRouter:
+    """Return the router that a mesh serves: its name, the embedder's version, and the hash of what it is built with."""
+    marks = tuple(store.marks(state_key(name, embedder), root))
+    holds = marks[-1].parameters if marks else root
+    return StoredRouter(name=name, embedder=embedder, root=root, parameters=holds, marks=marks)
+
+
 def only_router(found: Sequence[StoredRouter]) -> StoredRouter:
     """Return the one router in ``found``: what is about to be changed must not be guessed.
 
@@ -203,6 +210,7 @@ def router_at(
     stored: StoredRouter,
     version: str | None = None,
     *,
+    fresh: Router | None = None,
     on_fault: Callable[[str], None] | None = None,
 ) -> Router:
     """Return a router rebuilt as it was at ``version``, or as the whole log leaves it.
@@ -213,6 +221,7 @@ def router_at(
         store: Where it is kept.
         stored: The router.
         version: What it was then; by default what it is now.
+        fresh: The router as it was built, which takes the state over; by default its entry point makes it.
         on_fault: Told of each state that was passed over.
 
     Raises:
@@ -220,7 +229,7 @@ def router_at(
         PluginError: no entry point names it.
         StoreError: the store lacks its parameters, or a state that cannot be learned again.
     """
-    place, router, faults = place_of(store, stored, version), fresh_router(store, stored), list[str]()
+    place, router, faults = place_of(store, stored, version), fresh or fresh_router(store, stored), list[str]()
     since = max([0, *(mark.sequence for mark in stored.marks if mark.sequence <= place.sequence)])
     restored = restore_router(
         store,

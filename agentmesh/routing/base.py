@@ -144,6 +144,9 @@ class ScoringRouter(Router):
     tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {}
     """The constructor arguments worth choosing on validation data, and the values to try."""
 
+    trains: ClassVar[bool] = False
+    """Whether it must be fitted on a table to be of use: learning one outcome at a time does not train it."""
+
     def __init__(self, *, policy: str = "greedy", **parameters: JsonValue) -> None:
         """Keep the arguments; subclasses pass theirs on by name."""
         self._policy = PolicySpec.parse(policy)

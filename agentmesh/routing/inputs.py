@@ -4,8 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agentmesh.records import AgentCard, Objective, Turn
 from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray, VectorArray
@@ -117,6 +119,8 @@ class Outcomes:
         vectors: (m, d) float32 task embeddings; ``texts`` the m texts, ``groups`` the m group names ("" = unknown).
         quality: (m, n) 0 to 1, NaN where the agent was not observed on the task.
         cost: (m, n) US dollars, NaN where unknown.
+        propensity: (m, n) the chance with which the agent was called on the task, NaN where unknown; ``None`` for none.
+        pool: the cards of the n agents as arrays, in the order of ``agent_ids``; ``None`` where they are not known.
     """
 
     agent_ids: tuple[AgentId, ...]
@@ -125,18 +129,38 @@ class Outcomes:
     groups: tuple[str, ...]
     quality: FloatArray
     cost: FloatArray
+    propensity: FloatArray | None = None
+    pool: AgentPool | None = None
 
     def __len__(self) -> int:
         """Return the number of tasks."""
         return len(self.texts)
 
+    @property
+    def versions(self) -> IndexArray:
+        """Return the card version of each agent that was observed, (n,); 1 where the cards are not known."""
+        return np.ones(len(self.agent_ids), np.int64) if self.pool is None else self.pool.versions
+
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that name this table's content."""
+        """Return 16 hexadecimal digits that name this table's content; what is not given does not enter."""
         digest = blake2b(json.dumps([self.agent_ids, self.texts, self.groups]).encode(), digest_size=8)
         for array in (self.vectors, self.quality, self.cost):
-            digest.update(repr((array.shape, array.dtype.str)).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            _digest_array(digest, array)
+        if self.propensity is not None:
+            digest.update(b"propensity")
+            _digest_array(digest, self.propensity)
+        if self.pool is not None:
+            pool = self.pool
+            digest.update(b"pool")
+            for array in (pool.vectors, pool.price_per_call, pool.price_in_per_m, pool.price_out_per_m, pool.latency_s):
+                _digest_array(digest, array)
+            _digest_array(digest, pool.versions)
         return digest.hexdigest()
+
+
+def _digest_array(digest: blake2b, array: NDArray[Any]) -> None:
+    digest.update(repr((array.shape, array.dtype.str)).encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
 
 
 def index_of(ids: Sequence[AgentId]) -> dict[AgentId, int]:

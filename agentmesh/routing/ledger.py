@@ -36,7 +36,7 @@ class Ledger:
     """Counts outcomes by agent and gives every agent a column that stays its own.
 
     When an outcome of a newer version of an agent arrives, the sums of older versions are dropped; outcomes of a
-    version older than one already seen are refused. Fitted outcomes count as version 1.
+    version older than one already seen are refused. Fitted outcomes count as the version in their pool, or as 1.
     """
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class Ledger:
     def fit(self, outcomes: Outcomes) -> None:
         """Forget everything and count ``outcomes``."""
         self._clear()
-        for agent_id in outcomes.agent_ids:
-            self._column(agent_id, 1)
+        for agent_id, version in zip(outcomes.agent_ids, outcomes.versions.tolist(), strict=True):
+            self._column(agent_id, version)
         for place, values in ((0, outcomes.quality), (2, outcomes.cost)):
             known = ~np.isnan(values)
             self._sums[place], self._sums[place + 1] = known.sum(axis=0), np.where(known, values, 0.0).sum(axis=0)

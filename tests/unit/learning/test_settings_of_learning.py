@@ -46,6 +46,8 @@ def test_the_kind_of_a_source_ends_at_its_first_colon() -> None:
         {"weights": {"judge": float("nan")}},
         {"publish_s": 0},
         {"poll_s": -1},
+        {"retrain_every": 0},
+        {"retrain_s": 0},
         {"judge_rate": 1},
     ],
 )

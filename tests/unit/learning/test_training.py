@@ -171,6 +171,27 @@ def test_a_database_without_experiences_is_refused(tmp_path: Path) -> None:
         train_router(KernelRouter(), taught_database(tmp_path), EMBEDDER)
 
 
+class FittedOnly(CategoryRouter):
+    """A router that is of no use before it was fitted."""
+
+    trains: ClassVar[bool] = True
+
+
+def test_a_router_that_trains_is_fitted_on_the_log_of_a_database(tmp_path: Path) -> None:
+    short = pack_vector(np.ones(3, dtype=np.float32))
+    url, router, told = taught_database(tmp_path, vector_of("a"), vector_of("b"), short), FittedOnly(), list[str]()
+    found = train_router(router, url, EMBEDDER, say=told.append)
+    assert (found.kind, found.tasks, found.agents, found.outcomes) == ("experiences", 2, 1, 2)
+    assert told == [f"learning from {url}", "fitting category"]
+    assert router.base
+    assert router.sequence == 0
+
+
+def test_a_router_that_trains_is_not_fitted_on_an_empty_log(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no experience that router 'category' can learn"):
+        train_router(FittedOnly(), taught_database(tmp_path), EMBEDDER)
+
+
 def test_a_published_router_is_what_a_mesh_would_find(tmp_path: Path) -> None:
     router, store = CategoryRouter(clusters=4), MemoryStore()
     training = train_router(router, outcome_set(tmp_path, *SPLIT), EMBEDDER)
