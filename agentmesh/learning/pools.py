@@ -1,7 +1,7 @@
 """The agents that a log speaks of, as a router sees them: from stored cards, with no live registry."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from agentmesh.events import DecisionMade, Event, RunStarted, TaskPrepared
 from agentmesh.learning.tables import newest_versions
 from agentmesh.packing import unpack_vector
 from agentmesh.protocols import Embedder
-from agentmesh.records import AgentCard, Experience, RegistrySnapshot
+from agentmesh.records import AgentCard, Experience, Objective, RegistrySnapshot
 from agentmesh.routing.base import AgentPool, TaskFeatures, index_of
 from agentmesh.store.base import TraceStore
 from agentmesh.types import AgentId, FloatArray
@@ -54,7 +54,7 @@ def pool_of_table(table: CapabilityTable) -> AgentPool:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """What a recorded task was routed on: its features, the agents with their gates, and the seed of its draws.
+    """What a recorded task was routed on: features, agents with their gates, what it weighed, the seed of its draws.
 
     Shapes:
         bonus, load: (n,) as in :class:`~agentmesh.routing.base.RouteContext`, ``None`` where nothing was recorded.
@@ -63,6 +63,7 @@ class Considered:
     features: TaskFeatures
     pool: AgentPool
     seed: int = 0
+    objective: Objective = field(default_factory=Objective)
     bonus: FloatArray | None = None
     load: FloatArray | None = None
 
@@ -111,6 +112,7 @@ class RecordedTasks:
             replace(features, turns=started.task.turns),
             pool.gated(known),
             seed=decided.decision.seed,
+            objective=started.task.objective,
             bonus=_by_place(pool, prepared.bonus),
             load=_by_place(pool, prepared.load),
         )

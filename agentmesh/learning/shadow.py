@@ -1,14 +1,15 @@
 """What the choices of two routers would have been worth on tasks that neither has seen, by what was logged of them.
 
-Rule: each router decides every task, frozen and without exploring. Where its choice is an agent that was called, with a
-known chance p, and scored q, the task counts with weight w = min(1 / p, 50); where it is another, nothing is known of
-it and the task does not count. The value of a router is sum(w q) / sum(w), its effective sample size
-sum(w)^2 / sum(w^2). An abstention is known for certain: p is 1 and q is 0. Where every agent was called on every task,
-all p are 1, and the value is the plain mean of what the router chose. The tasks are drawn again with replacement for
-the interval of the difference, the same draws for both routers.
+Rule: each router decides every task, frozen, without exploring, by the task's own objective. Where its choice is an
+agent that was called, with a known chance p, and scored q, the task counts with weight w = min(1 / p, 50); where it is
+another, nothing is known of it and the task does not count. The value of a router is sum(w q) / sum(w), its effective
+sample size sum(w)^2 / sum(w^2). An abstention is known for certain: p is 1 and q is 0. Where every agent was called on
+every task, all p are 1, and the value is the plain mean of what the router chose. The tasks are drawn again with
+replacement for the interval of the difference, the same draws for both routers.
 
-The estimate is biased towards what the log holds: it trusts that scores are missing by chance, and the bound on w takes
-weight from choices that were called very rarely.
+Quality alone is compared: a router that only saves money is no better here. The estimate leans towards what the log
+holds: it trusts that scores are missing by chance, and the bound on w takes weight from choices that were called very
+rarely.
 
 Reference: Swaminathan and Joachims, The self-normalized estimator for counterfactual learning, NIPS 2015; effective
 sample size as in Kish, Survey sampling, 1965.
@@ -99,7 +100,7 @@ def _weighed(router: ScoringRouter, held_back: HeldBack) -> _Weighed:
 def _outcome(router: ScoringRouter, held_back: HeldBack, row: int) -> tuple[float, float]:
     """Return the weight and the quality of what a router chooses on a task, zeros where that is not known."""
     task, outcomes = held_back.tasks[row], held_back.outcomes
-    context = RouteContext(seed=task.seed, bonus=task.bonus, load=task.load)
+    context = RouteContext(seed=task.seed, objective=task.objective, bonus=task.bonus, load=task.load)
     try:
         decision = router.decide(task.features, task.pool, context)
     except NoCandidateError:

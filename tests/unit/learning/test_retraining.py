@@ -27,7 +27,7 @@ from agentmesh.learning.versions import (
     router_at,
 )
 from agentmesh.packing import pack_vector
-from agentmesh.records import AgentCard, Experience, Feedback, RouterMark, RouterState
+from agentmesh.records import AgentCard, Experience, Feedback, Objective, RouterMark, RouterState
 from agentmesh.routing.base import Outcomes, RouteContext, Router, ScoringRouter, TaskFeatures
 from agentmesh.routing.category import CategoryRouter
 from agentmesh.routing.linear import LinearRouter
@@ -452,12 +452,13 @@ def test_the_newest_tasks_fill_a_small_table(store: TraceStore) -> None:
 
 
 async def test_held_back_tasks_are_decided_on_what_they_were_routed_on(store: TraceStore) -> None:
+    thrifty = Objective(quality=1.0, cost=0.5)
     never = Preference(type_hint="sums", action="forbid", agents=("bob",))
     agents = [EchoAgent("ada"), EchoAgent("bob")]
     async with Mesh(
         agents, store=store, embedder=EMBEDDER, preferences=[never], learning=Learning(mode="loop")
     ) as mesh:
-        run = await mesh.run(Task(text="What is 1 + 2?", type_hints=("sums",)))
+        run = await mesh.run(Task(text="What is 1 + 2?", type_hints=("sums",), objective=thrifty))
         await mesh.feedback(run.id, 1.0)
     (experience,) = store.experiences()
     nobody = pool_of_cards([], EMBEDDER)
@@ -466,7 +467,7 @@ async def test_held_back_tasks_are_decided_on_what_they_were_routed_on(store: Tr
     assert run.decision is not None
     assert (found.seed, found.pool.ids) == (run.decision.seed, ("ada", "bob"))
     assert found.pool.mask.tolist() == [True, False]
-    assert found.features.text == "What is 1 + 2?"
+    assert (found.features.text, found.objective) == ("What is 1 + 2?", thrifty)
     assert recorded.of(experience).pool.ids == ("ada", "bob")
     assert recorded.of(experience.model_copy(update={"run_id": "gone"})).pool is nobody
     other = HashingEmbedder(dimension=64)
