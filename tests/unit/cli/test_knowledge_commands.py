@@ -148,7 +148,7 @@ def test_show_prints_the_graph_in_a_file(command, recorded_set):
         "9",
         "0.500",
         "0.001 USD",
-        "adder 100% of 9, poet 0% of 9",
+        "adder 100% of 9",
     ]
     assert {"Agents", "Skills", "Most frequent entities"} <= set(lines)
 
