@@ -119,13 +119,13 @@ def _agent(
 
 
 def _strongest(skills: tuple[str, ...], of: Edges, quality: VectorArray) -> tuple[SkillShare, ...]:
-    """Return the skills on whose tasks an agent solved the largest share, of equal ones that with the most tasks."""
+    """Return the skills of whose tasks an agent solved the largest share, and of equal ones the most tasks."""
     seen = np.isfinite(quality)[of.source]
     tasks = np.bincount(of.target[seen], minlength=len(skills))
     solved = np.bincount(of.target[quality[of.source] >= SOLVED_FROM], minlength=len(skills))
     found = [
         SkillShare(skill=skills[place], solved=int(solved[place]) / int(tasks[place]), tasks=int(tasks[place]))
-        for place in np.flatnonzero(tasks).tolist()
+        for place in np.flatnonzero(solved).tolist()
     ]
     return tuple(sorted(found, key=lambda share: (-share.solved, -share.tasks, share.skill))[:LISTED])
 

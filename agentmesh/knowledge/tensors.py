@@ -97,9 +97,9 @@ class _Column:
 
     def edges(self) -> Edges:
         """Return the edges in order."""
-        source, target = np.array(self.source, np.int64), np.array(self.target, np.int64)
+        source, target = np.asarray(self.source), np.asarray(self.target)
         order = np.lexsort((target, source))
-        return Edges(source[order], target[order], np.array(self.weight, np.float64)[order])
+        return Edges(source[order], target[order], np.asarray(self.weight)[order])
 
 
 def graph_tensors(graph: KnowledgeGraph) -> GraphTensors:
@@ -176,15 +176,15 @@ def _columns(graph: KnowledgeGraph, places: Places) -> dict[EdgeKind, _Column]:
 
 
 def _outcomes(solved: _Column, failed: _Column) -> OutcomeEdges:
-    agent = np.array(solved.source + failed.source, np.int64)
-    task = np.array(solved.target + failed.target, np.int64)
+    agent = np.asarray(solved.source + failed.source)
+    task = np.asarray(solved.target + failed.target)
     order = np.lexsort((agent, task))
     return OutcomeEdges(
         task=task[order],
         agent=agent[order],
-        quality=np.array(solved.quality + failed.quality, np.float64)[order],
-        cost=np.array(solved.cost + failed.cost, np.float64)[order],
-        weight=np.array(solved.weight + failed.weight, np.float64)[order],
+        quality=np.asarray(solved.quality + failed.quality)[order],
+        cost=np.asarray(solved.cost + failed.cost)[order],
+        weight=np.asarray(solved.weight + failed.weight)[order],
     )
 
 

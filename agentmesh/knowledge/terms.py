@@ -11,7 +11,7 @@ from typing import Final
 
 from agentmesh.errors import ConfigError
 from agentmesh.knowledge.entities import Entity
-from agentmesh.knowledge.words import FUNCTION_WORDS, read_part
+from agentmesh.knowledge.words import COMMON_WORDS, read_part
 
 MOST_WORDS: Final = 3
 TERMS_A_TASK: Final = 4
@@ -118,7 +118,7 @@ def _runs(text: str) -> Iterator[list[str]]:
 
 
 def _has_content(word: str) -> bool:
-    return len(word) in _LENGTHS and word == word.lower() and word not in FUNCTION_WORDS
+    return len(word) in _LENGTHS and word == word.lower() and word not in COMMON_WORDS
 
 
 def _is_verb(word: str) -> bool:
