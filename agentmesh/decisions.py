@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from math import ceil
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ HANGING: Final = "    "
 RIVALS: Final = 3  # of how many that were not chosen is said what would flip the choice
 LEAST_SAID: Final = 0.005  # a kind of task that rounds to 0 % is not worth a word
 ROUNDING: Final = 1e-6
+MOST_EVIDENCE: Final = 6
+SOLVED: Final = 0.5
 
 
 class Candidate(Record):
@@ -46,6 +48,20 @@ class Selection(Record):
     weight: float
 
 
+class Evidence(Record):
+    """Something known that carried the choice of the first agent: a past task, a skill, or an entity.
+
+    ``weight`` is how much the logit of the agent's expected quality would fall without it. ``quality`` is what the
+    agent was worth on the task, or in the skill. ``text`` is the beginning of the task.
+    """
+
+    kind: Literal["task", "skill", "entity"]
+    name: str
+    weight: float
+    quality: float | None = None
+    text: str = ""
+
+
 class RouteDecision(Record):
     """Who should act, and all that is needed to see why and to decide the same again.
 
@@ -54,7 +70,7 @@ class RouteDecision(Record):
         in the pool's order; NaN is the score of a gated agent. ``candidates`` are the readable best few.
 
     ``intent`` says what kinds of task the router took this for, with weights that sum to at most 1; it is empty where
-    the router knows no kinds.
+    the router knows no kinds. ``evidence`` is what the choice of the first agent rests on, as far as the router can say.
     """
 
     router: str
@@ -74,6 +90,7 @@ class RouteDecision(Record):
     elapsed_ms: float = 0.0
     reason: str = ""
     intent: Mapping[str, float] = Field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
 
     def score_array(self) -> FloatArray:
         """Return the utility of each agent of the pool, shape (n_agents,); NaN where gated."""
@@ -95,6 +112,8 @@ class RouteDecision(Record):
         kinds = [f"{kind} {_percent(weight)}" for kind, weight in self.intent.items() if weight >= LEAST_SAID]
         if kinds:
             lines.append(_laid_out("  Taken for: ", kinds))
+        if self.evidence and self.selected:
+            lines.append(_laid_out("  Because of: ", [_evidence_words(one) for one in self.evidence[:MOST_EVIDENCE]]))
         chosen = {selection.agent_id for selection in self.selected}
         rivals = {candidate.agent_id for candidate in self._rivals(chosen)}
         for candidate in self._listed(chosen, most):
@@ -153,6 +172,20 @@ def _flip_line(candidate: Candidate, *, alone: bool) -> str:
     needed = min(ceil((candidate.expected_quality + candidate.flip) * 1000 - ROUNDING) / 1000, 1.0)  # up: it must do
     what = "be chosen" if alone else "come first"
     return f"would {what} if its expected quality were {needed:.3f} instead of {candidate.expected_quality:.3f}"
+
+
+def _evidence_words(one: Evidence) -> str:
+    """Tell one thing that carried a choice.
+
+    >>> _evidence_words(Evidence(kind="task", name="r1", weight=0.25, quality=1.0, text="What is 6 * 9?"))
+    'solved "What is 6 * 9?" (+0.25)'
+    """
+    weight = f"({one.weight:+.2f})"
+    if one.kind == "task":
+        did = "solved" if one.quality is not None and one.quality >= SOLVED else "failed"
+        return f'{did} "{one.text or one.name}" {weight}'
+    worth = "" if one.quality is None else f" {one.quality:.2f}"
+    return f"{one.kind} {one.name}{worth} {weight}"
 
 
 def _percent(share: float) -> str:

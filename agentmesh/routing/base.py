@@ -38,6 +38,7 @@ from agentmesh.routing.inputs import index_of as index_of
 from agentmesh.routing.objective import Estimate as Estimate
 from agentmesh.routing.objective import utility
 from agentmesh.routing.policy import Policy, PolicySpec
+from agentmesh.routing.progress import Say, unsaid
 from agentmesh.routing.state import Arrays, pack_state, unpack_state
 from agentmesh.routing.window import OutcomeWindow
 from agentmesh.types import FloatArray, JsonValue, MaskArray
@@ -165,6 +166,10 @@ class ScoringRouter(Router):
     def _fit(self, outcomes: Outcomes) -> None:
         """Learn a whole table, in place of what was learned before. A router that does not keeps this."""
 
+    def _fit_checked(self, outcomes: Outcomes, val: Outcomes | None, say: Say) -> None:  # noqa: ARG002 - the hook's
+        """Learn a whole table as ``_fit`` does; one that trains for long writes this in its place."""
+        self._fit(outcomes)
+
     def _learn(self, experience: Experience) -> None:
         """Learn one outcome. A router that does not keeps this."""
 
@@ -227,6 +232,7 @@ class ScoringRouter(Router):
             policy=policy.name,
             reason="" if len(rated.draw.order) else f"nobody reached {policy.threshold!r}",
             intent=named_kinds(estimate.intent) if estimate.intent else {},
+            evidence=rated.evidence(),
             elapsed_ms=(time.perf_counter() - started) * 1e3,
         )
 
@@ -269,9 +275,18 @@ class ScoringRouter(Router):
             raise RouterOutputError(f"router {self.name!r} rated {agent_id!r} {value!r}; expected a finite number")
         return estimate
 
-    def fit(self, outcomes: Outcomes) -> None:
-        """Learn a whole table in one go, in place of everything learned before; it becomes this router's ``base``."""
-        self._fit(outcomes)
+    def fit(self, outcomes: Outcomes, *, val: Outcomes | None = None, say: Say = unsaid) -> None:
+        """Learn a whole table in one go, in place of everything learned before; it becomes this router's ``base``.
+
+        Args:
+            outcomes: What is learned.
+            val: What a router that trains for long may choose a checkpoint on; nothing of it is learned.
+            say: Told how far a long training is.
+
+        Raises:
+            MissingExtraError: it needs a package to be trained that is not installed.
+        """
+        self._fit_checked(outcomes, val, say)
         self._window.fill(outcomes.quality, outcomes.cost)
         self._base = outcomes.fingerprint()
         self._sequence, self._at = 0, 0.0

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from agentmesh.decisions import Evidence
 from agentmesh.frozen import built
 from agentmesh.packing import pack_floats
 from agentmesh.records import Candidate, Selection
@@ -112,17 +113,26 @@ class Rated:
     def selections(self) -> tuple[Selection, ...]:
         """Return the drawn agents with the weights of their votes, which sum to 1.
 
-        Weights follow the expected quality; an affinity has no unit, so without calibration all weigh the same.
+        Weights follow the router's own distribution where it has one, else the expected quality; an affinity has no
+        unit, so without calibration all weigh the same.
         """
         places = self.draw.order
         raw = np.ones(len(places))
-        if self.calibrated:
+        if self.estimate.votes is not None:
+            raw = self.estimate.votes[places]
+        elif self.calibrated:
             raw = np.maximum(self.estimate.quality[places], LEAST_WEIGHT)
         weights = raw / raw.sum() if len(places) else raw
         return tuple(
             built(Selection, agent_id=self.ids[place], weight=weight)
             for place, weight in zip(places.tolist(), weights.tolist(), strict=True)
         )
+
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Return what the choice of the first drawn agent rests on, as far as the router can say."""
+        if self.estimate.evidence is None or len(self.draw.order) == 0:
+            return ()
+        return self.estimate.evidence(int(self.draw.order[0]))
 
     def margin(self) -> float | None:
         """Return the utility of the first drawn agent minus that of the best one left out."""

@@ -14,7 +14,7 @@ Reference: the normaliser is that of Router-R1 (arXiv 2506.09033), the aligned d
 (arXiv 2602.06025).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from agentmesh.decisions import Evidence
 from agentmesh.records import Objective
 from agentmesh.types import FloatArray, MaskArray
 
@@ -53,8 +54,10 @@ class Estimate:
         factors: name -> (n,), what the estimate was made from, for explanations.
         curiosity: (n,) or one number, added to the quality in the choice alone, so that an agent which was hardly tried
             is tried; it is no part of what is expected.
+        votes: (n,) above 0, what each agent's answer weighs beside others'; ``None`` where the quality says it.
 
     ``intent`` says what kinds of task the router takes this one for: names with weights that sum to at most 1.
+    ``evidence`` tells, for the place of an agent, what past tasks, skills and entities its quality rests on.
     """
 
     quality: FloatArray
@@ -63,6 +66,8 @@ class Estimate:
     factors: Mapping[str, FloatArray] = field(default_factory=dict)
     curiosity: FloatArray | float = 0.0
     intent: Mapping[str, float] = field(default_factory=dict)
+    evidence: Callable[[int], tuple[Evidence, ...]] | None = None
+    votes: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
