@@ -70,7 +70,8 @@ class RouteDecision(Record):
         in the pool's order; NaN is the score of a gated agent. ``candidates`` are the readable best few.
 
     ``intent`` says what kinds of task the router took this for, with weights that sum to at most 1; it is empty where
-    the router knows no kinds. ``evidence`` is what the choice of the first agent rests on, as far as the router can say.
+    the router knows no kinds. ``evidence`` is what the choice of the first agent rests on, as far as the router
+    can say.
     """
 
     router: str

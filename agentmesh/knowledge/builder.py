@@ -60,6 +60,7 @@ class KnowledgeBuilder:
 
     Args:
         extractor: What finds entities; :class:`RuleExtractor` unless given.
+        terms: Whether the terms of the domain are counted and become entities too.
         neighbours: With how many earlier tasks a new one is linked, 0 and up.
         max_tasks: As in :class:`KnowledgeGraph`.
         max_entities: As in :class:`KnowledgeGraph`.
@@ -80,6 +81,7 @@ class KnowledgeBuilder:
         self,
         *,
         extractor: EntityExtractor | None = None,
+        terms: bool = True,
         neighbours: int = 8,
         max_tasks: int = MAX_TASKS,
         max_entities: int = 50_000,
@@ -88,7 +90,7 @@ class KnowledgeBuilder:
         if neighbours < 0:
             raise ConfigError(f"neighbours is {neighbours!r}; it must be a whole number from 0 up")
         self.extractor: EntityExtractor = extractor or RuleExtractor()
-        self.neighbours = neighbours
+        self.neighbours, self.terms = neighbours, terms
         self.graph = graph or KnowledgeGraph(max_tasks=max_tasks, max_entities=max_entities)
         if self.graph.extractor not in ("", self.extractor.version):
             raise ConfigError(
@@ -233,6 +235,8 @@ class KnowledgeBuilder:
 
     def _terms(self, text: str, entities: Sequence[Entity]) -> list[Entity]:
         """Count a task's candidate terms, and return its own as far as there is room and nothing is named twice."""
+        if not self.terms:
+            return []
         terms = candidate_terms(text)
         self.graph.terms.add(terms)
         known = {entity.key for entity in entities}

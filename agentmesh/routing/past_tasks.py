@@ -14,7 +14,8 @@ FIRST_ROWS: Final = 64
 SLACK: Final = 1.25
 """The oldest go when there are a quarter more than the bound, all at once: so that a task costs O(1) amortised."""
 NAME_KEPT: Final = 80
-MEASURES: Final = ("quality", "seen", "cost", "priced")
+MEASURES: Final = 2
+"""Of a task and an agent: the weight of its outcomes, and weight x quality."""
 
 
 class PastTasks:
@@ -24,7 +25,7 @@ class PastTasks:
         max_tasks: How many are kept, 1 and up; up to a quarter more stay until the oldest go at once.
         width: The length of an embedding.
 
-    Memory: 4 bytes x ``max_tasks`` x (d + width + 4 agents).
+    Memory: 4 bytes x ``max_tasks`` x (d + width + 2 agents).
     """
 
     def __init__(self, max_tasks: int, width: int) -> None:
@@ -33,7 +34,8 @@ class PastTasks:
         self._count = 0
         self._vectors = np.zeros((0, 0), np.float32)
         self._states = np.zeros((0, width), np.float32)
-        self._values = {name: np.zeros((0, 0), np.float32) for name in MEASURES}
+        self._outcomes = np.zeros((0, MEASURES, 0), np.float32)
+        self._known = np.zeros(0, np.float32)
         self._ids: list[str] = []
         self._texts: list[str] = []
         self._rows: dict[str, int] = {}
@@ -52,9 +54,9 @@ class PastTasks:
         """Return the embeddings, oldest first, (m, width)."""
         return self._states[: self._count]
 
-    def measure(self, name: str) -> VectorArray:
-        """Return one of ``MEASURES``, (m, columns): quality and cost are 0 where unknown, seen and priced weights."""
-        return self._values[name][: self._count]
+    def outcomes(self, rows: IndexArray, column: int) -> VectorArray:
+        """Return the weight of an agent's outcomes on some tasks, and weight x quality, (2, len(rows))."""
+        return self._outcomes[rows, :, column].T
 
     def row_of(self, task: str) -> int | None:
         """Return the row of a task, ``None`` when it is not kept."""
@@ -84,20 +86,24 @@ class PastTasks:
     def _take(self, ids: list[str], texts: list[str], vectors: VectorArray, states: VectorArray) -> None:
         self._vectors, self._states = vectors.copy(), states.copy()
         self._count = len(vectors)
-        self._values = {name: np.zeros((self._count, 0), np.float32) for name in MEASURES}
+        self._outcomes = np.zeros((self._count, MEASURES, 0), np.float32)
+        self._known = np.zeros(self._count, np.float32)
         self._ids, self._texts = ids, texts
         self._rows = {task: row for row, task in enumerate(ids)}
 
-    def fill_outcomes(self, quality: FloatArray, cost: FloatArray) -> None:
+    def fill_outcomes(self, quality: FloatArray) -> None:
         """Take the outcomes of the tasks of :meth:`fill`, NaN where unknown; their last rows are those kept.
 
         Shapes:
-            quality, cost: (at least m, columns).
+            quality: (at least m, columns).
         """
-        for name, raw in (("quality", quality), ("cost", cost)):
-            kept = raw[len(raw) - self._count :]
-            self._values[name] = np.nan_to_num(kept).astype(np.float32)
-            self._values["seen" if name == "quality" else "priced"] = (~np.isnan(kept)).astype(np.float32)
+        kept = quality[len(quality) - self._count :]
+        parts = np.stack([~np.isnan(kept), np.nan_to_num(kept)], axis=1)
+        self._outcomes = np.ascontiguousarray(parts, dtype=np.float32)  # a decision reads whole rows
+        self._know()
+
+    def _know(self) -> None:
+        self._known = (self._outcomes[:, 0].sum(axis=1) > 0).astype(np.float32)
 
     def add(self, task: str, text: str, vector: VectorArray, state: VectorArray) -> int:
         """Add a task and return its row."""
@@ -106,29 +112,25 @@ class PastTasks:
         row = self._count
         self._reserve(row + 1, len(vector))
         self._vectors[row], self._states[row] = vector, state
-        for values in self._values.values():
-            values[row] = 0.0
+        self._outcomes[row], self._known[row] = 0.0, 0.0
         self._ids.append(task)
         self._texts.append(shortened(text))
         self._rows[task] = row
         self._count += 1
         return row
 
-    def put(self, row: int, column: int, quality: float, cost: float, weight: float) -> None:
-        """Add an outcome of a task; a second one of the same agent is averaged with the first by weight."""
-        self._widen(column + 1)
-        for name, known, value, counted in (("quality", "seen", quality, weight), ("cost", "priced", cost, 1.0)):
-            if np.isnan(value):
-                continue
-            before = float(self._values[known][row, column])
-            total = before * float(self._values[name][row, column]) + counted * value
-            self._values[known][row, column] = before + counted
-            self._values[name][row, column] = total / (before + counted)
+    def put(self, row: int, column: int, quality: float, weight: float) -> None:
+        """Add an outcome of a task; several of one agent are averaged by weight."""
+        fresh = column + 1 - self._outcomes.shape[2]
+        if fresh > 0:
+            self._outcomes = np.pad(self._outcomes, ((0, 0), (0, 0), (0, fresh)))
+        self._outcomes[row, :, column] += np.array([weight, weight * quality], np.float32)
+        self._known[row] = 1.0
 
     def forget(self, column: int) -> None:
         """Drop the outcomes of an agent; the tasks stay."""
-        for values in self._values.values():
-            values[:, column : column + 1] = 0.0
+        self._outcomes[:, :, column : column + 1] = 0.0
+        self._know()
 
     def nearest(self, vector: VectorArray, k: int) -> tuple[IndexArray, VectorArray]:
         """Return the rows of the ``k`` most similar tasks, in no order, and their cosines."""
@@ -141,25 +143,24 @@ class PastTasks:
         rows = np.argpartition(like, len(like) - k)[len(like) - k :]
         return rows, like[rows]
 
-    def heard(self, rows: IndexArray) -> VectorArray:
+    def known(self, rows: IndexArray) -> VectorArray:
         """Return 1 for each of some tasks of which an outcome is known, else 0."""
-        return (self._values["seen"][rows].sum(axis=1) > 0).astype(np.float32)
+        return self._known[rows]
 
     def sums(self, rows: IndexArray, weights: VectorArray) -> FloatArray:
-        """Return weighted sums over the outcomes of some tasks, (4, columns).
+        """Return the weight of each agent's outcomes on some tasks, each task by its own, and weight x quality.
 
-        They are the weight of outcomes, weight x quality, the weight of known costs, and weight x US dollars.
+        Shapes:
+            rows, weights: (k,). Returns (2, columns).
         """
-        taken = {name: self._values[name][rows] for name in MEASURES}
-        evidence = weights[:, None] * taken["seen"]
-        known = weights[:, None] * taken["priced"]
-        parts = (evidence, evidence * taken["quality"], known, known * taken["cost"])
-        return np.stack([each.sum(axis=0, dtype=np.float64) for each in parts])
+        columns = self._outcomes.shape[2]
+        flat = self._outcomes.reshape(len(self._outcomes), MEASURES * columns)
+        return np.asarray(weights @ flat.take(rows, axis=0), np.float64).reshape(MEASURES, columns)
 
     def arrays(self) -> Arrays:
         """Return the arrays of the state by name."""
-        measures = {f"task_{name}": self.measure(name) for name in MEASURES}
-        return {"task_vectors": self.vectors, "task_states": self.states, **measures}
+        outcomes = self._outcomes[: self._count]
+        return {"task_vectors": self.vectors, "task_states": self.states, "task_outcomes": outcomes}
 
     def meta(self) -> dict[str, JsonValue]:
         """Return the part of the state that is no array."""
@@ -176,14 +177,14 @@ class PastTasks:
         ids, texts = meta.get("task_ids"), meta.get("task_texts")
         if not isinstance(ids, list) or not isinstance(texts, list):
             raise ConfigError(f"the state names its tasks {type(ids).__name__!r}; expected a list")
-        measures = {name: part(arrays, f"task_{name}") for name in MEASURES}
-        lengths = {len(ids), len(texts), len(vectors), len(states), *(len(each) for each in measures.values())}
-        widths = {each.shape[1:] for each in measures.values()}
-        if len(lengths) > 1 or len(widths) > 1:
-            raise ConfigError(f"{len(ids)} tasks do not fit arrays of {lengths!r} rows and {widths!r} columns")
+        outcomes = part(arrays, "task_outcomes")
+        lengths = {len(ids), len(texts), len(vectors), len(states), len(outcomes)}
+        if len(lengths) > 1 or outcomes.ndim != 3 or outcomes.shape[1] != MEASURES:
+            raise ConfigError(f"{len(ids)} tasks do not fit arrays of {lengths!r} rows, outcomes {outcomes.shape!r}")
         kept = cls(max_tasks, states.shape[1])
         kept._take([str(one) for one in ids], [str(one) for one in texts], vectors, states)
-        kept._values = {name: each.astype(np.float32) for name, each in measures.items()}
+        kept._outcomes = outcomes.copy()
+        kept._know()
         return kept
 
     def _reserve(self, rows: int, dimension: int) -> None:
@@ -193,26 +194,22 @@ class PastTasks:
         extra = max(FIRST_ROWS, capacity)
         self._vectors = np.vstack([self._vectors.reshape(-1, dimension), np.zeros((extra, dimension), np.float32)])
         self._states = np.pad(self._states, ((0, extra), (0, 0)))
-        self._values = {name: np.pad(each, ((0, extra), (0, 0))) for name, each in self._values.items()}
-
-    def _widen(self, columns: int) -> None:
-        if columns > self._values["seen"].shape[1]:
-            fresh = columns - self._values["seen"].shape[1]
-            self._values = {name: np.pad(each, ((0, 0), (0, fresh))) for name, each in self._values.items()}
+        self._outcomes = np.pad(self._outcomes, ((0, extra), (0, 0), (0, 0)))
+        self._known = np.pad(self._known, (0, extra))
 
     def _drop_oldest(self) -> None:
         kept = slice(self._count - self._most, self._count)
         self._vectors, self._states = self._vectors[kept].copy(), self._states[kept].copy()
-        self._values = {name: each[kept].copy() for name, each in self._values.items()}
+        self._outcomes, self._known = self._outcomes[kept].copy(), self._known[kept].copy()
         self._ids, self._texts = self._ids[kept], self._texts[kept]
         self._rows = {task: row for row, task in enumerate(self._ids)}
         self._count = self._most
 
 
 def shortened(text: str) -> str:
-    """Return the beginning of a text on one line.
+    r"""Return the beginning of a text on one line.
 
-    >>> shortened("What is\\n6 * 9?")
+    >>> shortened("What is\n6 * 9?")
     'What is 6 * 9?'
     """
     line = " ".join(text[: 4 * NAME_KEPT].split())

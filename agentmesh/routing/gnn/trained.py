@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agentmesh.frozen import Record
-from agentmesh.routing.gnn_graph import TrainingGraph
-from agentmesh.routing.gnn_weights import PathNumbers
+from agentmesh.routing.gnn.graph import TrainingGraph
+from agentmesh.routing.gnn.weights import PathNumbers
 from agentmesh.types import VectorArray
 
 
@@ -35,7 +35,7 @@ class Trained:
     """The trained network and the embeddings of the graph's nodes, computed over all of it.
 
     Shapes:
-        weights: the network's arrays by name, see ``gnn_weights``.
+        weights: the network's arrays by name, see ``gnn.weights``.
         tasks: (m, 3, h) embeddings before, between and after the two layers. skills: (s, 3, h). entities: (e, h).
     """
 

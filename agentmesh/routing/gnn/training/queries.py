@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from agentmesh.routing.base import AgentPool, Outcomes
-from agentmesh.routing.gnn_data import GraphData, Queries
-from agentmesh.routing.gnn_features import task_features
-from agentmesh.routing.gnn_graph import highest
+from agentmesh.routing.gnn.features import task_features
+from agentmesh.routing.gnn.graph import highest
+from agentmesh.routing.gnn.training.data import GraphData, Queries
 from agentmesh.routing.ngrams import SparseRows
 from agentmesh.types import VectorArray
 

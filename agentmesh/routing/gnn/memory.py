@@ -8,10 +8,10 @@ import numpy as np
 from agentmesh.errors import ConfigError
 from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures
-from agentmesh.routing.gnn_arguments import GnnArguments
-from agentmesh.routing.gnn_features import card_features
-from agentmesh.routing.gnn_model import GnnModel, linked
-from agentmesh.routing.gnn_weights import AgentSums, GnnWeights, PathNumbers
+from agentmesh.routing.gnn.arguments import GnnArguments
+from agentmesh.routing.gnn.features import card_features
+from agentmesh.routing.gnn.model import GnnModel, linked
+from agentmesh.routing.gnn.weights import AgentSums, GnnWeights, PathNumbers
 from agentmesh.routing.groups import GroupSums, Seen
 from agentmesh.routing.intent import naming
 from agentmesh.routing.ledger import Ledger, part
@@ -20,7 +20,7 @@ from agentmesh.routing.state import Arrays
 from agentmesh.types import FloatArray, JsonValue, MaskArray, VectorArray
 
 if TYPE_CHECKING:
-    from agentmesh.routing.gnn_trained import Trained
+    from agentmesh.routing.gnn.trained import Trained
 
 LAYERS: Final = 3
 LINKED: Final = 8
@@ -57,17 +57,17 @@ class GnnMemory:
         made.model = model = model_of(trained, arguments)
         made.numbers = model.numbers
         order = [outcomes.agent_ids.index(agent_id) for agent_id in model.agent_ids]
-        quality, cost = outcomes.quality[:, order], outcomes.cost[:, order]
-        made.ledger.fit(_ordered(outcomes, order))
+        table = _ordered(outcomes, order)
+        made.ledger.fit(table)
         graph = trained.graph
         member = graph.skill.copy()
         for row in np.flatnonzero(member < 0).tolist():
             member[row] = int(np.argmax(model.share(outcomes.vectors[row])))
-        made.sums = GroupSums.of(member, max(len(model.skill_names), 1), _ordered(outcomes, order))
+        made.sums = GroupSums.of(member, max(len(model.skill_names), 1), table)
         made.tasks = PastTasks(arguments.max_tasks, LAYERS * model.hidden)
-        states = trained.tasks.reshape(len(outcomes), -1)
-        made.tasks.fill(graph.tensors.task_names, outcomes.texts, outcomes.vectors, states)
-        made.tasks.fill_outcomes(quality, cost)
+        states = trained.tasks.reshape(len(table), -1)
+        made.tasks.fill(graph.tensors.task_names, table.texts, table.vectors, states)
+        made.tasks.fill_outcomes(table.quality)
         made.messages, made.counts = _all_messages(trained, typed=arguments.typed)
         made.wide_known = np.ones(len(model.agent_ids), np.bool_)
         return made
@@ -132,7 +132,7 @@ class GnnMemory:
         seen = Seen.of(experience, column)
         self.sums.add(share, seen)
         row = self._row(experience, vector, share)
-        self.tasks.put(row, column, seen.quality, seen.cost, seen.weight)
+        self.tasks.put(row, column, seen.quality, seen.weight)
         self._hear(row, seen)
         self.changes += 1
 

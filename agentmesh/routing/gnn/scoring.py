@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from agentmesh.decisions import Evidence
-from agentmesh.routing.gnn_arguments import TEMPERATURE
-from agentmesh.routing.gnn_features import typical_cost
-from agentmesh.routing.gnn_memory import LAYERS, GnnMemory
-from agentmesh.routing.gnn_weights import logit
+from agentmesh.routing.gnn.arguments import TEMPERATURE
+from agentmesh.routing.gnn.features import typical_cost
+from agentmesh.routing.gnn.memory import LAYERS, GnnMemory
+from agentmesh.routing.gnn.weights import logit
 from agentmesh.routing.inputs import AgentPool, TaskFeatures
 from agentmesh.routing.ledger import Means
 from agentmesh.routing.prices import expected_cost
@@ -115,7 +115,7 @@ class Scoring:
         return np.asarray(raised[:-1] / raised.sum())
 
     def votes(self) -> FloatArray:
-        """Return the distribution that weighs answers, softmax(quality / 0.25), (n,): that of the training's targets."""
+        """Return the distribution that weighs answers, softmax(quality / 0.25), (n,), as training's targets do."""
         raised = np.exp((self.quality - self.quality.max()) / TEMPERATURE)
         return np.asarray(raised / raised.sum())
 
@@ -149,21 +149,19 @@ class Scoring:
         if not len(self.rows) or column >= len(self.memory.ledger.ids) or not self.memory.like:
             return []
         numbers, tasks = self.memory.numbers, self.memory.tasks
-        seen = self.likeness * tasks.measure("seen")[self.rows, column]
-        worth = seen * tasks.measure("quality")[self.rows, column]
+        seen, worth = self.likeness * tasks.outcomes(self.rows, column)
         strength, skilled = numbers.near_strength, float(self.skilled[place])
         left, total = self.near_sums[1][place] - worth, self.near_sums[0][place] - seen
         without = (left + strength * skilled) / (total + strength)
         moves = numbers.near_gain * (logit(self.near[place : place + 1]) - logit(without))
         return [
-            self._task(int(self.rows[spot]), column, float(moves[spot]))
+            self._task(int(self.rows[spot]), float(worth[spot] / seen[spot]), float(moves[spot]))
             for spot in np.argsort(-np.abs(moves), kind="stable")[:TOLD].tolist()
             if abs(moves[spot]) >= LEAST_TOLD
         ]
 
-    def _task(self, row: int, column: int, weight: float) -> Evidence:
+    def _task(self, row: int, quality: float, weight: float) -> Evidence:
         task, text = self.memory.tasks.named(row)
-        quality = float(self.memory.tasks.measure("quality")[row, column])
         return Evidence(kind="task", name=task, text=text, weight=weight, quality=quality)
 
     def _skills(self, place: int) -> list[Evidence]:
@@ -213,7 +211,7 @@ def _product(
     if model is None or not model.deep:
         return nothing, nothing
     states = memory.tasks.states[rows, (LAYERS - 1) * model.hidden :]
-    heard = likeness * memory.tasks.heard(rows)
+    heard = likeness * memory.tasks.known(rows)
     task = model.query_state(features, share, states, heard)
     score, correction = model.weights.product(task, memory.keys(model, pool))
     return score.astype(np.float64), correction.astype(np.float64)
@@ -225,7 +223,7 @@ def _deep_without(scoring: Scoring, name: str) -> FloatArray:
     if model is None:
         return scoring.deep
     states = memory.tasks.states[scoring.rows, (LAYERS - 1) * model.hidden :]
-    heard = scoring.likeness * memory.tasks.heard(scoring.rows)
+    heard = scoring.likeness * memory.tasks.known(scoring.rows)
     task = model.query_state(scoring.features, scoring.share, states, heard, without=name)
     return model.weights.product(task, memory.keys(model, scoring.pool))[0].astype(np.float64)
 

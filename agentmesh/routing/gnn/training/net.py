@@ -1,6 +1,6 @@
 """The network over the knowledge graph, in torch and torch-geometric: for training only.
 
-What it computes is told in :mod:`agentmesh.routing.gnn`; ``gnn_weights`` computes the same in numpy.
+What it computes is told in :mod:`agentmesh.routing.gnn.router`; ``gnn.weights`` computes the same in numpy.
 
 References: outcome-typed messages and edge prediction, GraphRouter (arXiv 2410.03834) and AgentRouter (arXiv
 2510.05445); scores summed over paths between two nodes, NBFNet (arXiv 2106.06935); a wide part beside a deep one,
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import GraphConv, HeteroConv
 
-from agentmesh.routing.gnn_features import SCALE
-from agentmesh.routing.gnn_weights import EDGE, LAYERS, PATHS
+from agentmesh.routing.gnn.features import SCALE
+from agentmesh.routing.gnn.weights import EDGE, LAYERS, PATHS
 from agentmesh.types import VectorArray
 
 EdgeType: TypeAlias = tuple[str, str, str]

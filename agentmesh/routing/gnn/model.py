@@ -9,8 +9,8 @@ import numpy as np
 from agentmesh.errors import ConfigError
 from agentmesh.knowledge.entities import MOST_ENTITIES, RuleExtractor
 from agentmesh.knowledge.terms import candidate_terms
-from agentmesh.routing.gnn_features import task_features
-from agentmesh.routing.gnn_weights import GnnWeights, PathNumbers
+from agentmesh.routing.gnn.features import task_features
+from agentmesh.routing.gnn.weights import GnnWeights, PathNumbers
 from agentmesh.routing.inputs import TaskFeatures
 from agentmesh.routing.ledger import part
 from agentmesh.routing.ngrams import hashed
@@ -57,11 +57,12 @@ class GnnModel:
     def share(self, vector: VectorArray) -> FloatArray:
         """Return how likely a task asks for each skill, (s,)."""
         logits = vector @ self.recogniser[:-1] + self.recogniser[-1]
-        return softmax(logits).astype(np.float64)
+        return np.asarray(softmax(logits), dtype=np.float64)
 
     def first_state(self, features: TaskFeatures) -> VectorArray:
         """Return a task's embedding before any message, (h,)."""
-        return self.weights.first("task", task_features(features.vector[None], [len(features.text)]))[0]
+        first: VectorArray = self.weights.first("task", task_features(features.vector[None], [len(features.text)]))[0]
+        return first
 
     def query_state(
         self,
@@ -105,15 +106,14 @@ class GnnModel:
         states = [self.first_state(features)]
         skill = self.skills[int(np.argmax(share))]
         for layer in range(2):
-            messages = {"of": skill[layer][None]}
+            messages: dict[str, VectorArray] = {"of": skill[layer][None]}
             if self.like:
-                mean = like[:, layer].mean(axis=0) if len(like) else np.zeros(self.hidden, np.float32)
-                messages["like"] = mean[None]
+                messages["like"] = like[:, layer].mean(axis=0)[None] if len(like) else np.zeros_like(states[-1])[None]
             states.append(self.weights.layer("task", layer, states[-1][None], messages)[0])
         return np.stack(states)
 
     def declared(self, skills: Sequence[str]) -> VectorArray:
-        """Return the mean embeddings of the skills that a card declares, by layer, (2, h); zeros where none is known."""
+        """Return the mean embeddings of the skills that a card declares, by layer, (2, h); zeros where none is."""
         known = [self.skill_names.index(name) for name in skills if name in self.skill_names]
         return self.skills[known, :2].mean(axis=0) if known else np.zeros((2, self.hidden), np.float32)
 
@@ -125,9 +125,8 @@ class GnnModel:
         words = arrays["words.weight"]
         row = hashed(features.text, len(words))
         read = task_features(features.vector[None], [len(features.text)])[0]
-        score: VectorArray = read @ arrays["wide.weight"] + arrays["wide.bias"]
-        if len(row.places):
-            score = score + (GRAM_SCALE * row.values) @ words[row.places]
+        score = np.asarray(read @ arrays["wide.weight"] + arrays["wide.bias"], np.float32)
+        score += (GRAM_SCALE * row.values) @ words[row.places]
         return score
 
     def arrays(self) -> Arrays:

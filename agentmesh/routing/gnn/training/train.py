@@ -13,13 +13,13 @@ import torch
 
 from agentmesh.errors import RoutingError
 from agentmesh.routing.base import Outcomes
-from agentmesh.routing.gnn_arguments import GnnArguments
-from agentmesh.routing.gnn_data import GraphData, Queries
-from agentmesh.routing.gnn_fitting import Fitting, shape_of
-from agentmesh.routing.gnn_graph import by_id, training_graph
-from agentmesh.routing.gnn_queries import queries_of
-from agentmesh.routing.gnn_skills import with_skills
-from agentmesh.routing.gnn_trained import Trained
+from agentmesh.routing.gnn.arguments import GnnArguments
+from agentmesh.routing.gnn.graph import by_id, training_graph
+from agentmesh.routing.gnn.skills import with_skills
+from agentmesh.routing.gnn.trained import Trained
+from agentmesh.routing.gnn.training.data import GraphData, Queries
+from agentmesh.routing.gnn.training.fitting import Fitting, shape_of
+from agentmesh.routing.gnn.training.queries import queries_of
 from agentmesh.routing.progress import Say
 from agentmesh.types import IndexArray
 

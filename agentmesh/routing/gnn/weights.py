@@ -149,7 +149,9 @@ class GnnWeights:
         """
         total = self._linear(f"layer{layer}.{kind}.own", own)
         for relation, mean in messages.items():
-            total = total + mean @ self[f"layer{layer}.{kind}.{relation}.weight"]
+            weight = self.arrays.get(f"layer{layer}.{kind}.{relation}.weight")
+            if weight is not None:  # a network may be without a relation
+                total = total + mean @ weight
         return relu(total) + own
 
     def agents(self, cards: VectorArray, sums: AgentSums, skills: VectorArray) -> VectorArray:
@@ -160,9 +162,14 @@ class GnnWeights:
             Returns (n, h).
         """
         state = self.first("agent", cards)
-        means = sums.messages / np.maximum(sums.counts, 1.0)[:, :, None, None]
+        counts = np.maximum(sums.counts, np.float32(1.0))[:, :, None, None]
+        means = np.asarray(sums.messages / counts, np.float32)
         for layer in range(LAYERS):
-            messages = {"solved": means[:, 0, layer], "failed": means[:, 1, layer], "has": skills[:, layer]}
+            messages: dict[str, VectorArray] = {
+                "solved": means[:, 0, layer],
+                "failed": means[:, 1, layer],
+                "has": skills[:, layer],
+            }
             state = self.layer("agent", layer, state, messages)
         return state
 

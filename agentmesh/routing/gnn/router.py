@@ -11,16 +11,16 @@ from agentmesh.errors import MissingExtraError
 from agentmesh.packing import unpack_vector
 from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
-from agentmesh.routing.gnn_arguments import GnnArguments
-from agentmesh.routing.gnn_memory import GnnMemory
-from agentmesh.routing.gnn_model import GnnModel
-from agentmesh.routing.gnn_scoring import Scoring
+from agentmesh.routing.gnn.arguments import GnnArguments
+from agentmesh.routing.gnn.memory import GnnMemory
+from agentmesh.routing.gnn.model import GnnModel
+from agentmesh.routing.gnn.scoring import Scoring
 from agentmesh.routing.priors import curiosity_of, own_latency
 from agentmesh.routing.progress import Say
 from agentmesh.routing.state import Arrays
 from agentmesh.types import JsonValue
 
-TRAINER: Final = "agentmesh.routing.gnn_train"
+TRAINER: Final = "agentmesh.routing.gnn.training.train"
 
 
 class GnnRouter(ScoringRouter):
@@ -48,7 +48,7 @@ class GnnRouter(ScoringRouter):
     step and some of them predicted; agents are shown with few outcomes now and then, so that new ones are judged well.
 
     :meth:`fit` trains (extra ``gnn``; minutes); serving needs numpy alone. Outcomes learned one by one reach the paths
-    and the agents' embeddings at once, with the network as it is: a new agent enters by its card and its first outcomes.
+    and the agents' embeddings at once, with the network as it is: a new agent enters by its card and first outcomes.
     Before any training the paths alone decide, which is kernel regression. A new version of an agent starts afresh.
 
     References: AgentRouter (arXiv 2510.05445) for the graph and soft targets, GraphRouter (arXiv 2410.03834) for

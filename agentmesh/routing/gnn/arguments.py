@@ -17,7 +17,7 @@ CLOSED_BUCKETS: Final = 16_384  # as in LinearRouter, where they were chosen on 
 
 @dataclass(frozen=True, slots=True)
 class GnnArguments:
-    """The arguments of :class:`~agentmesh.routing.gnn.GnnRouter`, which says what each means."""
+    """The arguments of :class:`~agentmesh.routing.gnn.router.GnnRouter`, which says what each means."""
 
     hidden: int
     passes: int

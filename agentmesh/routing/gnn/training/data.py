@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agentmesh.routing.gnn_features import SCALE
-from agentmesh.routing.gnn_graph import TrainingGraph
-from agentmesh.routing.gnn_net import Batch, EdgeType, Messages, NetShape, Visible
+from agentmesh.routing.gnn.features import SCALE
+from agentmesh.routing.gnn.graph import TrainingGraph
+from agentmesh.routing.gnn.training.net import Batch, EdgeType, Messages, NetShape, Visible
 from agentmesh.routing.ngrams import SparseRows
 from agentmesh.types import IndexArray, VectorArray
 
@@ -18,8 +19,6 @@ HIDDEN: Final = -1e4
 """A cosine that gives a hidden past task no weight at any temperature."""
 GRAM_SCALE: Final = 4.0  # as in LinearRouter
 SOLVED: Final = 0.5
-
-Index: TypeAlias = IndexArray | Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,4 +218,4 @@ def entities_of(graph: TrainingGraph) -> tuple[IndexArray, ...]:
     """Return the entities that each task names."""
     mentions = graph.tensors.mentions
     ends = np.searchsorted(mentions.source, np.arange(len(graph) + 1))
-    return tuple(mentions.target[start:end] for start, end in zip(ends, ends[1:], strict=False))
+    return tuple(mentions.target[start:end] for start, end in pairwise(ends.tolist()))

@@ -1,6 +1,5 @@
 """What the GNN is trained on: the knowledge graph of a table of outcomes, laid out in arrays."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,8 +10,8 @@ from agentmesh.knowledge.entities import Entity
 from agentmesh.knowledge.tensors import GraphTensors, dense_outcomes, graph_tensors
 from agentmesh.records import AgentCard
 from agentmesh.routing.base import AgentPool, Outcomes, index_of
-from agentmesh.routing.gnn_features import card_features, task_features
-from agentmesh.types import FloatArray, IndexArray, VectorArray
+from agentmesh.routing.gnn.features import card_features, task_features
+from agentmesh.types import FloatArray, IndexArray, MaskArray, VectorArray
 
 BLOCK: Final = 512
 """Tasks whose nearest are looked for in one product."""
@@ -26,7 +25,7 @@ class TrainingGraph:
     """A knowledge graph of m tasks, n agents and s skills as the network trains on it.
 
     Shapes:
-        features: (m, d + 1), cards: (n, d + 2) as :mod:`~agentmesh.routing.gnn_features` makes them.
+        features: (m, d + 1), cards: (n, d + 2) as :mod:`~agentmesh.routing.gnn.features` makes them.
         nearness: (m, n) how much nearer each card is to the task than the average card.
         quality, cost: (m, n) 0 where unknown. seen, priced: (m, n) 1 where known, else 0.
         importance: (m, n) what each outcome weighs in the loss: 1 over its propensity, of mean 1.
@@ -126,7 +125,7 @@ def training_graph(outcomes: Outcomes, pool: AgentPool, *, entities: bool, neigh
 
 def _built(outcomes: Outcomes, pool: AgentPool, *, entities: bool) -> KnowledgeBuilder:
     extractor = None if entities else NoEntities()
-    builder = KnowledgeBuilder(extractor=extractor, max_tasks=max(len(outcomes), 1))
+    builder = KnowledgeBuilder(extractor=extractor, terms=entities, max_tasks=max(len(outcomes), 1))
     cards = pool.cards or tuple(AgentCard(id=agent_id, description="") for agent_id in pool.ids)
     for card, vector in zip(cards, pool.vectors, strict=True):
         builder.add_agent(card, vector)
@@ -198,20 +197,15 @@ def _all_places(values: VectorArray) -> IndexArray:
     return np.broadcast_to(np.arange(values.shape[1]), values.shape)
 
 
-def _importance(propensity: FloatArray | None, seen: np.ndarray) -> VectorArray:
+def _importance(propensity: FloatArray | None, seen: MaskArray) -> VectorArray:
     if propensity is None or not seen.any():
         return seen.astype(np.float32)
     known = seen & (propensity > 0)  # NaN is not
     weight = np.where(known, np.minimum(1.0 / np.where(known, propensity, 1.0), MOST_IMPORTANCE), 1.0) * seen
-    return (weight / weight[seen].mean()).astype(np.float32)
+    return np.asarray(weight / weight[seen].mean(), dtype=np.float32)
 
 
 def _first_skill(tensors: GraphTensors) -> IndexArray:
     skill = np.full(len(tensors.task_names), -1, np.int64)
     skill[tensors.of.source[::-1]] = tensors.of.target[::-1]
     return skill
-
-
-def skill_centres(graph: TrainingGraph, places: Sequence[int]) -> VectorArray:
-    """Return the mean vector of the tasks of some skills, (len(places), d)."""
-    return graph.tensors.skill_vectors[list(places)]

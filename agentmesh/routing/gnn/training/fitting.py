@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agentmesh.routing.gnn_arguments import CLOSED_BUCKETS, TEMPERATURE, GnnArguments
-from agentmesh.routing.gnn_data import GraphData, Queries
-from agentmesh.routing.gnn_graph import TrainingGraph
-from agentmesh.routing.gnn_net import GnnNet, NetShape
-from agentmesh.routing.gnn_skills import recogniser
-from agentmesh.routing.gnn_trained import Trained, TrainingCard
-from agentmesh.routing.gnn_weights import PATHS, PathNumbers
+from agentmesh.routing.gnn.arguments import CLOSED_BUCKETS, TEMPERATURE, GnnArguments
+from agentmesh.routing.gnn.graph import TrainingGraph
+from agentmesh.routing.gnn.skills import recogniser
+from agentmesh.routing.gnn.trained import Trained, TrainingCard
+from agentmesh.routing.gnn.training.data import GraphData, Queries
+from agentmesh.routing.gnn.training.net import GnnNet, NetShape
+from agentmesh.routing.gnn.weights import PATHS, PathNumbers
 from agentmesh.routing.progress import Say, bar
 from agentmesh.types import Clock, IndexArray, SystemClock
 
@@ -34,7 +34,7 @@ LEAST_COST: Final = 1e-12
 THINNED_STEPS: Final = 0.5
 THINNED_AGENTS: Final = 8
 FEW: Final = (0, 5, 20, 100)
-"""In half of the steps an eighth of the agents is shown with so few outcomes: so new agents are learned to be judged."""
+"""In half of the steps an eighth of the agents shows so few outcomes: so the network learns to judge new agents."""
 SMALLEST: Final = 1e-7
 
 
@@ -271,7 +271,9 @@ class Fitting:
 
 def _optimisers(net: GnnNet, rate: float) -> Iterator[torch.optim.Optimizer]:
     """Yield AdamW for the matrices and the paths, and AdaGrad for the wide part, whose words are rare."""
-    paths, wide, rest = [], [], []
+    paths: list[nn.Parameter] = []
+    wide: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in net.named_parameters():
         kind = paths if name.startswith("paths.") else wide if name.startswith(("wide.", "words.")) else rest
         kind.append(parameter)

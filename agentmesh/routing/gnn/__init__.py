@@ -1,0 +1,1 @@
+"""The GNN router: a graph neural network over the knowledge graph. ``training`` alone needs torch."""
