@@ -70,7 +70,7 @@ def choose(name: str, kind: type[ScoringRouter], material: Material) -> Choice:
 
 
 def _tuned(kind: type[ScoringRouter], point: Point, material: Material) -> Tuned:
-    return Tuned(fit_one(kind, point.arguments, material), point.objective, point.chosen)
+    return Tuned(fit_one(kind, point.arguments, material, watched=True), point.objective, point.chosen)
 
 
 def reward_scale(train: Part) -> Scale:

@@ -67,22 +67,31 @@ def combinations(tunables: Mapping[str, Sequence[JsonValue]]) -> Iterator[dict[s
         yield dict(zip(tunables, values, strict=True))
 
 
-def fit_one(kind: type[ScoringRouter], arguments: Mapping[str, JsonValue], material: Material) -> ScoringRouter:
-    """Return a router with these arguments, fitted on train."""
+def fit_one(
+    kind: type[ScoringRouter], arguments: Mapping[str, JsonValue], material: Material, *, watched: bool = False
+) -> ScoringRouter:
+    """Return a router with these arguments, fitted on train.
+
+    ``watched``: one that trains for long chooses its checkpoint on val; otherwise on a part of train, as inside folds,
+    whose val is what is measured.
+    """
     build: Callable[..., ScoringRouter] = kind
     router = build(**arguments)
-    router.fit(material.train.outcomes(material.pool))
+    pool = material.pool
+    router.fit(material.train.outcomes(pool), val=material.val.outcomes(pool) if watched else None)
     return router
 
 
 def fit_all(kind: type[ScoringRouter], material: Material) -> Iterator[Fitted]:
     """Fit a router on train once for each combination of its tunables, and estimate val with it."""
     for arguments in combinations(kind.tunables):
-        yield _fitted(kind, arguments, material)
+        yield _fitted(kind, arguments, material, watched=True)
 
 
-def _fitted(kind: type[ScoringRouter], arguments: Mapping[str, JsonValue], material: Material) -> Fitted:
-    router = fit_one(kind, arguments, material)
+def _fitted(
+    kind: type[ScoringRouter], arguments: Mapping[str, JsonValue], material: Material, *, watched: bool = False
+) -> Fitted:
+    router = fit_one(kind, arguments, material, watched=watched)
     return Fitted(router=router, arguments=arguments, estimates=estimate_all(router, material.val, material.pool))
 
 

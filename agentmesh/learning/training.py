@@ -28,6 +28,7 @@ from agentmesh.routing.base import (
     TaskFeatures,
     hash_parameters,
 )
+from agentmesh.routing.progress import Say, unsaid
 from agentmesh.routing.state import unpack_state
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
@@ -35,8 +36,6 @@ from agentmesh.types import AgentId, Clock, FloatArray, SystemClock
 
 DATABASE = "sqlite:///"
 """How a source that is no folder begins."""
-
-Say = Callable[[str], None]
 
 
 class HeldOut(Record):
@@ -81,7 +80,7 @@ def train_router(router: Router, source: str, embedder: Embedder, *, say: Say | 
     """
     if router.sequence or router.base:
         raise ConfigError(f"router {router.name!r} has learned already ({router.version!r}); give a fresh one")
-    tell = say or _nobody
+    tell = say or unsaid
     if isinstance(router, ScoringRouter) and set(unpack_state(router.snapshot().payload)[0]) == {"_window"}:
         raise ConfigError(f"router {router.name!r} learns nothing from outcomes; train one that does")
     if source.startswith(DATABASE):
@@ -106,10 +105,6 @@ def publish_router(store: TraceStore, router: Router, training: Training, *, clo
         note=f"{training.outcomes} outcomes of {training.tasks} tasks in {training.source}",
     )
     return put_router_mark(store, mark, router)
-
-
-def _nobody(doing: str) -> None:
-    """Be told, and tell nobody."""
 
 
 def _from_database(router: Router, source: str, embedder: Embedder, say: Say) -> Training:
@@ -150,7 +145,7 @@ def _fitted_on_log(router: ScoringRouter, source: str, embedder: Embedder, say: 
     if not len(table):
         raise StoreError(f"{source!r} holds no experience that router {router.name!r} can learn")
     say(f"fitting {router.name}")
-    router.fit(table)
+    router.fit(table, say=say)
     seen = ~np.isnan(table.quality)
     return Training(
         router=router.name,
@@ -172,10 +167,10 @@ def _from_set(router: ScoringRouter, recorded: RecordedSet, embedder: Embedder, 
     if len(parts) > 1:
         say(f"checking {router.name} on val")
         build: Callable[..., ScoringRouter] = type(router)
-        held_out = _check(build(**router.parameters), tables[0], tables[1], pool)
+        held_out = _check(build(**router.parameters), tables[0], tables[1], pool, say)
     table = _joined(tables)
     say(f"fitting {router.name}")
-    router.fit(table)
+    router.fit(table, say=say)
     seen = ~np.isnan(table.quality)
     return Training(
         router=router.name,
@@ -216,9 +211,9 @@ def _joined(tables: Sequence[Outcomes]) -> Outcomes:
     )
 
 
-def _check(twin: ScoringRouter, train: Outcomes, val: Outcomes, pool: AgentPool) -> HeldOut | None:
+def _check(twin: ScoringRouter, train: Outcomes, val: Outcomes, pool: AgentPool, say: Say) -> HeldOut | None:
     """Fit ``twin`` on train and let it choose on val, among the agents whose outcome there is known."""
-    twin.fit(train)
+    twin.fit(train, say=say)
     single = int(np.argmax(_means(train.quality)))
     rows = np.flatnonzero(~np.isnan(val.quality[:, single]))
     if not len(rows):

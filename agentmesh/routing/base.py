@@ -95,6 +95,11 @@ class Router(ABC):
         return ""
 
     @property
+    def training(self) -> Mapping[str, JsonValue]:
+        """Return what is to be said of its training: of what, how long, how good; {} where there is nothing."""
+        return {}
+
+    @property
     def parameters_hash(self) -> str:
         """Return 12 hexadecimal digits that name the parameters and, when it was fitted, what it was fitted on."""
         return hash_parameters(self.name, self.parameters, self.base)

@@ -128,6 +128,11 @@ class GnnRouter(ScoringRouter):
         """Return the trained part, ``None`` before the first training."""
         return self._memory.model
 
+    @property
+    def training(self) -> Mapping[str, JsonValue]:
+        """Return how the training went, as :class:`~agentmesh.routing.gnn.trained.TrainingCard` has it."""
+        return {} if self.model is None else self.model.card
+
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
         """Predict each agent's quality and cost."""
         scoring = Scoring.of(features, pool, self._memory)
