@@ -56,6 +56,12 @@ class Ledger:
         counts: FloatArray = self._sums[0]
         return counts
 
+    @property
+    def qualities(self) -> FloatArray:
+        """Return the weighted sum of the qualities of each agent, (len(self.ids),)."""
+        qualities: FloatArray = self._sums[1]
+        return qualities
+
     def fit(self, outcomes: Outcomes) -> None:
         """Forget everything and count ``outcomes``."""
         self._clear()

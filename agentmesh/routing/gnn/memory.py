@@ -1,6 +1,7 @@
 """What the GNN router holds: the trained model, past tasks with their outcomes, and what reached each agent so far."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -9,15 +10,16 @@ from agentmesh.errors import ConfigError
 from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures
 from agentmesh.routing.gnn.arguments import GnnArguments
+from agentmesh.routing.gnn.ease import SKILL_STRENGTH, eased, eased_one
 from agentmesh.routing.gnn.features import card_features
 from agentmesh.routing.gnn.model import GnnModel, linked
-from agentmesh.routing.gnn.weights import AgentSums, GnnWeights, PathNumbers
+from agentmesh.routing.gnn.weights import AgentSums, GnnWeights, PathNumbers, logit
 from agentmesh.routing.groups import GroupSums, Seen
 from agentmesh.routing.intent import naming
-from agentmesh.routing.ledger import Ledger, part
+from agentmesh.routing.ledger import Ledger, Means, part
 from agentmesh.routing.past_tasks import PastTasks
 from agentmesh.routing.state import Arrays
-from agentmesh.types import FloatArray, JsonValue, MaskArray, VectorArray
+from agentmesh.types import FloatArray, IndexArray, JsonValue, MaskArray, VectorArray
 
 if TYPE_CHECKING:
     from agentmesh.routing.gnn.trained import Trained
@@ -26,12 +28,15 @@ LAYERS: Final = 3
 LINKED: Final = 8
 """How many earlier tasks a learned one hears, as the knowledge graph links them."""
 SOLVED: Final = 0.5
+SAME: Final = 0.9995
+"""A past task this similar is the same question."""
 
 
 class GnnMemory:
     """Keeps what the router learned and learns one outcome at a time, with the network as it is.
 
     Shapes:
+        owed: (columns,) what each agent's summed quality owes to easy tasks, see :mod:`~agentmesh.routing.gnn.ease`.
         messages: (columns, 2, 2, h) what reached each agent along solved and failed, by layer; counts (columns, 2).
         wide_known: (trained agents,) False once a newer version of the agent was seen.
     """
@@ -47,7 +52,9 @@ class GnnMemory:
         self.messages = np.zeros((0, 2, 2, 0), np.float32)
         self.counts = np.zeros((0, 2), np.float32)
         self.wide_known: MaskArray = np.zeros(0, np.bool_)
+        self.owed = np.zeros(0)
         self.changes = 0
+        self._hardness: tuple[int, FloatArray] | None = None
         self._agents: tuple[AgentPool, int, VectorArray] | None = None
 
     @classmethod
@@ -63,11 +70,16 @@ class GnnMemory:
         member = graph.skill.copy()
         for row in np.flatnonzero(member < 0).tolist():
             member[row] = int(np.argmax(model.share(outcomes.vectors[row])))
-        made.sums = GroupSums.of(member, max(len(model.skill_names), 1), table)
+        skills = max(len(model.skill_names), 1)
+        made.owed = np.zeros(len(model.agent_ids))
+        if not model.exclusive:
+            made.owed, eased_quality = eased(table.quality, member, skills)
+            table = replace(table, quality=eased_quality)
+        made.sums = GroupSums.of(member, skills, table)
         made.tasks = PastTasks(arguments.max_tasks, LAYERS * model.hidden)
         states = trained.tasks.reshape(len(table), -1)
         made.tasks.fill(graph.tensors.task_names, table.texts, table.vectors, states)
-        made.tasks.fill_outcomes(table.quality)
+        made.tasks.fill_outcomes(outcomes.quality[:, order])
         made.messages, made.counts = _all_messages(trained, typed=arguments.typed)
         made.wide_known = np.ones(len(model.agent_ids), np.bool_)
         return made
@@ -97,6 +109,32 @@ class GnnMemory:
         share = np.zeros(max(len(model.skill_names), 1))
         share[told] = 1.0 / len(told)
         return share
+
+    def own(self, means: Means, guess: FloatArray, pool: AgentPool) -> FloatArray:
+        """Return each agent's mean quality less what it owes to easy tasks, ``guess`` counting beside it, (n,)."""
+        strength = self.numbers.own_strength
+        earned = means.quality - self.ledger.gather(self.owed[None], pool)[0]
+        return np.asarray(np.clip((earned + strength * guess) / (means.count + strength), 0.0, 1.0))
+
+    def hardness(self, skills: IndexArray) -> FloatArray:
+        """Return by how much the tasks of some skills are easier than those agents do on the whole, as logits.
+
+        Shapes:
+            skills: (s,) places. Returns (s,).
+        """
+        if self._hardness is None or self._hardness[0] != self.changes:
+            self._hardness = self.changes, self._hardness_of_all()
+        return self._hardness[1][skills]
+
+    def _hardness_of_all(self) -> FloatArray:
+        seen, solved = self.sums.values[0], self.sums.values[1]
+        columns = seen.shape[1]
+        earned = (self.ledger.qualities - self.owed)[:columns]
+        mean = earned / np.maximum(self.ledger.counts[:columns], 1.0)
+        count = seen.sum(axis=1)
+        usual = (seen @ mean) / np.maximum(count, 1.0)
+        found = (solved.sum(axis=1) + SKILL_STRENGTH * usual) / (count + SKILL_STRENGTH)
+        return np.where(count > 0, logit(found) - logit(usual), 0.0)
 
     def keys(self, model: GnnModel, pool: AgentPool) -> VectorArray:
         """Return what the product head multiplies with a task for each agent, (n, h); kept until something is new."""
@@ -130,22 +168,51 @@ class GnnMemory:
         if dropped:
             self._forget(column)
         seen = Seen.of(experience, column)
-        self.sums.add(share, seen)
         row = self._row(experience, vector, share)
+        self._book(seen, row, vector, share)
         self.tasks.put(row, column, seen.quality, seen.weight)
         self._hear(row, seen)
         self.changes += 1
+
+    def _book(self, seen: Seen, row: int, vector: VectorArray, share: FloatArray) -> None:
+        """Count an outcome less its task's ease, over all and within the task's skills."""
+        if self.model is not None and self.model.exclusive:
+            self.sums.add(share, seen)
+            return
+        rows, cosines = self.tasks.nearest(vector, self.neighbours)
+        same = (cosines >= SAME) | (rows == row)
+        likeness = np.exp((cosines - cosines.max()) / np.float32(self.numbers.temperature))
+        near, itself = (self._sums_of(rows[chosen], likeness[chosen]) for chosen in (~same, same))
+        weights, worths = [near[0], itself[0]], [near[1], itself[1]]
+        mean = self.ledger.qualities / np.maximum(self.ledger.counts, 1.0)
+        self.owed[seen.column] += seen.weight * eased_one(weights, worths, mean, seen.column)
+        within = self._within(mean, share)
+        ease = eased_one(weights, worths, within, seen.column)
+        self.sums.add(share, seen._replace(quality=seen.quality - ease))
+
+    def _sums_of(self, rows: IndexArray, likeness: VectorArray) -> FloatArray:
+        """Return what is known of some tasks for all agents of the ledger, (2, columns)."""
+        found = self.tasks.sums(rows, likeness)
+        return np.pad(found, ((0, 0), (0, len(self.ledger.ids) - found.shape[1])))
+
+    def _within(self, mean: FloatArray, share: FloatArray) -> FloatArray:
+        """Return what each agent is expected to be worth in the skills of a task, (columns,)."""
+        sums = self.sums.values
+        fresh = len(mean) - sums.shape[2]
+        seen, solved = (np.pad(share @ sums[place], (0, fresh)) for place in (0, 1))
+        return np.asarray((solved + SKILL_STRENGTH * mean) / (seen + SKILL_STRENGTH))
 
     def _make_room(self, columns: int) -> None:
         fresh = columns - len(self.counts)
         if fresh:
             self.messages = np.pad(self.messages, ((0, fresh), (0, 0), (0, 0), (0, 0)))
             self.counts = np.pad(self.counts, ((0, fresh), (0, 0)))
+            self.owed = np.pad(self.owed, (0, fresh))
 
     def _forget(self, column: int) -> None:
         self.sums.drop(column)
         self.tasks.forget(column)
-        self.messages[column], self.counts[column] = 0.0, 0.0
+        self.messages[column], self.counts[column], self.owed[column] = 0.0, 0.0, 0.0
         self.wide_known[column : column + 1] = False
 
     def _row(self, experience: Experience, vector: VectorArray, share: FloatArray) -> int:
@@ -181,6 +248,7 @@ class GnnMemory:
             "messages": self.messages,
             "message_counts": self.counts,
             "wide_known": self.wide_known,
+            "owed": self.owed,
         }
         model = {} if self.model is None else self.model.arrays()
         return {**self.ledger.arrays(), **self.tasks.arrays(), **own, **model}
@@ -205,9 +273,9 @@ class GnnMemory:
         made.tasks = PastTasks.load(arguments.max_tasks, arrays, meta)
         made.sums = GroupSums.loaded(part(arrays, "skill_sums"))
         made.messages, made.counts = part(arrays, "messages").copy(), part(arrays, "message_counts").copy()
-        made.wide_known = part(arrays, "wide_known").copy()
+        made.wide_known, made.owed = part(arrays, "wide_known").copy(), part(arrays, "owed").copy()
         columns = len(made.ledger.ids)
-        if len(made.messages) != columns or len(made.counts) != columns:
+        if not len(made.messages) == len(made.counts) == len(made.owed) == columns:
             raise ConfigError(f"messages of {len(made.messages)} agents do not fit {columns} agents")
         return made
 

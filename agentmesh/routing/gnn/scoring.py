@@ -31,7 +31,8 @@ class Scoring:
     """What the router expects on one task, and how it came to that.
 
     Shapes:
-        share: (s,). rows, likeness: (k,) past tasks and their weights. own, skilled, near: (n,) means along the paths.
+        share: (s,). rows, likeness: (k,) past tasks and their weights. own, skilled, near: (n,) means
+            along the paths; within: (kept, n) those of each skill that has a share.
         deep, wide, correction: (n,) what the product head, the wide part and the cost head add.
     """
 
@@ -43,7 +44,7 @@ class Scoring:
     rows: IndexArray
     likeness: VectorArray
     own: FloatArray
-    skill_sums: FloatArray
+    within: FloatArray
     skilled: FloatArray
     near_sums: FloatArray
     deep: FloatArray
@@ -60,11 +61,12 @@ class Scoring:
         standing = price_standing(typical_cost(pool))
         near = (pool.vectors @ features.vector).astype(np.float64)
         guess = sigmoid(numbers.guess + numbers.price_gain * standing + numbers.card_gain * (near - near.mean()))
-        own = (means.quality + numbers.own_strength * guess) / (means.count + numbers.own_strength)
+        own = memory.own(means, guess, pool)
         kept = np.flatnonzero(share > 1e-6)
         skill_sums = memory.sums.gather(kept, memory.ledger, pool)
-        total = skill_sums[0] + numbers.skill_strength
-        skilled = share[kept] @ ((skill_sums[1] + numbers.skill_strength * own) / total)
+        prior = sigmoid(logit(own) + memory.hardness(kept)[:, None])
+        within = (skill_sums[1] + numbers.skill_strength * prior) / (skill_sums[0] + numbers.skill_strength)
+        skilled = share[kept] @ within
         deep, correction = _product(features, pool, memory, share, rows, likeness)
         return cls(
             features=features,
@@ -75,7 +77,7 @@ class Scoring:
             rows=rows,
             likeness=likeness,
             own=own,
-            skill_sums=skill_sums,
+            within=within,
             skilled=skilled,
             near_sums=memory.ledger.gather(memory.tasks.sums(rows, likeness), pool),
             deep=deep,
@@ -169,9 +171,7 @@ class Scoring:
         kept = np.flatnonzero(self.share > 1e-6)
         if model is None or len(kept) < 1 or not model.skill_names:
             return []
-        numbers, own = self.memory.numbers, float(self.own[place])
-        seen, solved = self.skill_sums[0][:, place], self.skill_sums[1][:, place]
-        mean = (solved + numbers.skill_strength * own) / (seen + numbers.skill_strength)
+        numbers, own, mean = self.memory.numbers, float(self.own[place]), self.within[:, place]
         without = self.skilled[place] - self.share[kept] * (mean - own)
         change = numbers.skill_gain * (logit(self.skilled[place : place + 1]) - logit(without))
         return [

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agentmesh.routing.gnn.ease import SKILL_STRENGTH, ease_of
 from agentmesh.routing.gnn.features import SCALE
 from agentmesh.routing.gnn.graph import TrainingGraph
 from agentmesh.routing.gnn.training.net import Batch, EdgeType, Messages, NetShape, Visible
@@ -105,7 +106,15 @@ class GraphData:
         """Return the sums over the outcomes of some tasks that ``seen``, (m, n), leaves visible."""
         member, known = self.member[tasks], seen[tasks]
         quality = self.queries.quality[tasks] * known
-        return Visible(member.T @ quality, member.T @ known, quality.sum(dim=0), known.sum(dim=0))
+        count, skilled = known.sum(dim=0), member.T @ known
+        if self.graph.exclusive:  # on labels all agents are observed on every task
+            return Visible(member.T @ quality, skilled, quality.sum(dim=0), count)
+        mean = quality.sum(dim=0) / count.clamp(min=1.0)
+        within = (member.T @ quality + SKILL_STRENGTH * mean) / (skilled + SKILL_STRENGTH)
+        expected = torch.where(member.sum(dim=1, keepdim=True) > 0, member @ within, mean)
+        eased = quality - ease_of(quality, known, expected)
+        own = quality - ease_of(quality, known, mean)
+        return Visible(member.T @ eased, skilled, own.sum(dim=0), count)
 
     def batch(
         self, queries: Queries, rows: Tensor, seen: Tensor, place: Tensor, *, trained: Tensor | None = None

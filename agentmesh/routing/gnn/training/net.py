@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import GraphConv, HeteroConv
 
+from agentmesh.routing.gnn.ease import SKILL_STRENGTH
 from agentmesh.routing.gnn.features import SCALE
 from agentmesh.routing.gnn.weights import EDGE, LAYERS, PATHS
 from agentmesh.types import VectorArray
@@ -192,10 +193,11 @@ class GnnNet(nn.Module):
             + self.number("card_gain") * batch.nearness
         )
         strength = self.number("own_strength")
-        own = (visible.own_sum + strength * guess) / (visible.own_count + strength)
+        own = ((visible.own_sum + strength * guess) / (visible.own_count + strength)).clamp(0.0, 1.0)
         strength = self.number("skill_strength")
-        total = visible.skill_count + strength
-        skilled = share @ (visible.skill_sum / total) + (share @ (strength / total)) * own
+        prior = torch.sigmoid(logit(own)[:, None, :] + self._hardness(visible)[:, None])
+        within = (visible.skill_sum + strength * prior) / (visible.skill_count + strength)
+        skilled = torch.einsum("bs,bsn->bn", share, within)
         score = self.number("skill_gain") * (logit(skilled) - logit(own)) + logit(own)
         if self.shape.like:
             strength = self.number("near_strength")
@@ -204,6 +206,15 @@ class GnnNet(nn.Module):
             near = (solved + strength * skilled) / (seen + strength)
             score = score + self.number("near_gain") * (logit(near) - logit(skilled))
         return score
+
+    @staticmethod
+    def _hardness(visible: Visible) -> Tensor:
+        """Return by how much the tasks of each skill are easier than those agents do on the whole, as logits, (s,)."""
+        count = visible.skill_count.sum(dim=1)
+        mean = visible.own_sum / visible.own_count.clamp(min=1.0)
+        usual = (visible.skill_count @ mean) / count.clamp(min=1.0)
+        found = (visible.skill_sum.sum(dim=1) + SKILL_STRENGTH * usual) / (count + SKILL_STRENGTH)
+        return torch.where(count > 0, logit(found) - logit(usual), torch.zeros_like(count))
 
     def _product(
         self, batch: Batch, share: Tensor, likeness: Tensor, nodes: Mapping[str, Tensor]
