@@ -119,8 +119,10 @@ class Fitting:
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * (1.0 - (1.0 - LAST_RATE) * passed)
         order = self._rng.permutation(self._fit)
-        for start in range(0, len(order), BATCH):
-            self._step(order[start : start + BATCH])
+        # what a step predicts is hidden from it: of a small table it may take no more than is hidden anyway
+        size = min(BATCH, max(1, int(self._arguments.hide * len(order))))
+        for start in range(0, len(order), size):
+            self._step(order[start : start + size])
 
     def _step(self, rows: IndexArray) -> None:
         data, hidden = self._data, self._arguments.hide
