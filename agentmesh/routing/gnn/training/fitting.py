@@ -69,6 +69,11 @@ class Fitting:
         self._optimisers = list(_optimisers(self._net, arguments.rate))
         self._first_rates = [[group["lr"] for group in one.param_groups] for one in self._optimisers]
 
+    @property
+    def net(self) -> GnnNet:
+        """Return the network, as the last pass or the best checkpoint left it."""
+        return self._net
+
     def _start_recogniser(self) -> None:
         graph = self._data.graph
         weights = recogniser(
