@@ -65,7 +65,7 @@ class GnnMemory:
             member[row] = int(np.argmax(model.share(outcomes.vectors[row])))
         made.sums = GroupSums.of(member, max(len(model.skill_names), 1), table)
         made.tasks = PastTasks(arguments.max_tasks, LAYERS * model.hidden)
-        states = trained.tasks.reshape(len(table), -1)
+        states = trained.tasks.reshape(len(table), LAYERS * model.hidden)
         made.tasks.fill(graph.tensors.task_names, table.texts, table.vectors, states)
         made.tasks.fill_outcomes(table.quality)
         made.messages, made.counts = _all_messages(trained, typed=arguments.typed)
