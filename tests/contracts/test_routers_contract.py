@@ -3,9 +3,17 @@
 import pytest
 
 from agentmesh.plugins import load, names
-from agentmesh.routing.base import Router, ScoringRouter
+from agentmesh.routing.base import AgentPool, Router, ScoringRouter
+from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.routing.similarity import CosineRouter
-from agentmesh.testing.routers import RouterContract
+from agentmesh.testing.routers import RouterContract, sample_experience, sample_outcomes, sample_pool
+
+pytestmark = pytest.mark.timeout(60)  # the first router that trains imports torch
+
+QUICK = {"gnn": {"hidden": 8, "passes": 1}}
+"""Arguments of routers that train for long; the contract trains them for many of its tests."""
+
+TRAINED = {"hidden": 8, "passes": 2, "rate": 0.02}
 
 POLICIES = ("softmax:0.2", "gumbel:0.2", "threshold:0.1")
 
@@ -17,7 +25,7 @@ class TestEveryInstalledRouter(RouterContract):
         self.built = load("agentmesh.routers", self.name)
 
     def make_router(self) -> Router:
-        return self.built()
+        return self.built(**QUICK.get(self.name, {}))
 
     def test_the_entry_point_is_the_name_of_the_router(self):
         assert self.built.name == self.name
@@ -28,6 +36,32 @@ class TestEveryInstalledRouter(RouterContract):
         for argument, values in router.tunables.items():
             for value in values:
                 assert self.built(**{argument: value}).parameters[argument] == value
+
+
+@pytest.fixture(scope="module")
+def trained():
+    router, pool = GnnRouter(**TRAINED), sample_pool()
+    router.fit(sample_outcomes(pool, 20))
+    assert router.training["passes"] == TRAINED["passes"]
+    for sequence in range(1, 13):
+        router.learn(sample_experience(sequence, pool))
+    return router.snapshot()
+
+
+class TestTheNetworkAfterItsLastPass(RouterContract):
+    """A table of fewer than thirty tasks chooses no checkpoint: what decides here has been trained, once for all."""
+
+    @pytest.fixture(autouse=True)
+    def keep(self, trained):
+        self.state = trained
+
+    def make_router(self) -> Router:
+        return GnnRouter(**TRAINED)
+
+    def taught(self, pool: AgentPool | None = None) -> Router:
+        router = self.make_router()
+        router.restore(self.state)
+        return router
 
 
 class TestEveryPolicy(RouterContract):

@@ -77,7 +77,7 @@ class GnnMemory:
             table = replace(table, quality=eased_quality)
         made.sums = GroupSums.of(member, skills, table)
         made.tasks = PastTasks(arguments.max_tasks, LAYERS * model.hidden)
-        states = trained.tasks.reshape(len(table), -1)
+        states = trained.tasks.reshape(len(table), LAYERS * model.hidden)
         made.tasks.fill(graph.tensors.task_names, table.texts, table.vectors, states)
         made.tasks.fill_outcomes(outcomes.quality[:, order])
         made.messages, made.counts = _all_messages(trained, typed=arguments.typed)

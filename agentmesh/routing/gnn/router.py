@@ -71,6 +71,7 @@ class GnnRouter(ScoringRouter):
         seed: Fixes the training.
         policy: As in :class:`~agentmesh.routing.base.ScoringRouter`.
 
+    >>> import numpy as np
     >>> east, north = np.eye(2, dtype=np.float32)
     >>> unknown, vectors = np.full(2, np.nan), np.zeros((2, 2), np.float32)
     >>> versions, mask = np.ones(2, np.int64), np.ones(2, np.bool_)

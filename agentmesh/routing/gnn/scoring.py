@@ -24,6 +24,8 @@ MOST_CORRECTION: Final = 1.5
 TOLD: Final = 4
 """Past tasks, entities and skills that an explanation names, each."""
 LEAST_TOLD: Final = 0.005
+HIDDEN: Final = np.float32(-1e4)
+"""A cosine that gives a past task no weight at any temperature, as in training."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Scoring:
         numbers, means = memory.numbers, memory.ledger.means(pool)
         share = memory.share(features.vector, features.type_hints)
         rows, cosines = memory.tasks.nearest(features.vector, memory.neighbours)
-        likeness = np.exp((cosines - cosines.max()) / np.float32(numbers.temperature)) if len(rows) else cosines
+        likeness = _likeness(cosines, memory.tasks.known(rows), numbers.temperature)
         standing = price_standing(typical_cost(pool))
         near = (pool.vectors @ features.vector).astype(np.float64)
         guess = sigmoid(numbers.guess + numbers.price_gain * standing + numbers.card_gain * (near - near.mean()))
@@ -196,6 +198,14 @@ class Scoring:
             found.append(Evidence(kind="entity", name=name, weight=float(self.deep[place] - score[place])))
         heavy = [one for one in found if abs(one.weight) >= LEAST_TOLD]
         return sorted(heavy, key=lambda one: -abs(one.weight))[:TOLD]
+
+
+def _likeness(cosines: VectorArray, known: VectorArray, temperature: float) -> VectorArray:
+    """Return what past tasks weigh by their cosines, (k,): one of which nothing is known is not the nearest."""
+    if not len(cosines):
+        return cosines
+    heard = np.where(known > 0, cosines, HIDDEN)
+    return np.asarray(np.exp((heard - heard.max()) / np.float32(temperature)), np.float32)
 
 
 def _product(

@@ -34,9 +34,9 @@ def recogniser(vectors: VectorArray, skill: IndexArray, names: Sequence[str], *,
     weights = np.zeros((vectors.shape[1] + 1, max(len(names), 1)), np.float32)
     known = np.flatnonzero(skill >= 0)
     seen, member = np.unique(skill[known], return_inverse=True)
+    weights[-1], weights[-1, seen] = NEVER, 0.0
     if len(seen) < 2:
         return weights
-    weights[-1] = NEVER
     if all(names[place].startswith("cluster ") for place in seen.tolist()):
         means = np.stack([vectors[skill == place].mean(axis=0) for place in seen])
         lengths = np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)

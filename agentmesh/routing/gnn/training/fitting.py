@@ -14,7 +14,7 @@ from agentmesh.routing.gnn.skills import recogniser
 from agentmesh.routing.gnn.trained import Trained, TrainingCard
 from agentmesh.routing.gnn.training.data import GraphData, Queries
 from agentmesh.routing.gnn.training.net import GnnNet, NetShape
-from agentmesh.routing.gnn.weights import PATHS, PathNumbers
+from agentmesh.routing.gnn.weights import LAYERS, PATHS, PathNumbers
 from agentmesh.routing.progress import Say, bar
 from agentmesh.types import Clock, IndexArray, SystemClock
 
@@ -69,6 +69,11 @@ class Fitting:
         self._optimisers = list(_optimisers(self._net, arguments.rate))
         self._first_rates = [[group["lr"] for group in one.param_groups] for one in self._optimisers]
 
+    @property
+    def net(self) -> GnnNet:
+        """Return the network, as the last pass or the best checkpoint left it."""
+        return self._net
+
     def _start_recogniser(self) -> None:
         graph = self._data.graph
         weights = recogniser(
@@ -119,8 +124,10 @@ class Fitting:
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * (1.0 - (1.0 - LAST_RATE) * passed)
         order = self._rng.permutation(self._fit)
-        for start in range(0, len(order), BATCH):
-            self._step(order[start : start + BATCH])
+        # what a step predicts is hidden from it: of a small table it may take no more than is hidden anyway
+        size = min(BATCH, max(1, int(self._arguments.hide * len(order))))
+        for start in range(0, len(order), size):
+            self._step(order[start : start + size])
 
     def _step(self, rows: IndexArray) -> None:
         data, hidden = self._data, self._arguments.hide
@@ -254,8 +261,9 @@ class Fitting:
         if self._arguments.deep:
             part, _ = data.messages(torch.arange(len(data.graph), device=data.device), data.queries.seen)
             states = self._net.encode(part)
-        tasks = [state["task"] for state in states] or [torch.zeros(len(data.graph), hidden[1])]
-        skills = [state["skill"] for state in states] or [torch.zeros(data.shape.skills, hidden[1])]
+        silent = 1 + LAYERS  # without a product head nothing is embedded
+        tasks = [state["task"] for state in states] or [torch.zeros(len(data.graph), hidden[1])] * silent
+        skills = [state["skill"] for state in states] or [torch.zeros(data.shape.skills, hidden[1])] * silent
         entities = states[-1]["entity"] if self._arguments.entities and states else torch.zeros(0, hidden[1])
         return Trained(
             weights=self._net.exported(),

@@ -169,9 +169,7 @@ class GnnNet(nn.Module):
     def forward(self, batch: Batch, visible: Visible, nodes: Mapping[str, Tensor] | None) -> tuple[Tensor, Tensor]:
         """Return the logits of quality and the corrections of the logarithm of cost, (b, n) each."""
         share = functional.softmax(self.recognised(batch.features), dim=1)
-        likeness = torch.exp(
-            (batch.cosines - batch.cosines.max(dim=1, keepdim=True).values) / self.number("temperature")
-        )
+        likeness = self._likeness(batch.cosines)
         score = self._along_paths(batch, visible, share, likeness)
         correction = torch.zeros_like(score)
         if nodes is not None:
@@ -180,6 +178,11 @@ class GnnNet(nn.Module):
         if self.wide is not None and self.words is not None and batch.grams is not None:
             score = score + self._wide(batch)
         return score, correction
+
+    def _likeness(self, cosines: Tensor) -> Tensor:
+        if not cosines.shape[1]:  # the only task has no other near
+            return cosines
+        return torch.exp((cosines - cosines.max(dim=1, keepdim=True).values) / self.number("temperature"))
 
     def recognised(self, features: Tensor) -> Tensor:
         """Return the logits of skills, (b, s)."""
@@ -221,7 +224,7 @@ class GnnNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         own = self.dropout(functional.relu(self.first["task"](batch.features)))
         parts = [own, torch.zeros_like(own), share @ nodes["skill"]]
-        if self.shape.like:
+        if self.shape.like and len(nodes["task"]):
             heard = likeness * batch.listened
             heard = heard / heard.sum(dim=1, keepdim=True).clamp(min=EDGE)
             parts[1] = torch.einsum("bk,bkh->bh", heard, nodes["task"][batch.near])
