@@ -1,5 +1,6 @@
 """Routes by a graph neural network over the knowledge graph of tasks, entities, skills and agents; serves in numpy."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -176,4 +177,6 @@ def trainer() -> Any:
     for package in ("torch", "torch_geometric"):
         if find_spec(package) is None:
             raise MissingExtraError(package, extra="gnn")
-    return import_module(TRAINER)
+    with warnings.catch_warnings():  # torch-geometric calls what torch deprecates: nothing that a user could mend
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return import_module(TRAINER)

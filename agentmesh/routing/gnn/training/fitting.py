@@ -19,6 +19,9 @@ from agentmesh.routing.progress import Say, bar
 from agentmesh.types import Clock, IndexArray, SystemClock
 
 BATCH: Final = 256
+LEAST_STEPS: Final = 4
+"""Of a pass: a small table is taken in quarters, since what a step predicts it must hide, and some must be left."""
+
 CONTEXT: Final = 2_048
 """Past tasks whose messages a step computes: a sample of them, so that a step does not grow with the graph."""
 PATIENCE: Final = 3
@@ -83,7 +86,8 @@ class Fitting:
 
     def run(self, say: Say, *, validated: str) -> TrainingCard:
         """Train, put the best checkpoint in place, and say how it went."""
-        begun, passes = self._clock.monotonic(), self._arguments.passes
+        begun = self._clock.monotonic()
+        passes = self._arguments.passes if len(self._fit) > 1 else 0  # one task alone has nothing to be predicted from
         measured = [self._measure()]
         best = _copied(self._net)
         kept = 0
@@ -119,14 +123,17 @@ class Fitting:
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * (1.0 - (1.0 - LAST_RATE) * passed)
         order = self._rng.permutation(self._fit)
-        for start in range(0, len(order), BATCH):
-            self._step(order[start : start + BATCH])
+        size = min(BATCH, -(-len(order) // LEAST_STEPS))
+        for start in range(0, len(order), size or 1):
+            self._step(order[start : start + size])
 
     def _step(self, rows: IndexArray) -> None:
         data, hidden = self._data, self._arguments.hide
         shown = np.zeros(len(data.graph), np.bool_)
         shown[self._fit] = self._rng.random(len(self._fit)) >= hidden
         shown[rows] = False
+        if not shown.any():  # of a handful of tasks all may be hidden by chance
+            shown[np.setdiff1d(self._fit, rows)] = True
         tasks = torch.as_tensor(np.flatnonzero(shown), device=data.device)
         seen = data.queries.seen * torch.as_tensor(shown, device=data.device)[:, None]
         trained = self._thin(seen)
