@@ -6,6 +6,8 @@ import pytest
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures, index_of
 from agentmesh.routing.gnn.router import GnnRouter
 
+pytestmark = pytest.mark.timeout(60)  # the first training loads torch
+
 AGENTS = ("a", "b", "c")
 
 
