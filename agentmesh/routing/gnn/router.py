@@ -134,6 +134,19 @@ class GnnRouter(ScoringRouter):
         """Return how the training went, as :class:`~agentmesh.routing.gnn.trained.TrainingCard` has it."""
         return {} if self.model is None else self.model.card
 
+    def without_tasks(self) -> "GnnRouter":
+        """Return a router that knows no past task by itself, and so is small enough to be handed on.
+
+        It keeps the network, what each agent has shown in all and by skill, and the agents' embeddings. It has a base
+        of its own, since it decides otherwise than this one.
+        """
+        build: Callable[..., GnnRouter] = type(self)
+        lighter = build(**self.parameters)
+        lighter.restore(self.snapshot())
+        lighter._memory.tasks.clear()
+        lighter.rebase(f"{self.version} without its tasks")
+        return lighter
+
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
         """Predict each agent's quality and cost."""
         scoring = Scoring.of(features, pool, self._memory)
