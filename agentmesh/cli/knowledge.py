@@ -9,7 +9,6 @@ from agentmesh.cli.bench import telling
 from agentmesh.cli.knowledge_show import show_summary
 from agentmesh.cli.options import json_option
 from agentmesh.cli.output import note, print_json, print_text
-from agentmesh.cli.router import write_whole
 from agentmesh.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def build(source: str, out: Path, fresh: bool, embedder: str | None, as_json: bo
     Test rows of a set are never read. A file that was built from the same database is continued with what is new in it.
     """
     from agentmesh.knowledge import to_json
+    from agentmesh.routing.state_file import write_whole
 
     before = read_graph(out) if out.exists() and not fresh else None
     had = sizes(before)
@@ -83,6 +83,7 @@ def show(file: Path | None, source: str | None, embedder: str | None, as_json: b
 def export(file: Path, kind: str, out: Path, as_json: bool) -> None:
     """Write the graph in FILE as JSON, or as GraphML without vectors."""
     from agentmesh.knowledge import to_graphml, to_json
+    from agentmesh.routing.state_file import write_whole
 
     graph = read_graph(file)
     write_whole(out, (to_graphml(graph) if kind == "graphml" else to_json(graph)).encode())

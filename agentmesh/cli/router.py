@@ -12,7 +12,6 @@ from agentmesh.cli.router_show import show
 from agentmesh.cli.router_target import agreed, called, router_options, yes_option
 from agentmesh.cli.router_train import train
 from agentmesh.cli.target import open_traces
-from agentmesh.errors import ConfigError
 
 if TYPE_CHECKING:
     from agentmesh.records import RouterMark
@@ -82,21 +81,25 @@ def tell_mark(mark: "RouterMark", *, as_json: bool) -> None:
     type=click.Choice(("json", "safetensors")),
     default="json",
     show_default=True,
-    help="Trails to read, or the state itself.",
+    help="What can be read, or the state itself.",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to FILE.")
 @router_options
 def export(name: str, version: str | None, kind: str, out: Path | None, as_json: bool, **which: str | None) -> None:
-    """Write the parameters, version and trails of the router NAME as JSON, or its state as safetensors."""
+    """Write the parameters, version, training and trails of the router NAME as JSON, or its state as safetensors.
+
+    Beside a state FILE.safetensors stands FILE.json, which says what it is. read_router reads both back.
+    """
     from agentmesh.learning.inspection import export_router
     from agentmesh.learning.versions import find_routers, router_at
+    from agentmesh.routing.state_file import write_router, write_whole
 
     if kind == "safetensors" and (out is None or as_json):
         raise click.UsageError("a state is no text: give --format safetensors with --out FILE and without --json.")
     with open_traces(which.pop("db")) as store:
         stored = find_routers(store, name, **which)[0]
         if kind == "safetensors" and out is not None:
-            write_whole(out, router_at(store, stored, version).snapshot().payload)
+            write_router(out, router_at(store, stored, version), embedder=stored.embedder)
         else:
             found = export_router(store, stored, version).model_dump(mode="json")
             if out is None:
@@ -104,20 +107,3 @@ def export(name: str, version: str | None, kind: str, out: Path | None, as_json:
                 return
             write_whole(out, (json_text(found) + "\n").encode())
     note(f"{called(stored)} is written to {str(out)!r}")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        ConfigError: it cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ConfigError(
-            f"{str(path)!r} cannot be written: {error.strerror}; name a file in a folder that exists"
-        ) from error

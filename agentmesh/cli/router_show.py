@@ -9,6 +9,7 @@ from agentmesh.cli.app import FAILED
 from agentmesh.cli.heat import HeatMap, amount
 from agentmesh.cli.output import note, print_drawn, print_json, print_table, print_text
 from agentmesh.cli.router_target import called, router_options
+from agentmesh.cli.router_training import told
 from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, shorten
 
@@ -100,6 +101,7 @@ def sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
 
 
 def _all_sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
+    yield "Training", told(report.training)
     strongest = [
         f"{one.trail:.3f}  {_edge(one.type, one.edge.previous, one.edge.agent_id)}  (evidence {amount(one.evidence)})"
         for one in report.strongest

@@ -9,6 +9,7 @@ import click
 from agentmesh.cli.bench import telling
 from agentmesh.cli.options import json_option
 from agentmesh.cli.output import print_json, print_text
+from agentmesh.cli.router_training import told
 from agentmesh.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,10 +82,13 @@ def is_new(url: str) -> bool:
 
 def account(training: "Training", mark: "RouterMark") -> str:
     """Tell in lines what was learned, what it is worth, and what holds from now on."""
+    from agentmesh.routing.progress import lasting
+
     lines = [
         f"{training.router} has learned {training.outcomes} outcomes of {training.agents} agents "
         f"on {training.tasks} tasks from {training.source}"
     ]
+    lines += [f"  {line}" for line in told(training.card)]
     if training.refused:
         lines.append(f"{training.refused} experiences could not be learned and were passed over")
     held_out = training.held_out
@@ -93,5 +97,7 @@ def account(training: "Training", mark: "RouterMark") -> str:
             f"checked on {held_out.tasks} val tasks, fitted on train alone: quality {held_out.quality:.3f}; "
             f"best single agent on train, {held_out.best_single}: {held_out.best_single_quality:.3f}"
         )
+    if training.card:
+        lines.append(f"it took {lasting(training.seconds)} in all")
     lines.append(f"version {mark.parameters}@{mark.sequence} holds for {mark.router} from here on")
     return "\n".join(lines)

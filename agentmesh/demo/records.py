@@ -17,7 +17,8 @@ class Baselines(Record):
 
     ``random`` is the expectation; ``cheapest`` and ``best_single`` give every question to one agent, the one that
     turned out cheapest or best (in hindsight); ``knn`` and ``pheromone`` are routers that learn one by one as this one
-    did; ``oracle`` has seen every answer.
+    did; ``gnn`` did not begin with nothing: it was trained on every agent's answers to other questions before the first
+    of these, and learns on from there; ``oracle`` has seen every answer.
     """
 
     random: Figure
@@ -25,6 +26,7 @@ class Baselines(Record):
     best_single: Figure
     knn: Figure
     pheromone: Figure
+    gnn: Figure
     oracle: Figure
 
 
@@ -60,5 +62,6 @@ class DemoResult(Record):
     router: str = Field(exclude=True)
     best_single: str = Field(exclude=True)
     cheapest: str = Field(exclude=True)
+    gnn_tasks: int = Field(exclude=True)
     explained: tuple[Explained, ...] = Field(default=(), exclude=True)
     elapsed_s: float = Field(default=0.0, exclude=True)

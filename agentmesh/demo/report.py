@@ -42,6 +42,7 @@ def _rows(result: DemoResult, own: Figure) -> dict[str, Figure]:
         "kNN router, learning as it goes": base.knn,
         "pheromone router, learning as it goes": base.pheromone,
         f"{result.router} router (the default), learning as it goes": own,
+        f"gnn router, trained on {result.gnn_tasks:,} other questions, learning on": base.gnn,
         "oracle (has seen every answer)": base.oracle,
     }
 

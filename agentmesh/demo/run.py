@@ -11,8 +11,10 @@ from agentmesh.demo.explaining import three_decisions
 from agentmesh.demo.records import Baselines, DemoResult, Figure, Progress
 from agentmesh.demo.stream import Answered, answer_all, mesh_of
 from agentmesh.demo.team import Team, load_team
+from agentmesh.demo.trained import shipped_gnn, trained_on
 from agentmesh.errors import ConfigError
 from agentmesh.mesh import Mesh
+from agentmesh.routing.base import Router
 from agentmesh.store import open_store
 from agentmesh.types import SystemClock
 
@@ -37,7 +39,9 @@ async def run_demo(store_url: str, *, limit: int | None = None, progress: Progre
     begin = clock.monotonic()
     team = await asyncio.to_thread(load_team, limit)
     await asyncio.to_thread(_check_empty, store_url)
-    knn, pheromone = [await _learned_beside(team, router) for router in ("knn", "pheromone")]
+    trained = await asyncio.to_thread(shipped_gnn)
+    gnn_tasks = trained_on(trained)
+    knn, pheromone, gnn = [await _learned_beside(team, router) for router in ("knn", "pheromone", trained)]
     mesh = mesh_of(team, router="auto", store=store_url)
     answered = await _answers(team, mesh, progress)
     tables, own = table_baselines(team), _figure(answered)
@@ -52,12 +56,14 @@ async def run_demo(store_url: str, *, limit: int | None = None, progress: Progre
             best_single=tables.best_single,
             knn=knn,
             pheromone=pheromone,
+            gnn=gnn,
             oracle=tables.oracle,
         ),
         db=store_url,
         router=mesh.router.name,
         best_single=tables.best_single_id,
         cheapest=tables.cheapest_id,
+        gnn_tasks=gnn_tasks,
         explained=three_decisions(answered, tables.best_single_id),
         elapsed_s=clock.monotonic() - begin,
     )
@@ -79,7 +85,7 @@ def _check_empty(store_url: str) -> None:
         raise ConfigError(f"the store {store_url!r} holds {runs} runs; the demo starts from nothing: name a new file")
 
 
-async def _learned_beside(team: Team, router: str) -> Figure:
+async def _learned_beside(team: Team, router: str | Router) -> Figure:
     """Return what another router brings that learns on the same questions; its traces are not kept."""
     return _figure(await _answers(team, mesh_of(team, router=router, store=None), None))
 

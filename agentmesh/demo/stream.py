@@ -8,6 +8,7 @@ from agentmesh.demo.team import Team
 from agentmesh.learning.settings import Learning
 from agentmesh.mesh import Mesh
 from agentmesh.records import Objective, Run, Task
+from agentmesh.routing.base import Router
 
 OBJECTIVE = Objective(quality=1.0, cost=0.1)
 """Quality first, money where it buys little. Chosen on questions that are not in the demo."""
@@ -40,8 +41,8 @@ def run_id_of(row: int) -> str:
     return f"demo-{row + 1:04d}"
 
 
-def mesh_of(team: Team, *, router: str, store: str | None) -> Mesh:
-    """Build a mesh of the recorded team that learns from nothing but what its own calls reveal."""
+def mesh_of(team: Team, *, router: str | Router, store: str | None) -> Mesh:
+    """Build a mesh of the recorded team that learns on from nothing but what its own calls reveal."""
     agents: tuple[RecordedAgent, ...] = team.agents
     return Mesh(agents, router=router, store=store, explore=EXPLORE, seed=0, embedder="static", learning=IN_ORDER)
 

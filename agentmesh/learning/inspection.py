@@ -1,6 +1,7 @@
 """What a stored router has learned, as records: for people to read, for programs to load."""
 
 import numpy as np
+from pydantic import Field
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.learning.changes import TrailChanges, changes, trails_of
@@ -76,13 +77,15 @@ class StrongTrail(Record):
 class RouterReport(Record):
     """What is known of a stored router. ``error`` says why its state could not be rebuilt; the rest holds all the same.
 
-    ``version`` is the one that was rebuilt; ``since`` the one that ``changes`` compares it with. ``passed_over``
-    names stored states that could not be read and were not needed.
+    ``version`` is the one that was rebuilt; ``since`` the one that ``changes`` compares it with. ``training`` is what
+    the router says of its training, {} where it was not trained. ``passed_over`` names stored states that could not be
+    read and were not needed.
     """
 
     stored: StoredRouter
     version: str | None
     arguments: dict[str, JsonValue] | None = None
+    training: dict[str, JsonValue] = Field(default_factory=dict)
     trails: TrailsRecord | None = None
     strongest: tuple[StrongTrail, ...] = ()
     since: str | None = None
@@ -93,7 +96,7 @@ class RouterReport(Record):
 
 
 class RouterExport(Record):
-    """A router at a version, for programs: what it is built with, and its trails where it has any."""
+    """A router at a version, for programs: what it is built with, how its training went, its trails if it has any."""
 
     router: str
     embedder: str
@@ -101,6 +104,7 @@ class RouterExport(Record):
     sequence: int
     at: float
     arguments: dict[str, JsonValue]
+    training: dict[str, JsonValue] = Field(default_factory=dict)
     trails: TrailsRecord | None = None
 
 
@@ -118,7 +122,12 @@ def inspect_router(
     passed_over: list[str] = []
     try:
         router = router_at(store, stored, version, on_fault=passed_over.append)
-        known = {"version": router.version, "arguments": dict(router.parameters), "passed_over": tuple(passed_over)}
+        known = {
+            "version": router.version,
+            "arguments": dict(router.parameters),
+            "training": dict(router.training),
+            "passed_over": tuple(passed_over),
+        }
         found = base.model_copy(update=known)
         return _with_trails(found, router, None if since is None else router_at(store, stored, since))
     except AgentMeshError as error:
@@ -152,5 +161,6 @@ def export_router(store: TraceStore, stored: StoredRouter, version: str | None =
         sequence=router.sequence,
         at=router.snapshot().at,
         arguments=dict(router.parameters),
+        training=dict(router.training),
         trails=None if trails is None else TrailsRecord.of(trails),
     )

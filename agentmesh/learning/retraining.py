@@ -169,7 +169,7 @@ class _Attempt:
         table = table_of(parts.older, self.pool, max_tasks=self.trial.max_tasks)
         self.say(f"fitting {self.fresh.name} on {len(table)} tasks")
         candidate = _twin(self.fresh)
-        candidate.fit(table)
+        candidate.fit(table, say=self.say)
         candidate.skip(parts.cut, parts.older[-1].at)
         return candidate
 

@@ -5,10 +5,11 @@ has shown on val what its choices are worth.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from agentmesh.errors import ConfigError, StoreError
 from agentmesh.learning.learner import BATCH, log_of, seen_by, state_key, taught
@@ -32,7 +33,7 @@ from agentmesh.routing.progress import Say, unsaid
 from agentmesh.routing.state import unpack_state
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
-from agentmesh.types import AgentId, Clock, FloatArray, SystemClock
+from agentmesh.types import AgentId, Clock, FloatArray, JsonValue, SystemClock
 
 DATABASE = "sqlite:///"
 """How a source that is no folder begins."""
@@ -51,6 +52,7 @@ class Training(Record):
     """What a router was trained on, and what that is worth where it could be checked.
 
     ``refused`` counts experiences that the router could not learn, such as one whose vector has another length.
+    ``seconds`` is how long all of it took; ``card`` what the router says of its training, {} where it says nothing.
     """
 
     router: str
@@ -62,9 +64,13 @@ class Training(Record):
     outcomes: int
     refused: int = 0
     held_out: HeldOut | None = None
+    seconds: float = 0.0
+    card: Mapping[str, JsonValue] = Field(default_factory=dict)
 
 
-def train_router(router: Router, source: str, embedder: Embedder, *, say: Say | None = None) -> Training:
+def train_router(
+    router: Router, source: str, embedder: Embedder, *, say: Say | None = None, clock: Clock | None = None
+) -> Training:
     """Teach a fresh router what a recorded set or a database holds.
 
     Args:
@@ -72,9 +78,11 @@ def train_router(router: Router, source: str, embedder: Embedder, *, say: Say | 
         source: The folder of a recorded set, or the ``sqlite:///...`` URL of a database, whose experiences it learns.
         embedder: What embeds tasks: the one of the mesh that the router is to serve.
         say: Told in words what is being done.
+        clock: What times it; the machine's by default.
 
     Raises:
         ConfigError: the router has learned already, or learns nothing from outcomes.
+        MissingExtraError: it needs a package to be trained that is not installed.
         RecordedSetError: the set is malformed, or has no rows but those for testing.
         StoreError: the database cannot be read, or holds no experience.
     """
@@ -83,6 +91,13 @@ def train_router(router: Router, source: str, embedder: Embedder, *, say: Say | 
     tell = say or unsaid
     if isinstance(router, ScoringRouter) and set(unpack_state(router.snapshot().payload)[0]) == {"_window"}:
         raise ConfigError(f"router {router.name!r} learns nothing from outcomes; train one that does")
+    monotonic = (clock or SystemClock()).monotonic
+    begun = monotonic()
+    found = _trained(router, source, embedder, tell)
+    return found.model_copy(update={"seconds": round(monotonic() - begun, 3), "card": dict(router.training)})
+
+
+def _trained(router: Router, source: str, embedder: Embedder, tell: Say) -> Training:
     if source.startswith(DATABASE):
         return _from_database(router, source, embedder, tell)
     if not isinstance(router, ScoringRouter):

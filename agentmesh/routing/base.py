@@ -319,6 +319,13 @@ class ScoringRouter(Router):
         """Pass over an outcome that :meth:`learn` refused."""
         self._sequence, self._at = sequence, at
 
+    def rebase(self, base: str) -> None:
+        """Count what was learned so far as what this was fitted on, called ``base``: the next outcome is the first.
+
+        For a state that comes from elsewhere: the numbers of another log mean nothing in this one.
+        """
+        self._base, self._sequence = base, 0
+
     def snapshot(self) -> RouterState:
         """Return the whole state; ``at`` is the time of the last experience, so no clock is read."""
         meta: dict[str, JsonValue] = {"base": self._base, "router": dict(self._meta())}

@@ -91,6 +91,12 @@ class PastTasks:
         self._ids, self._texts = ids, texts
         self._rows = {task: row for row, task in enumerate(ids)}
 
+    def clear(self) -> None:
+        """Forget every task; agents keep their columns."""
+        columns = self._outcomes.shape[2]
+        self._take([], [], self._vectors[:0], self._states[:0])
+        self.fill_outcomes(np.zeros((0, columns)))
+
     def fill_outcomes(self, quality: FloatArray) -> None:
         """Take the outcomes of the tasks of :meth:`fill`, NaN where unknown; their last rows are those kept.
 

@@ -2,6 +2,11 @@
 
 The card holds how the router is built, which version it is, how its training went if it was trained, what it was
 written with, and the sha256 of the file. A file whose card does not fit it is refused.
+
+What is read from a file has no log behind it: it stands as if it had been fitted, and a mesh teaches it from there on::
+
+    write_router(Path("gnn.safetensors"), router)
+    mesh = Mesh(agents, router=read_router(Path("gnn.safetensors")))
 """
 
 from collections.abc import Mapping
@@ -15,11 +20,12 @@ from pydantic import Field, ValidationError
 from agentmesh.errors import ConfigError
 from agentmesh.frozen import Record
 from agentmesh.records import RouterState
-from agentmesh.routing.base import Router
+from agentmesh.routing.base import Router, ScoringRouter
 from agentmesh.routing.named import router_named
 from agentmesh.types import JsonValue
 
 FORMAT: Final = 1
+BASE_DIGITS: Final = 12
 PACKAGES: Final = ("agentmesh-routing", "numpy", "torch", "torch-geometric")
 
 
@@ -119,6 +125,9 @@ def read_card(path: Path) -> StateCard:
 def read_router(path: Path) -> Router:
     """Build the router that a card names and give it the state in ``path``.
 
+    Numbers of experiences belong to one log. So a :class:`~agentmesh.routing.base.ScoringRouter` that has learned some
+    counts from 0 again, and what it learned is its ``base``, named by the file; any other router keeps its number.
+
     Raises:
         ConfigError: a file is missing, cut off, changed, or of another version.
         PluginError: there is no router of this name.
@@ -138,6 +147,8 @@ def read_router(path: Path) -> Router:
         router=card.router, parameters=card.parameters, sequence=card.sequence, at=card.at, payload=payload
     )
     router.restore(state)
+    if router.sequence and isinstance(router, ScoringRouter):
+        router.rebase(f"{card.version} {card.sha256[:BASE_DIGITS]}")
     return router
 
 

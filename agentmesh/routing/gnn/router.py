@@ -1,5 +1,6 @@
 """Routes by a graph neural network over the knowledge graph of tasks, entities, skills and agents; serves in numpy."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -134,6 +135,19 @@ class GnnRouter(ScoringRouter):
         """Return how the training went, as :class:`~agentmesh.routing.gnn.trained.TrainingCard` has it."""
         return {} if self.model is None else self.model.card
 
+    def without_tasks(self) -> "GnnRouter":
+        """Return a router that knows no past task by itself, and so is small enough to be handed on.
+
+        It keeps the network, what each agent has shown in all and by skill, and the agents' embeddings. It has a base
+        of its own, since it decides otherwise than this one.
+        """
+        build: Callable[..., GnnRouter] = type(self)
+        lighter = build(**self.parameters)
+        lighter.restore(self.snapshot())
+        lighter._memory.tasks.clear()
+        lighter.rebase(f"{self.version} without its tasks")
+        return lighter
+
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
         """Predict each agent's quality and cost."""
         scoring = Scoring.of(features, pool, self._memory)
@@ -177,4 +191,6 @@ def trainer() -> Any:
     for package in ("torch", "torch_geometric"):
         if find_spec(package) is None:
             raise MissingExtraError(package, extra="gnn")
-    return import_module(TRAINER)
+    with warnings.catch_warnings():  # torch-geometric calls what torch deprecates: nothing that a user could mend
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return import_module(TRAINER)

@@ -1,5 +1,6 @@
 """The demo and the bench, at the sizes of a test."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ def test_the_demo_as_json_prints_its_figures_and_names_its_database(command):
     assert (outcome.code, outcome.err) == (0, "")
     found = outcome.json
     assert set(found) == {"tasks", "quality", "cost_usd_per_1k", "share_of_best_single_cost", "baselines", "db"}
-    assert set(found["baselines"]) == {"random", "cheapest", "best_single", "knn", "pheromone", "oracle"}
+    assert set(found["baselines"]) == {"random", "cheapest", "best_single", "knn", "pheromone", "gnn", "oracle"}
     assert (found["tasks"], found["db"]) == (5, "sqlite:///agentmesh-demo.db")
     assert Path("agentmesh-demo.db").is_file()
 
@@ -20,6 +21,7 @@ def test_the_demo_as_json_prints_its_figures_and_names_its_database(command):
 def test_the_demo_prints_a_table_and_the_next_commands_which_work(command):
     outcome = command("demo", "--limit", "5", "--db", "sqlite:///new.db")
     assert "pheromone router, learning as it goes" in outcome.out
+    assert re.search(r"gnn router, trained on [0-9,]+ other questions, learning on", outcome.out)
     assert "agentmesh explain demo-0005 --db sqlite:///new.db" in outcome.out
     assert command("explain", "demo-0005", "--db", "sqlite:///new.db").out.startswith("Chosen by router")
     assert command("replay", "demo-0005", "--db", "sqlite:///new.db").out == "identical\n"

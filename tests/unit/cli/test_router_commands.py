@@ -15,6 +15,7 @@ from agentmesh.packing import pack_vector
 from agentmesh.records import Experience, Feedback, LearningFault
 from agentmesh.routing.named import router_named
 from agentmesh.routing.state import unpack_state
+from agentmesh.routing.state_file import read_card, read_router
 from agentmesh.testing.stores import whole
 
 DB = "sqlite:///agentmesh.db"
@@ -156,6 +157,7 @@ def test_show_as_json_holds_everything(command, tally):
         "stored",
         "version",
         "arguments",
+        "training",
         "trails",
         "strongest",
         "since",
@@ -420,11 +422,29 @@ def test_export_writes_the_state_itself(command, tally):
     assert arrays["sums"].tolist() == [[2.0, 2.0], [1.0, 0.0], [1.0, 1.0]]
 
 
+def test_beside_an_exported_state_stands_a_card_that_names_its_version_and_embedder(command, tally):
+    parameters = teach(tally)
+    version = f"{parameters}@1"
+    command("router", "export", tally, "--format", "safetensors", "--out", "t.safetensors", "--version", version)
+    card = read_card(Path("t.safetensors"))
+    assert (card.router, card.version, card.embedder) == ("tally", version, StaticEmbedder().version)
+
+
+def test_an_exported_state_is_read_back_as_a_router_that_counts_from_0(command, tally):
+    parameters = teach(tally)
+    command("router", "export", tally, "--format", "safetensors", "--out", "t.safetensors")
+    router = read_router(Path("t.safetensors"))
+    assert router.snapshot().payload != b""
+    assert (router.name, router.sequence) == ("tally", 0)
+    assert router.base.startswith(f"{parameters}@4 ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--format", "safetensors"], "with --out FILE"),
         (["--format", "safetensors", "--out", "x", "--json"], "without --json"),
+        (["--format", "safetensors", "--out", "x.pt"], "ends in '.safetensors'"),
         (["--out", "no/such/folder/x.json"], "cannot be written"),
         (["--version", "x"], "is no version"),
     ],

@@ -38,7 +38,7 @@ def test_every_question_is_a_run_in_the_named_database(result: DemoResult) -> No
 def test_the_json_has_the_keys_that_the_plan_lays_down(result: DemoResult) -> None:
     shape = result.model_dump(mode="json")
     assert list(shape) == ["tasks", "quality", "cost_usd_per_1k", "share_of_best_single_cost", "baselines", "db"]
-    assert list(shape["baselines"]) == ["random", "cheapest", "best_single", "knn", "pheromone", "oracle"]
+    assert list(shape["baselines"]) == ["random", "cheapest", "best_single", "knn", "pheromone", "gnn", "oracle"]
     assert all(list(figure) == ["quality", "cost_usd_per_1k"] for figure in shape["baselines"].values())
 
 

@@ -88,7 +88,8 @@ class Fitting:
 
     def run(self, say: Say, *, validated: str) -> TrainingCard:
         """Train, put the best checkpoint in place, and say how it went."""
-        begun, passes = self._clock.monotonic(), self._arguments.passes
+        begun = self._clock.monotonic()
+        passes = self._arguments.passes if len(self._fit) > 1 else 0  # one task alone has nothing to be predicted from
         measured = [self._measure()]
         best = _copied(self._net)
         kept = 0
@@ -134,6 +135,8 @@ class Fitting:
         shown = np.zeros(len(data.graph), np.bool_)
         shown[self._fit] = self._rng.random(len(self._fit)) >= hidden
         shown[rows] = False
+        if not shown.any():  # of a handful of tasks all may be hidden by chance
+            shown[np.setdiff1d(self._fit, rows)] = True
         tasks = torch.as_tensor(np.flatnonzero(shown), device=data.device)
         seen = data.queries.seen * torch.as_tensor(shown, device=data.device)[:, None]
         trained = self._thin(seen)

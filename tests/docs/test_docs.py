@@ -1,0 +1,41 @@
+"""The pages beside README keep their word: their links lead somewhere, and their code runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+WHOLE = [DOCS / "gnn.md"]
+"""Pages whose blocks of code are whole programs."""
+
+LINKS = [
+    (page, target)
+    for page in PAGES
+    for target in re.findall(r"\]\((?!http|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+]
+BLOCKS = [
+    (page, code)
+    for page in WHOLE
+    for code in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+]
+
+
+def shown(value: object) -> str:
+    return value.relative_to(DOCS).as_posix() if isinstance(value, Path) else str(value).partition("\n")[0]
+
+
+@pytest.mark.parametrize(("page", "target"), LINKS, ids=shown)
+def test_a_link_leads_to_a_file(page: Path, target: str) -> None:
+    assert (page.parent / target).exists()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("page", "code"), BLOCKS, ids=shown)
+def test_a_block_of_code_runs_as_printed(page: Path, code: str, tmp_path: Path) -> None:
+    (tmp_path / "block.py").write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, "-W", "error", "block.py"], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
