@@ -43,17 +43,17 @@ def fit_job(name: str, arguments: Mapping[str, JsonValue], material: Material, *
     return FitJob(name, arguments, material.train.outcomes(pool), material.val.outcomes(pool) if watched else None)
 
 
-def fits(jobs: Sequence[FitJob], *, processes: int, say: Say) -> Iterator[tuple[int, Fit]]:
+def fits(jobs: Sequence[FitJob], *, processes: int, say: Say, apart: bool = False) -> Iterator[tuple[int, Fit]]:
     """Fit all and yield the place of each job with what came of it, as they are done.
 
-    With one process everything is done in this one; with several, in others, so that this one loads nothing that only
-    training needs.
+    With one process everything is done in this one; with several, or ``apart``, in others, so that this one loads
+    nothing that only training needs.
 
     Raises:
         PluginError: there is no router of such a name.
         ConfigError: its arguments do not fit it, or it does not score agents.
     """
-    done = _here(jobs) if processes == 1 else _apart(jobs, processes)
+    done = _here(jobs) if processes == 1 and not apart else _apart(jobs, processes)
     for count, (place, fit) in enumerate(done, start=1):
         say(f"{count} of {len(jobs)} fitted: {jobs[place].name}, {fit.seconds:.0f} s")
         yield place, fit

@@ -10,11 +10,12 @@ from agentmesh.bench.ablation import AblationReport
 from agentmesh.bench.leave_one_out_rows import EnteringAgent, LeaveOneOutReport
 from agentmesh.bench.resampling import Interval, excludes_zero
 from agentmesh.bench.seed_records import LabelSeedReport, LabelSeedSummary, SeedReport, SeedSummary
+from agentmesh.bench.training_time import TimeReport
 
 UNKNOWN = "-"
 OVER_BOTH = "95 % intervals: bootstrap over tasks and seeds; of differences, paired"
 
-StudyReport = SeedReport | LabelSeedReport | LeaveOneOutReport | AblationReport
+StudyReport = SeedReport | LabelSeedReport | LeaveOneOutReport | AblationReport | TimeReport
 
 
 def render(report: StudyReport) -> RenderableType:
@@ -25,8 +26,10 @@ def render(report: StudyReport) -> RenderableType:
         parts = [_label_table(report), _label_seed_table(report)]
     elif isinstance(report, LeaveOneOutReport):
         parts = [_entering_table(report), _agent_table(report)]
-    else:
+    elif isinstance(report, AblationReport):
         parts = [_ablation_table(report)]
+    else:
+        parts = [_train_table(report), _decision_table(report)]
     return Group(*parts, *_lines(report.notes))
 
 
@@ -181,6 +184,25 @@ def _ablation_table(report: AblationReport) -> Table:
             f"{row.loss:.4f}",
             f"{row.loss_ci[0]:.4f}-{row.loss_ci[1]:.4f}",
             UNKNOWN if row.loss_diff_ci is None else f"{row.loss_diff_ci[0]:+.4f} to {row.loss_diff_ci[1]:+.4f}",
+        )
+    return table
+
+
+def _train_table(report: TimeReport) -> Table:
+    columns = ("fit, s", "x linear")
+    table = _table(f"{report.set}: {report.tasks:,} tasks x {report.agents} agents", "router", columns)
+    for row in report.training:
+        table.add_row(row.router, f"{row.seconds:.2f}", f"{row.ratio:.2f}")
+    return table
+
+
+def _decision_table(report: TimeReport) -> Table:
+    columns = ("agents", "p50 ms", "p99 ms", "x bare product", "x kernel")
+    table = _table("one decision, the vector given", "router", columns)
+    for row in report.decisions:
+        kernel = f"{row.p50_ms / report.kernel_p50_ms:.2f}"
+        table.add_row(
+            row.router, str(row.agents), _decimal(row.p50_ms), _decimal(row.p99_ms), f"{row.ratio:.0f}", kernel
         )
     return table
 
