@@ -119,14 +119,17 @@ class Fitting:
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * (1.0 - (1.0 - LAST_RATE) * passed)
         order = self._rng.permutation(self._fit)
-        for start in range(0, len(order), BATCH):
-            self._step(order[start : start + BATCH])
+        size = max(1, min(BATCH, len(order) // 2))  # a step hides its own tasks: others must be left to look at
+        for start in range(0, len(order), size):
+            self._step(order[start : start + size])
 
     def _step(self, rows: IndexArray) -> None:
         data, hidden = self._data, self._arguments.hide
         shown = np.zeros(len(data.graph), np.bool_)
         shown[self._fit] = self._rng.random(len(self._fit)) >= hidden
         shown[rows] = False
+        if not shown.any():
+            return
         tasks = torch.as_tensor(np.flatnonzero(shown), device=data.device)
         seen = data.queries.seen * torch.as_tensor(shown, device=data.device)[:, None]
         trained = self._thin(seen)
