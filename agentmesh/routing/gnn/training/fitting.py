@@ -14,7 +14,7 @@ from agentmesh.routing.gnn.skills import recogniser
 from agentmesh.routing.gnn.trained import Trained, TrainingCard
 from agentmesh.routing.gnn.training.data import GraphData, Queries
 from agentmesh.routing.gnn.training.net import GnnNet, NetShape
-from agentmesh.routing.gnn.weights import PATHS, PathNumbers
+from agentmesh.routing.gnn.weights import LAYERS, PATHS, PathNumbers
 from agentmesh.routing.progress import Say, bar
 from agentmesh.types import Clock, IndexArray, SystemClock
 
@@ -252,14 +252,14 @@ class Fitting:
         """Return the network and the embeddings of all nodes, the held tasks among them."""
         self._net.eval()
         data = self._data
-        hidden = (1, self._arguments.hidden)
+        hidden = self._arguments.hidden
         states = []
         if self._arguments.deep:
             part, _ = data.messages(torch.arange(len(data.graph), device=data.device), data.queries.seen)
             states = self._net.encode(part)
-        tasks = [state["task"] for state in states] or [torch.zeros(len(data.graph), hidden[1])]
-        skills = [state["skill"] for state in states] or [torch.zeros(data.shape.skills, hidden[1])]
-        entities = states[-1]["entity"] if self._arguments.entities and states else torch.zeros(0, hidden[1])
+        tasks = [state["task"] for state in states] or (1 + LAYERS) * [torch.zeros(len(data.graph), hidden)]
+        skills = [state["skill"] for state in states] or (1 + LAYERS) * [torch.zeros(data.shape.skills, hidden)]
+        entities = states[-1]["entity"] if self._arguments.entities and states else torch.zeros(0, hidden)
         return Trained(
             weights=self._net.exported(),
             numbers=PathNumbers(**{name: self._net.numbers()[name] for name in PATHS}),
