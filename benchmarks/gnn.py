@@ -29,7 +29,7 @@ from agentmesh.bench.seed_labels import study_labels
 from agentmesh.bench.seed_outcomes import study_outcomes
 from agentmesh.bench.study import OPPONENTS, Study, StudyPlan, study_of, whole_study
 from agentmesh.bench.study_report import StudyReport, render
-from agentmesh.bench.training_time import TimePlan, time_router
+from agentmesh.bench.training_time import TimePlan, TimeReport, time_router
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import AgentMeshError, ConfigError
 
@@ -90,13 +90,17 @@ def ablations(options: argparse.Namespace) -> StudyReport:
 
 
 def times(options: argparse.Namespace) -> StudyReport:
-    """Time training and deciding.
+    """Time training and deciding, and see that deciding needs no torch."""
+    plan = TimePlan(agents=options.agents, past_tasks=options.past, decisions=options.decisions)
+    return served_without_torch(time_router(study(options, whole_study), plan))
+
+
+def served_without_torch(report: TimeReport) -> TimeReport:
+    """Return a report whose decisions were made without torch.
 
     Raises:
-        ConfigError: the process that decided loaded torch.
+        ConfigError: the process that decided had loaded it.
     """
-    plan = TimePlan(agents=options.agents, past_tasks=options.past, decisions=options.decisions)
-    report = time_router(study(options, whole_study), plan)
     if report.trainer_loaded:
         raise ConfigError("torch was loaded by the process that decided; a router restored from its state needs none")
     return report

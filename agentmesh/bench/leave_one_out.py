@@ -26,8 +26,12 @@ from agentmesh.routing.named import router_named
 from agentmesh.routing.objective import SCENARIOS
 from agentmesh.types import JsonValue, SystemClock
 
-LEARNERS: Final = ("pilot", "kernel")
+KERNEL: Final = "kernel"
+LEARNERS: Final = ("pilot", KERNEL)
 """Fitted on the others' outcomes and told the same k outcomes."""
+
+CURIOSITY: Final = "curiosity"
+"""0 unless the plan's arguments say otherwise, for kernel too: what is known counts, not what would be tried."""
 
 COSINE: Final = "cosine"
 RETRAINED: Final = "retrained"
@@ -41,6 +45,7 @@ def leave_one_out(study: Study, counts: Sequence[int]) -> LeaveOneOutReport:
         ConfigError: the set is one of labels, has one agent only, or a count is below 0.
     """
     _check(study, counts)
+    study = replace(study, plan=replace(study.plan, arguments={CURIOSITY: 0.0, **study.plan.arguments}))
     fitted = _fitted(study)
     scene = _Scene(study, study.opened(), fitted, tuple(counts))
     shared = {seed: scene.shared(seed) for seed in study.plan.seeds}
@@ -110,7 +115,8 @@ def _without(job: FitJob, column: int) -> FitJob:
 def _tuned(name: str, study: Study) -> Mapping[str, JsonValue]:
     """Return the arguments that are best on folds with all agents there, in the quality scenario."""
     study.say(f"choosing {name} on folds")
-    return best_point(list(points(scoring_router(name), study.material, (0.0,)))).arguments
+    chosen = best_point(list(points(scoring_router(name), study.material, (0.0,)))).arguments
+    return {**chosen, CURIOSITY: study.plan.arguments[CURIOSITY]} if name == KERNEL else chosen
 
 
 def _note(fitted: _Fitted) -> str:

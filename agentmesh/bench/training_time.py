@@ -6,7 +6,7 @@ what only training needs.
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ from agentmesh.bench.fits import FitJob, fit_job, fits
 from agentmesh.bench.made_up import TYPES, outcomes_of, pool_of, texts_of
 from agentmesh.bench.study import Study
 from agentmesh.records import Record
-from agentmesh.routing.base import Outcomes, Router, ScoringRouter
+from agentmesh.routing.base import AgentPool, Outcomes, Router, ScoringRouter
 from agentmesh.routing.named import router_named
 from agentmesh.types import FloatArray, JsonValue
 
@@ -28,6 +28,7 @@ ROUNDS: Final = 5
 """Routers are timed in turns, so that a busy moment of the machine falls on all of them."""
 
 TRAINER: Final = "torch"
+SHORTEST_S: Final = 0.01  # what the clock of a fit tells apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,11 @@ def time_router(study: Study, plan: TimePlan) -> TimeReport:
         MissingExtraError: what its training needs is not installed.
     """
     router, material = study.plan.router, study.material
-    seconds = _trained(study)
-    bare, decisions = _decided(study, plan)
+    rng = np.random.default_rng(study.plan.seeds[0])
+    pool = pool_of(plan.agents, rng)
+    past = outcomes_of(pool, plan.past_tasks, rng)
+    seconds, restored = _trained(study, plan, past)
+    bare, decisions = _decided(study, plan, [restored, *_beside(past)], pool, rng)
     return TimeReport(
         set=study.name,
         router=router,
@@ -96,23 +100,37 @@ def time_router(study: Study, plan: TimePlan) -> TimeReport:
     )
 
 
-def _trained(study: Study) -> dict[str, float]:
-    """Return the seconds that each router takes to fit, one at a time in a process apart."""
-    plan = study.plan
-    arguments = {plan.router: plan.with_seed(plan.seeds[0]), **{name: {} for name in TRAINED_BESIDE}}
-    jobs = [fit_job(name, given, study.material, watched=True) for name, given in arguments.items()]
-    done = {jobs[place].name: fit.seconds for place, fit in fits(jobs, processes=1, say=study.say, apart=True)}
-    return {name: max(done[name], 0.01) for name in arguments}
+def _trained(study: Study, plan: TimePlan, past: Outcomes) -> tuple[dict[str, float], Router]:
+    """Return the seconds that each router takes to fit, and the one under study fitted briefly on made-up tasks.
+
+    One after the other in one process apart, the brief fit first: it pays for loading what training needs.
+    """
+    own = study.plan
+    arguments: dict[str, Mapping[str, JsonValue]] = {name: {} for name in TRAINED_BESIDE}
+    arguments = {own.router: own.with_seed(own.seeds[0]), **arguments}
+    jobs = [FitJob(own.router, {**own.arguments, **plan.briefly}, past)]
+    jobs += [fit_job(name, given, study.material, watched=True) for name, given in arguments.items()]
+    done = dict(fits(jobs, processes=1, say=study.say, apart=True))
+    seconds = {name: max(done[place].seconds, SHORTEST_S) for place, name in enumerate(arguments, start=1)}
+    return seconds, done[0].router
 
 
-def _decided(study: Study, plan: TimePlan) -> tuple[float, tuple[Timing, ...]]:
-    rng = np.random.default_rng(study.plan.seeds[0])
-    pool = pool_of(plan.agents, rng)
-    past, texts = outcomes_of(pool, plan.past_tasks, rng), texts_of(64, rng)
+def _beside(past: Outcomes) -> Iterator[Router]:
+    for name in DECIDED_BESIDE:
+        router = router_named(name)
+        if isinstance(router, ScoringRouter):
+            router.fit(past)
+        yield router
+
+
+def _decided(
+    study: Study, plan: TimePlan, routers: Sequence[Router], pool: AgentPool, rng: np.random.Generator
+) -> tuple[float, tuple[Timing, ...]]:
+    texts = texts_of(64, rng)
     vectors = study.material.embedder.embed(texts)
     bare = float(np.median(bare_product(plan.decisions, rng)))
     loop = asyncio.new_event_loop()
-    deciders = [Decider(router, pool, texts, vectors, loop) for router in _routers(study, plan, past)]
+    deciders = [Decider(router, pool, texts, vectors, loop) for router in routers]
     elapsed: list[list[FloatArray]] = [[] for _ in deciders]
     for _ in range(ROUNDS):
         for decide, taken in zip(deciders, elapsed, strict=True):
@@ -120,13 +138,3 @@ def _decided(study: Study, plan: TimePlan) -> tuple[float, tuple[Timing, ...]]:
     loop.close()
     each = zip(deciders, elapsed, strict=True)
     return bare, tuple(timing(decide, np.concatenate(taken), bare) for decide, taken in each)
-
-
-def _routers(study: Study, plan: TimePlan, past: Outcomes) -> Iterator[Router]:
-    job = FitJob(study.plan.router, {**study.plan.arguments, **plan.briefly}, past)
-    yield from (fit.router for _, fit in fits([job], processes=1, say=study.say, apart=True))
-    for name in DECIDED_BESIDE:
-        router = router_named(name)
-        if isinstance(router, ScoringRouter):
-            router.fit(past)
-        yield router
