@@ -55,10 +55,6 @@ class StudyPlan:
         """Return the arguments of the router with a seed."""
         return {**self.arguments, "seed": seed}
 
-    def described(self) -> dict[str, JsonValue]:
-        """Return what a report says of the plan."""
-        return {"router": self.router, "arguments": dict(self.arguments), "seeds": list(self.seeds)}
-
 
 @dataclass(frozen=True, slots=True)
 class Study:

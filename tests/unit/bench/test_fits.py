@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agentmesh.bench.fits import fit_job, fits
+from agentmesh.bench.fits import fit_job, fits, fitted_state, restored
 from agentmesh.bench.material import Material, prepare
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import ConfigError, PluginError
@@ -34,6 +34,13 @@ def test_a_router_fitted_in_another_process_scores_as_one_fitted_here(material: 
     features = material.val.features[0]
     assert np.array_equal(here.router.score(features, material.pool), there.router.score(features, material.pool))
     assert here.router.version == there.router.version
+
+
+def test_what_another_process_hands_back_is_a_state_and_the_seconds(material: Material) -> None:
+    job = fit_job("kernel", {}, material)
+    state, seconds = fitted_state(job)
+    assert seconds >= 0
+    assert restored(job, state).snapshot() == state
 
 
 def test_val_is_handed_over_only_to_a_watched_fit(material: Material) -> None:

@@ -1,5 +1,6 @@
 """Agents that enter late; a quick router with a seed stands for the trained one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,14 @@ def test_an_outcome_that_was_not_observed_is_not_told_and_an_unknown_cost_is_non
 def test_a_set_of_labels_is_refused(label_set: Path) -> None:
     with pytest.raises(ConfigError, match="'two-labels' is a set of labels"):
         leave_one_out(study(label_set), (0,))
+
+
+def test_a_set_of_one_agent_is_refused(outcome_set: Path) -> None:
+    whole = study(outcome_set)
+    pool = whole.material.pool.taken([0], registry_version="one")
+    alone = replace(whole, material=replace(whole.material, pool=pool))
+    with pytest.raises(ConfigError, match="'two-topics' has 1 agent; leaving one out needs two or more"):
+        leave_one_out(alone, (0,))
 
 
 @pytest.mark.parametrize("counts", [(), (0, -1)])
