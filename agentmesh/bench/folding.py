@@ -12,6 +12,7 @@ from agentmesh.types import IndexArray
 FOLDS: Final = 5
 MOST_HELD_OUT: Final = 1_000  # tasks of a fold: 5,000 in all leave a paired difference about half a point uncertain
 ORDER_SEED: Final = 0
+TENTH: Final = 10
 
 
 def folds(material: Material) -> tuple[Material, ...]:
@@ -66,3 +67,23 @@ def chosen_rows(part: Part, places: IndexArray) -> Part:
         table=OutcomeTable(**tables),
     )
     return Part(kept, tuple(part.features[place] for place in listed), part.vectors[places])
+
+
+def inner(material: Material) -> Material:
+    """Return ``material`` with a tenth of train, drawn by a seeded shuffle, in the place of val.
+
+    What is fitted and chosen on it has seen nothing of val, which can then be scored.
+    """
+    train = material.train
+    order = np.random.default_rng(ORDER_SEED).permutation(len(train))
+    held = max(1, len(train) // TENTH)
+    return replace(
+        material, train=chosen_rows(train, np.sort(order[held:])), val=chosen_rows(train, np.sort(order[:held]))
+    )
+
+
+def drawn(part: Part, most: int | None) -> Part:
+    """Return at most so many rows of ``part``, drawn by a seeded shuffle, in their order; all of them for ``None``."""
+    if most is None or most >= len(part):
+        return part
+    return chosen_rows(part, np.sort(np.random.default_rng(ORDER_SEED).permutation(len(part))[:most]))

@@ -46,9 +46,18 @@ def choose_for_labels(name: str, kind: type[ScoringRouter], material: Material) 
     Without a task out of scope on val the router never abstains.
     """
     fitted = max(fit_all(kind, material), key=lambda one: _closed_top1(_scores(one), material.val.quality))
+    return label_choice(name, fitted, material.val.quality)
+
+
+def label_choice(name: str, fitted: Fitted, right: FloatArray) -> LabelChoice:
+    """Choose the threshold, then the gap, for a router as it was fitted.
+
+    Shapes:
+        right: (m, n) of the val tasks that ``fitted`` has estimates of.
+    """
     scores = _scores(fitted)
-    threshold = fit_threshold(scores, material.val.quality)
-    return LabelChoice(name, fitted, threshold, fit_gap(scores, material.val.quality, threshold))
+    threshold = fit_threshold(scores, right)
+    return LabelChoice(name, fitted, threshold, fit_gap(scores, right, threshold))
 
 
 def _scores(fitted: Fitted) -> FloatArray:
@@ -137,22 +146,38 @@ def label_row(choice: LabelChoice, routed: Routed, part: Part) -> LabelRow:
     """Score decisions on the split."""
     right, scope = part.quality, in_scope(part.quality)
     scores = _choice_first(routed)
-    answered = (scores.max(axis=1) >= choice.threshold) & (routed.choice != NOBODY)
-    correct = routed.taken(right) > 0
-    sets = named(scores, choice.threshold, choice.gap) & answered[:, None]
-    top1 = float((correct & answered)[scope].mean())
+    answered = _answered(choice, routed)
+    hits = hits_in_scope(choice, routed, part)
+    sets: MaskArray = named(scores, choice.threshold, choice.gap) & answered[:, None]
+    top1 = float(hits[0].mean())
     recall = float((~answered[~scope]).mean()) if not scope.all() else None
     return LabelRow(
         router=choice.name,
         top1=top1,
-        hit_at_set=float((sets & (right > 0)).any(axis=1)[scope].mean()),
+        hit_at_set=float((sets & (right > 0))[scope].any(axis=1).mean()),
         mean_agents=_mean_named(sets[scope]),
         oos_recall=recall,
         gqr=None if recall is None else float(_harmonic(np.array(top1), np.array(recall))),
         p50_ms=routed.percentile_ms(50),
-        top1_closed=float(correct[scope].mean()),
+        top1_closed=float(hits[1].mean()),
         chosen=choice.chosen,
     )
+
+
+def hits_in_scope(choice: LabelChoice, routed: Routed, part: Part) -> FloatArray:
+    """Return 1 for each task in scope where the first choice was right, with abstaining and without, else 0.
+
+    Shapes:
+        returns (2, tasks in scope).
+    """
+    correct = np.asarray(routed.taken(part.quality) > 0, dtype=np.float64)
+    scope = in_scope(part.quality)
+    return np.stack([(correct * _answered(choice, routed))[scope], correct[scope]])
+
+
+def _answered(choice: LabelChoice, routed: Routed) -> MaskArray:
+    answered: MaskArray = (_choice_first(routed).max(axis=1) >= choice.threshold) & (routed.choice != NOBODY)
+    return answered
 
 
 def _mean_named(sets: MaskArray) -> float:

@@ -131,9 +131,16 @@ def points(
     parted = folds(material)
     for arguments in combinations(kind.tunables):
         parts = [held_out(_fitted(kind, arguments, fold), fold, cost_weights) for fold in parted]
-        means = np.concatenate(parts, axis=2).mean(axis=2)
-        for weight, quality, cost in zip(cost_weights, *means.tolist(), strict=True):
-            yield Point(arguments, weight, quality, cost)
+        yield from averaged(arguments, parts, cost_weights)
+
+
+def averaged(
+    arguments: Mapping[str, JsonValue], parts: Sequence[FloatArray], cost_weights: Sequence[float] = COST_WEIGHTS
+) -> Iterator[Point]:
+    """Yield how one router does at each cost weight, from what :func:`held_out` returned of each fold."""
+    means = np.concatenate(parts, axis=2).mean(axis=2)
+    for weight, quality, cost in zip(cost_weights, *means.tolist(), strict=True):
+        yield Point(arguments, weight, quality, cost)
 
 
 def held_out(fitted: Fitted, material: Material, cost_weights: Sequence[float]) -> FloatArray:

@@ -34,15 +34,13 @@ QUALITY = {"maths": (0.0, 1.0, 0.0), "history": (1.0, 0.6, 0.0)}
 COST = (0.001, 0.01, 0.0005)
 
 
-@pytest.fixture
-def outcome_set(tmp_path: Path) -> Path:
+def write_outcomes(folder: Path) -> Path:
     lines = task_lines(("maths", "history"))
     outcomes = [
         OutcomeLine(task=line.id, agent=agent.id, quality=QUALITY[topic][place], cost_usd=COST[place])
         for line, topic in lines
         for place, agent in enumerate(AGENTS)
     ]
-    folder = tmp_path / "outcomes"
     tasks = [line for line, _ in lines]
     write_set(folder, SetInfo(name="two-topics", kind="outcomes"), agents=AGENTS, tasks=tasks, outcomes=outcomes)
     return folder
@@ -53,6 +51,17 @@ def write_labels(folder: Path, topics: tuple[str, ...]) -> Path:
     tasks = [line.model_copy(update={"labels": owner[topic]}) for line, topic in task_lines(topics)]
     write_set(folder, SetInfo(name="two-labels", kind="labels"), agents=AGENTS, tasks=tasks)
     return folder
+
+
+@pytest.fixture
+def outcome_set(tmp_path: Path) -> Path:
+    return write_outcomes(tmp_path / "outcomes")
+
+
+@pytest.fixture(scope="session")
+def kept_outcome_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set that no test changes, for reports that are made once and looked at by several tests."""
+    return write_outcomes(tmp_path_factory.mktemp("kept") / "outcomes")
 
 
 @pytest.fixture
