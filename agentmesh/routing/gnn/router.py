@@ -31,11 +31,13 @@ class GnnRouter(ScoringRouter):
     entities, and are linked with tasks like them. Three parts are added to the logit z of an agent's quality:
 
     1. **Paths** from the task to the agent. With guess g from card and price, own mean m of the agent's outcomes
-       (g weighs ``own_strength`` outcomes), c the mean over the task's skills (m weighs ``skill_strength`` in each) and
-       r the mean over the ``neighbours`` most similar past tasks, weighed by exp((cos - max cos) / temperature)
-       (c weighs ``near_strength``)::
+       (g weighs ``own_strength`` outcomes), c the mean over the task's skills (m, moved by how hard the skill is for
+       all, weighs ``skill_strength`` in each) and r the mean over the ``neighbours`` most similar past tasks, weighed
+       by exp((cos - max cos) / temperature) (c weighs ``near_strength``)::
 
            z = L(m) + skill_gain (L(c) - L(m)) + near_gain (L(r) - L(c))        # L(p) = log(p / (1 - p))
+
+       In m and c an outcome counts less the ease of its task for the other agents (:mod:`agentmesh.routing.gnn.ease`).
 
     2. **Product head** (``deep``): two layers of outcome-typed mean messages give embeddings h; a new task's comes from
        its own features, its near tasks and its skills, an agent's from its card and the tasks it solved and failed::
