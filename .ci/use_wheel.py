@@ -30,5 +30,6 @@ check(any(name.endswith("licenses/NOTICE") for name in files), "it carries no NO
 check("agentmesh/py.typed" in files, "it carries no py.typed")
 ours = ("tests/", "benchmarks/", "examples/")
 check(not any(name.startswith(ours) for name in files), "it carries files of the repository alone")
+check(0 < demo["baselines"]["gnn"]["quality"] <= 1, "it carries no weights for the demo's gnn")
 check(demo["tasks"] > 0 and 0 < demo["quality"] <= 1, f"the demo printed {demo!r}")
 check(Mesh([echo]).run_sync("ping").answer == "ping", "a mesh of one echo does not answer")
