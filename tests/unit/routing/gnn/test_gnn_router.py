@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from agentmesh import Mesh, Task, open_store
+from agentmesh import Learning, Mesh, Task, open_store
 from agentmesh.errors import ConfigError
 from agentmesh.records import RouteDecision
 from agentmesh.routing.base import RouteContext, TaskFeatures
@@ -323,8 +323,8 @@ def test_evidence_is_in_the_decision_in_json_and_in_words_of_80_columns(router):
 
 async def test_the_store_keeps_the_evidence_of_a_run(tmp_path):
     url = f"sqlite:///{tmp_path / 'mesh.db'}"
-    router = GnnRouter()
-    async with Mesh([CannedAgent("one", "1"), CannedAgent("two", "2")], router=router, store=url, explore=0) as mesh:
+    team, here = [CannedAgent("one", "1"), CannedAgent("two", "2")], Learning(mode="loop")
+    async with Mesh(team, router=GnnRouter(), store=url, explore=0, learning=here) as mesh:
         first = await mesh.run(Task(text="What is 6 * 9?"))
         await mesh.feedback(first.id, score=1.0)
         await mesh.learned()
