@@ -18,6 +18,8 @@ RIVALS: Final = 3  # of how many that were not chosen is said what would flip th
 LEAST_SAID: Final = 0.005  # a kind of task that rounds to 0 % is not worth a word
 ROUNDING: Final = 1e-6
 MOST_EVIDENCE: Final = 6
+TOLD_TEXT: Final = 40
+"""Characters of a past task, so that it stands on a line with what came of it."""
 SOLVED: Final = 0.5
 
 
@@ -184,9 +186,13 @@ def _evidence_words(one: Evidence) -> str:
     weight = f"({one.weight:+.2f})"
     if one.kind == "task":
         did = "solved" if one.quality is not None and one.quality >= SOLVED else "failed"
-        return f'{did} "{one.text or one.name}" {weight}'
+        return f'{did} "{_beginning(one.text or one.name)}" {weight}'
     worth = "" if one.quality is None else f" {one.quality:.2f}"
-    return f"{one.kind} {one.name}{worth} {weight}"
+    return f"{one.kind} {_beginning(one.name)}{worth} {weight}"
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= TOLD_TEXT else f"{text[: TOLD_TEXT - 1]}…"
 
 
 def _percent(share: float) -> str:

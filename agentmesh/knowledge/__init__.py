@@ -1,31 +1,58 @@
-"""The knowledge graph as plain data: its builder, its form as arrays, and what a new task is tied to in it."""
+"""The knowledge graph as plain data: its builder, its form as arrays, and what a new task is tied to in it.
 
-from agentmesh.knowledge.builder import KnowledgeBuilder, PastTask
-from agentmesh.knowledge.codec import from_json, to_json
-from agentmesh.knowledge.entities import Entity, EntityExtractor, RuleExtractor
-from agentmesh.knowledge.graph import KnowledgeGraph
-from agentmesh.knowledge.graphml import to_graphml
-from agentmesh.knowledge.query import QueryEdges, query_edges
-from agentmesh.knowledge.summary import Summary, summary_of
-from agentmesh.knowledge.tensors import Edges, GraphTensors, OutcomeEdges, dense_outcomes, graph_tensors
+Names are imported when they are first used: whoever only finds entities, as a router that serves, loads no graph.
+"""
 
-__all__ = [
-    "Edges",
-    "Entity",
-    "EntityExtractor",
-    "GraphTensors",
-    "KnowledgeBuilder",
-    "KnowledgeGraph",
-    "OutcomeEdges",
-    "PastTask",
-    "QueryEdges",
-    "RuleExtractor",
-    "Summary",
-    "dense_outcomes",
-    "from_json",
-    "graph_tensors",
-    "query_edges",
-    "summary_of",
-    "to_graphml",
-    "to_json",
-]
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentmesh.knowledge.builder import KnowledgeBuilder as KnowledgeBuilder
+    from agentmesh.knowledge.builder import PastTask as PastTask
+    from agentmesh.knowledge.codec import from_json as from_json
+    from agentmesh.knowledge.codec import to_json as to_json
+    from agentmesh.knowledge.entities import Entity as Entity
+    from agentmesh.knowledge.entities import EntityExtractor as EntityExtractor
+    from agentmesh.knowledge.entities import RuleExtractor as RuleExtractor
+    from agentmesh.knowledge.graph import KnowledgeGraph as KnowledgeGraph
+    from agentmesh.knowledge.graphml import to_graphml as to_graphml
+    from agentmesh.knowledge.query import QueryEdges as QueryEdges
+    from agentmesh.knowledge.query import query_edges as query_edges
+    from agentmesh.knowledge.summary import Summary as Summary
+    from agentmesh.knowledge.summary import summary_of as summary_of
+    from agentmesh.knowledge.tensors import Edges as Edges
+    from agentmesh.knowledge.tensors import GraphTensors as GraphTensors
+    from agentmesh.knowledge.tensors import OutcomeEdges as OutcomeEdges
+    from agentmesh.knowledge.tensors import dense_outcomes as dense_outcomes
+    from agentmesh.knowledge.tensors import graph_tensors as graph_tensors
+
+_HOMES = {
+    "Edges": "tensors",
+    "Entity": "entities",
+    "EntityExtractor": "entities",
+    "GraphTensors": "tensors",
+    "KnowledgeBuilder": "builder",
+    "KnowledgeGraph": "graph",
+    "OutcomeEdges": "tensors",
+    "PastTask": "builder",
+    "QueryEdges": "query",
+    "RuleExtractor": "entities",
+    "Summary": "summary",
+    "dense_outcomes": "tensors",
+    "from_json": "codec",
+    "graph_tensors": "tensors",
+    "query_edges": "query",
+    "summary_of": "summary",
+    "to_graphml": "graphml",
+    "to_json": "codec",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'agentmesh.knowledge' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"agentmesh.knowledge.{home}"), name)

@@ -55,7 +55,7 @@ def ground_tasks(grounds: Sequence[int] | IndexArray, *, seed: int = 0) -> list[
 
 def _text(ground: int, place: int) -> str:
     named = f" about {NAMED[ground]}" if place % 2 else ""
-    return f"a question of {GROUNDS[ground]}{named}, number {place}" + " at length" * (place % 7)
+    return f"a question of {GROUNDS[ground]}{named}" + ", at length" * (place % 7)
 
 
 def ground_table(tasks: Sequence[TaskFeatures], quality: FloatArray, pool: AgentPool, *, seed: int = 0) -> Outcomes:
@@ -105,7 +105,7 @@ def ground_experience(
     """Return one outcome of an agent on a task."""
     return Experience(
         sequence=sequence,
-        run_id=f"run {task.text} {sequence}",
+        run_id=f"run-{sequence}",
         text=task.text,
         vector=pack_vector(task.vector),
         agent_id=agent_id,

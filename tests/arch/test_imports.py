@@ -38,7 +38,17 @@ def test_help_loads_click_and_nothing_heavy():
 
 @pytest.mark.parametrize(
     "module",
-    ["records", "events", "routing.base", "agents.base", "store.base", "cli.runs", "cli.doctor", "cli.knowledge"],
+    [
+        "records",
+        "events",
+        "routing.base",
+        "routing.gnn.router",
+        "agents.base",
+        "store.base",
+        "cli.runs",
+        "cli.doctor",
+        "cli.knowledge",
+    ],
 )
 def test_the_seams_load_nothing_heavy(module):
     assert loaded_by(f"import agentmesh.{module}") & HEAVY == set()

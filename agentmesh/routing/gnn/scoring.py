@@ -173,9 +173,9 @@ class Scoring:
         kept = np.flatnonzero(self.share > 1e-6)
         if model is None or len(kept) < 1 or not model.skill_names:
             return []
-        numbers, own, mean = self.memory.numbers, float(self.own[place]), self.within[:, place]
+        own, mean = float(self.own[place]), self.within[:, place]
         without = self.skilled[place] - self.share[kept] * (mean - own)
-        change = numbers.skill_gain * (logit(self.skilled[place : place + 1]) - logit(without))
+        change = self._given(place, self.skilled[place : place + 1]) - self._given(place, without)
         return [
             Evidence(
                 kind="skill",
@@ -186,6 +186,16 @@ class Scoring:
             for spot in np.argsort(-np.abs(change), kind="stable")[:TOLD].tolist()
             if abs(change[spot]) >= LEAST_TOLD
         ]
+
+    def _given(self, place: int, skilled: FloatArray) -> FloatArray:
+        """Return the logit along the paths of one agent, were its mean over the task's skills one of these, (k,)."""
+        numbers, own = self.memory.numbers, logit(self.own[place : place + 1])
+        score = numbers.skill_gain * (logit(skilled) - own) + own
+        if self.memory.like:
+            strength, (seen, solved) = numbers.near_strength, self.near_sums[:2, place]
+            near = (solved + strength * skilled) / (seen + strength)
+            score = score + numbers.near_gain * (logit(near) - logit(skilled))
+        return np.asarray(score)
 
     def _entities(self, place: int) -> list[Evidence]:
         model = self.memory.model

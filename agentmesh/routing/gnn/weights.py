@@ -104,11 +104,11 @@ class GnnWeights:
     def __init__(self, arrays: Arrays) -> None:
         """Check that the arrays fit together."""
         self.arrays: dict[str, VectorArray] = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
-        task, query = self["task.weight"], self["query.weight"]
+        task = self["task.weight"]
         self.hidden = int(task.shape[1])
         self.dimension = int(task.shape[0]) - 1
         self.entities = "entity.weight" in self.arrays
-        wanted = {
+        wanted: dict[str, tuple[int, ...]] = {
             "agent.weight": (self.dimension + 2, self.hidden),
             "query.weight": ((4 if self.entities else 3) * self.hidden, self.hidden),
             "to_query.weight": (self.hidden, self.hidden),
@@ -116,13 +116,12 @@ class GnnWeights:
             "score.weight": (self.hidden,),
             "cost.weight": (self.hidden,),
         }
+        wanted |= {f"{name}.bias": (self.hidden,) for name in ("task", "agent", "query", "to_query", "to_agent")}
+        for own in (f"layer{layer}.{kind}.own" for layer in range(LAYERS) for kind in ("task", "agent")):
+            wanted |= {f"{own}.weight": (self.hidden, self.hidden), f"{own}.bias": (self.hidden,)}
         for name, shape in wanted.items():
             if self[name].shape != shape:
                 raise ConfigError(f"the weights {name!r} have shape {self[name].shape!r}; expected {shape!r}")
-        if query.shape[1] != self.hidden:
-            raise ConfigError(
-                f"the weights 'query.weight' have shape {query.shape!r}; expected {self.hidden!r} columns"
-            )
 
     def __getitem__(self, name: str) -> VectorArray:
         """Return an array.

@@ -1,18 +1,14 @@
 """A router in a file and its card: written, read back, and refused where the two do not fit."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from agentmesh import Mesh, Task, agent
-from agentmesh.errors import ConfigError
 from agentmesh.packing import pack_vector
 from agentmesh.records import Experience
 from agentmesh.routing.neighbours import KernelRouter
-from agentmesh.routing.state_file import card_path, read_card, read_router, write_router, write_whole
+from agentmesh.routing.state_file import read_card, read_router, write_router
 
 VECTOR = np.ones(2, np.float32) / np.float32(np.sqrt(2))
 
@@ -76,58 +72,3 @@ async def test_a_mesh_opens_on_a_router_from_a_file_and_teaches_it_on(tmp_path: 
         await mesh.learned(timeout_s=10)
         assert began.endswith("@0")
         assert mesh.router.version == began.replace("@0", "@1")
-
-
-@pytest.mark.parametrize("name", ["kernel.pt", "kernel"])
-def test_a_file_that_is_named_otherwise_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"ends in '\.safetensors'"):
-        write_router(tmp_path / name, KernelRouter())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_state_without_its_card_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "kernel.safetensors"
-    write_router(path, KernelRouter())
-    card_path(path).unlink()
-    with pytest.raises(ConfigError, match="a state needs its card beside it"):
-        read_router(path)
-
-
-def test_a_card_without_its_state_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "kernel.safetensors"
-    write_router(path, KernelRouter())
-    path.unlink()
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_router(path)
-
-
-@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content[:-1] + b"\xff"])
-def test_a_state_that_was_cut_off_or_changed_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
-    path = tmp_path / "kernel.safetensors"
-    write_router(path, taught())
-    path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ConfigError, match="is not the file that its card was written for"):
-        read_router(path)
-
-
-@pytest.mark.parametrize(("field", "value"), [("format", 2), ("sequence", -1), ("extra", "x")])
-def test_a_card_of_another_format_is_refused(tmp_path: Path, field: str, value: object) -> None:
-    path = tmp_path / "kernel.safetensors"
-    write_router(path, KernelRouter())
-    card = json.loads(card_path(path).read_text())
-    card_path(path).write_text(json.dumps({**card, field: value}))
-    with pytest.raises(ConfigError, match=f"is no card of format 1: {field}"):
-        read_card(path)
-
-
-def test_a_card_that_is_no_json_is_refused(tmp_path: Path) -> None:
-    card_path(tmp_path / "x.safetensors").write_text("no")
-    with pytest.raises(ConfigError, match="is no card of format 1: the file"):
-        read_card(tmp_path / "x.safetensors")
-
-
-def test_a_file_that_cannot_be_written_is_an_error_and_leaves_no_draft(tmp_path: Path) -> None:
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(ConfigError, match="cannot be written"):
-        write_whole(tmp_path / "taken", b"x")
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmesh.decisions import COLUMNS, Candidate, RouteDecision, Selection
+from agentmesh.decisions import COLUMNS, Candidate, Evidence, RouteDecision, Selection
 from agentmesh.packing import pack_floats
 
 BEST = Candidate(
@@ -113,6 +113,20 @@ def test_an_explanation_fits_a_terminal_and_loses_no_factor(factors: dict[str, f
     assert all(len(line) <= COLUMNS for line in text.splitlines())
     joined = " ".join(text.split())
     assert all(f"{name} {value:.3g}" in joined for name, value in factors.items())
+
+
+def test_what_a_choice_rests_on_is_said_on_lines_that_fit_a_terminal() -> None:
+    told = (
+        Evidence(kind="task", name="r1", weight=0.5, quality=1.0, text="w" * 80),
+        Evidence(kind="task", name="r2", weight=-0.25, quality=0.0),
+        Evidence(kind="skill", name="law", weight=0.1, quality=0.75),
+        Evidence(kind="entity", name="e" * 200, weight=0.05),
+    )
+    lines = _decision("best", evidence=told).explain().splitlines()
+    assert max(map(len, lines)) <= COLUMNS
+    words = "\n".join(lines)
+    assert f'Because of: solved "{"w" * 39}…" (+0.50)' in words
+    assert 'failed "r2" (-0.25), skill law 0.75 (+0.10)' in words
 
 
 def test_the_arrays_of_a_decision_are_read_back() -> None:

@@ -1,33 +1,37 @@
 """Routers that were trained once for all tests: each test gets its own, restored from the state of the training."""
 
+from dataclasses import replace
+
 import pytest
 
 from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.testing.grounds import ground_labels, ground_outcomes
 
 ARGUMENTS = {"hidden": 16, "passes": 4, "rate": 0.01, "neighbours": 24, "entities": True}
+ALONE = {**ARGUMENTS, "passes": 20, "rate": 0.02, "like": False, "clusters": 1}
+"""One skill and no neighbours: the product head has to tell tasks apart."""
 
 
-def trained_on(table, val):
-    router = GnnRouter(**ARGUMENTS)
+def trained_on(table, *, val=None, arguments=ARGUMENTS):
+    router = GnnRouter(**arguments)
     router.fit(table, val=val)
     return router.snapshot()
 
 
-def restored(state):
-    router = GnnRouter(**ARGUMENTS)
+def restored(state, arguments=ARGUMENTS):
+    router = GnnRouter(**arguments)
     router.restore(state)
     return router
 
 
 @pytest.fixture(scope="session")
 def after_training():
-    return trained_on(ground_outcomes(120), ground_outcomes(60, seed=1))
+    return trained_on(ground_outcomes(120), val=ground_outcomes(60, seed=1))
 
 
 @pytest.fixture(scope="session")
 def after_training_on_labels():
-    return trained_on(ground_labels(120), ground_labels(60, seed=1))
+    return trained_on(ground_labels(120), val=ground_labels(60, seed=1))
 
 
 @pytest.fixture
@@ -38,3 +42,15 @@ def router(after_training):
 @pytest.fixture
 def label_router(after_training_on_labels):
     return restored(after_training_on_labels)
+
+
+@pytest.fixture(scope="session")
+def after_training_the_head():
+    table = ground_outcomes(28, agents=8)  # so few that no checkpoint is chosen: the last pass stays
+    return trained_on(replace(table, groups=("",) * 28), arguments=ALONE)
+
+
+@pytest.fixture
+def head_router(after_training_the_head):
+    """A router whose product head carries the choice."""
+    return restored(after_training_the_head, ALONE)

@@ -26,7 +26,7 @@ SPECIALIST = (GROUNDS == 0).astype(float)
 PERMUTED = np.random.default_rng(3).permutation(SPECIALIST)
 MOVED = PERMUTED != SPECIALIST
 QUICK = {"hidden": 16, "passes": 12, "rate": 0.01, "neighbours": 32}
-ALONE = {**QUICK, "passes": 16, "rate": 0.02, "like": False, "clusters": 1, "seed": 1}
+ALONE = {**QUICK, "passes": 16, "rate": 0.02, "like": False, "clusters": 1, "seed": 3}
 """One skill and no neighbours: along the paths all that is seen of an agent is its total, the product head is alone."""
 
 

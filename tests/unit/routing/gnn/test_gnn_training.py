@@ -19,6 +19,7 @@ from agentmesh.routing.gnn.skills import with_skills
 from agentmesh.routing.gnn.training.data import GraphData
 from agentmesh.routing.gnn.training.fitting import Fitting, shape_of
 from agentmesh.routing.gnn.training.train import train
+from agentmesh.routing.gnn.weights import PATHS
 from agentmesh.routing.progress import unsaid
 from agentmesh.testing.grounds import ground_labels, ground_outcomes, ground_pool, ground_table, ground_tasks
 
@@ -168,6 +169,22 @@ def test_what_other_tasks_came_to_is_seen():
         fitting, _ = fitting_on(replace(table, quality=quality), held=range(10), passes=0)
         losses.append(fitting.run(unsaid, validated="tenth").loss[0])
     assert losses[0] < losses[1] - 0.02
+
+
+def test_a_step_on_a_small_table_sees_other_tasks_too():
+    numbers = trained(ground_outcomes(28)).numbers
+    assert numbers.near_gain != PATHS["near_gain"]  # it has no gradient where no past task is shown
+
+
+# skills
+
+
+def test_the_only_skill_seen_is_what_tasks_ask_for_whatever_cards_declare():
+    router = GnnRouter(**{**QUICK, "passes": 0, "clusters": 1})
+    router.fit(shaped(20, groups=("",) * 20))
+    share = router.model.share(TASKS[0].vector)
+    assert dict(zip(router.model.skill_names, share.tolist(), strict=True))["cluster 000"] > 0.999
+    assert len(share) == 5
 
 
 # logged outcomes
