@@ -7,7 +7,7 @@ import pytest
 from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.testing.grounds import ground_labels, ground_outcomes
 
-ARGUMENTS = {"hidden": 16, "passes": 4, "rate": 0.01, "neighbours": 24, "entities": True}
+ARGUMENTS = {"hidden": 16, "passes": 4, "rate": 0.01, "neighbours": 24, "entities": True, "seed": 1}
 ALONE = {**ARGUMENTS, "passes": 20, "rate": 0.02, "like": False, "clusters": 1}
 """One skill and no neighbours: the product head has to tell tasks apart."""
 

@@ -313,7 +313,7 @@ def test_an_agent_never_seen_is_explained_without_past_tasks(router):
 
 def test_evidence_is_in_the_decision_in_json_and_in_words_of_80_columns(router):
     teach(router, 0, [1.0] * 12, agent="agent-00")
-    decision = decide(router, replace(ALGEBRA, text="long " * 100))
+    decision = decide(router, replace(ALGEBRA, text="long " * 100), ground_pool())
     assert decision.evidence
     assert RouteDecision.model_validate_json(decision.model_dump_json()) == decision
     words = decision.explain()
