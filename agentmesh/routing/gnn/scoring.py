@@ -173,8 +173,9 @@ class Scoring:
         kept = np.flatnonzero(self.share > 1e-6)
         if model is None or len(kept) < 1 or not model.skill_names:
             return []
-        own, mean = float(self.own[place]), self.within[:, place]
-        without = self.skilled[place] - self.share[kept] * (mean - own)
+        prior = sigmoid(logit(self.own[place : place + 1]) + self.memory.hardness(kept))
+        mean = self.within[:, place]
+        without = self.skilled[place] - self.share[kept] * (mean - prior)
         change = self._given(place, self.skilled[place : place + 1]) - self._given(place, without)
         return [
             Evidence(
