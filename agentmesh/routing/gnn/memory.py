@@ -116,23 +116,18 @@ class GnnMemory:
         earned = means.quality - self.ledger.gather(self.owed[None], pool)[0]
         return np.asarray(np.clip((earned + strength * guess) / (means.count + strength), 0.0, 1.0))
 
-    def hardness(self, skills: IndexArray, *, without: int | None = None) -> FloatArray:
+    def hardness(self, skills: IndexArray) -> FloatArray:
         """Return by how much the tasks of some skills are easier than those agents do on the whole, as logits.
 
         Shapes:
-            skills: (s,) places. Returns (s,), as it would be without the outcomes of the agent in column ``without``.
+            skills: (s,) places. Returns (s,).
         """
-        if without is not None:
-            return self._hardness_of_all(without)[skills]
         if self._hardness is None or self._hardness[0] != self.changes:
             self._hardness = self.changes, self._hardness_of_all()
         return self._hardness[1][skills]
 
-    def _hardness_of_all(self, without: int | None = None) -> FloatArray:
+    def _hardness_of_all(self) -> FloatArray:
         seen, solved = self.sums.values[0], self.sums.values[1]
-        if without is not None:
-            kept = np.arange(seen.shape[1]) != without
-            seen, solved = seen * kept, solved * kept
         columns = seen.shape[1]
         earned = (self.ledger.qualities - self.owed)[:columns]
         mean = earned / np.maximum(self.ledger.counts[:columns], 1.0)

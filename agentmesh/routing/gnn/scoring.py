@@ -173,9 +173,9 @@ class Scoring:
         kept = np.flatnonzero(self.share > 1e-6)
         if model is None or len(kept) < 1 or not model.skill_names:
             return []
-        mean, column = self.within[:, place], int(self.memory.ledger.columns(self.pool)[place])
-        assumed = sigmoid(logit(self.own[place : place + 1]) + self.memory.hardness(kept, without=column))
-        without = self.skilled[place] - self.share[kept] * (mean - assumed)
+        prior = sigmoid(logit(self.own[place : place + 1]) + self.memory.hardness(kept))
+        mean = self.within[:, place]
+        without = self.skilled[place] - self.share[kept] * (mean - prior)
         change = self._given(place, self.skilled[place : place + 1]) - self._given(place, without)
         return [
             Evidence(

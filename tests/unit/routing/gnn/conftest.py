@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from agentmesh.routing.gnn.router import GnnRouter
+from agentmesh.routing.state import pack_state, unpack_state
 from agentmesh.testing.grounds import ground_labels, ground_outcomes
 
 ARGUMENTS = {"hidden": 16, "passes": 4, "rate": 0.01, "neighbours": 24, "entities": True, "seed": 1}
@@ -26,7 +27,7 @@ def restored(state, arguments=ARGUMENTS):
 
 @pytest.fixture(scope="session")
 def after_training():
-    return trained_on(ground_outcomes(120), val=ground_outcomes(60, seed=1))
+    return trained_on(ground_outcomes(120, seed=10), val=ground_outcomes(60, seed=11))
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +55,19 @@ def after_training_the_head():
 def head_router(after_training_the_head):
     """A router whose product head carries the choice."""
     return restored(after_training_the_head, ALONE)
+
+
+@pytest.fixture
+def altered():
+    """Return what gives a twin of a router whose state was changed by ``change(arrays, meta)``."""
+
+    def twin_of(router, change):
+        state = router.snapshot()
+        arrays, meta = unpack_state(state.payload)
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        change(arrays, meta["router"])
+        twin = GnnRouter(**router.parameters)
+        twin.restore(state.model_copy(update={"payload": pack_state(arrays, meta)}))
+        return twin
+
+    return twin_of

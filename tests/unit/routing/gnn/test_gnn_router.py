@@ -1,23 +1,16 @@
 """The GNN router as it serves: before training, after it, with new agents and new versions, and what it explains."""
 
 import asyncio
-import json
-import subprocess
-import sys
-from base64 import b64encode
 from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import pytest
 
-from agentmesh import Learning, Mesh, Task, open_store
 from agentmesh.errors import ConfigError
-from agentmesh.records import RouteDecision
 from agentmesh.routing.base import RouteContext, TaskFeatures
 from agentmesh.routing.gnn.router import GnnRouter
-from agentmesh.routing.state import pack_state, unpack_state
-from agentmesh.testing.agents import CannedAgent
+from agentmesh.routing.state import unpack_state
 from agentmesh.testing.grounds import ground_experience, ground_labels, ground_outcomes, ground_pool, ground_tasks
 from agentmesh.testing.routers import plain_pool
 
@@ -27,8 +20,6 @@ POOL = ground_pool(5)
 """The four agents trained on, and a newcomer."""
 NEWCOMER = "agent-04"
 ALGEBRA, HISTORY = ground_tasks([0, 1], seed=50)
-PETRA = HISTORY
-"""It names an entity of the graph."""
 
 
 def teach(router, ground, qualities, *, agent=NEWCOMER, version=1, hints=()):
@@ -46,21 +37,6 @@ def rank(router, agent=NEWCOMER, task=ALGEBRA):
 
 def decide(router, task=ALGEBRA, pool=POOL, **context):
     return router.decide(task, pool, RouteContext(**{"seed": 1, **context}))
-
-
-def logit(quality):
-    return float(np.log(quality) - np.log1p(-quality))
-
-
-def altered(router, change):
-    """Return a twin of a router whose state was changed by ``change(arrays, meta)``."""
-    state = router.snapshot()
-    arrays, meta = unpack_state(state.payload)
-    arrays = {name: array.copy() for name, array in arrays.items()}
-    change(arrays, meta["router"])
-    twin = GnnRouter(**router.parameters)
-    twin.restore(state.model_copy(update={"payload": pack_state(arrays, meta)}))
-    return twin
 
 
 # before training
@@ -246,211 +222,6 @@ def test_vectors_of_another_embedder_are_refused(router):
 def test_an_argument_out_of_its_range_is_refused(argument, value):
     with pytest.raises(ConfigError, match=f"{argument} is {value!r}"):
         GnnRouter(**{argument: value})
-
-
-# explanations
-
-
-def evidence(router, kind, task=ALGEBRA, place=0):
-    return [one for one in router.estimate(task, POOL).evidence(place) if one.kind == kind]
-
-
-def test_evidence_names_past_tasks_and_skills_the_heaviest_first(router):
-    found = router.estimate(ALGEBRA, POOL).evidence(0)
-    assert {one.kind for one in found} >= {"task", "skill"}
-    weights = [abs(one.weight) for one in found]
-    assert weights == sorted(weights, reverse=True)
-    assert all(one.text and one.name.startswith("row ") for one in found if one.kind == "task")
-
-
-def test_evidence_names_entities_where_they_weigh_something(head_router):
-    found = evidence(head_router, "entity", PETRA, place=1)
-    assert {one.name for one in found} & set(head_router.model.named_entities(PETRA.text))
-    assert all((one.quality, one.text) == (None, "") for one in found)
-    assert evidence(head_router, "task", PETRA, place=1) == []  # nobody looks at tasks like the task
-
-
-def test_the_weight_of_a_past_task_is_what_the_logit_falls_without_it(router):
-    told = evidence(router, "task")[0]
-
-    def forget(arrays, meta):
-        column = meta["agents"].index("agent-00")
-        arrays["task_outcomes"][meta["task_ids"].index(told.name), :, column] = 0.0
-
-    without = altered(router, forget)
-    fall = logit(router.score(ALGEBRA, POOL)[0]) - logit(without.score(ALGEBRA, POOL)[0])
-    assert told.weight == pytest.approx(fall, abs=1e-6)
-    assert told.quality in (0.0, 1.0)
-
-
-def test_the_weight_of_a_skill_is_what_the_logit_falls_without_its_outcomes(router):
-    told = evidence(router, "skill")[0]
-
-    def forget(arrays, meta):
-        skill, column = meta["model"]["skills"].index(told.name), meta["agents"].index("agent-00")
-        arrays["skill_sums"][:, skill, column] = 0.0
-
-    without = altered(router, forget)
-    fall = logit(router.score(ALGEBRA, POOL)[0]) - logit(without.score(ALGEBRA, POOL)[0])
-    assert told.weight == pytest.approx(fall, abs=1e-6)
-
-
-def test_the_weight_of_an_entity_is_what_the_logit_falls_where_it_is_not_known(head_router):
-    told = evidence(head_router, "entity", PETRA, place=1)[0]
-
-    def rename(arrays, meta):
-        names = meta["model"]["entities"]
-        names[names.index(told.name)] = "what no text names"
-
-    without = altered(head_router, rename)
-    fall = logit(head_router.score(PETRA, POOL)[1]) - logit(without.score(PETRA, POOL)[1])
-    assert told.weight == pytest.approx(fall, abs=1e-5)
-
-
-def test_an_agent_never_seen_is_explained_without_past_tasks(router):
-    assert evidence(router, "task", place=4) == []
-
-
-def test_evidence_is_in_the_decision_in_json_and_in_words_of_80_columns(router):
-    teach(router, 0, [1.0] * 12, agent="agent-00")
-    decision = decide(router, replace(ALGEBRA, text="long " * 100), ground_pool())
-    assert decision.evidence
-    assert RouteDecision.model_validate_json(decision.model_dump_json()) == decision
-    words = decision.explain()
-    assert "Because of: " in words
-    assert max(map(len, words.splitlines())) <= 80
-
-
-async def test_the_store_keeps_the_evidence_of_a_run(tmp_path):
-    url = f"sqlite:///{tmp_path / 'mesh.db'}"
-    team, here = [CannedAgent("one", "1"), CannedAgent("two", "2")], Learning(mode="loop")
-    async with Mesh(team, router=GnnRouter(), store=url, explore=0, learning=here) as mesh:
-        first = await mesh.run(Task(text="What is 6 * 9?"))
-        await mesh.feedback(first.id, score=1.0)
-        await mesh.learned()
-        second = await mesh.run(Task(text="What is 6 * 7?"))
-    with open_store(url, read_only=True) as store:
-        kept = store.run(second.id).decision
-    assert [(one.kind, one.text) for one in kept.evidence] == [("task", "What is 6 * 9?")]
-    assert 'solved "What is 6 * 9?"' in kept.explain()
-
-
-# processes
-
-
-SERVE = """
-import json, sys
-from base64 import b64decode
-from agentmesh.records import RouterState
-from agentmesh.routing.base import RouteContext
-from agentmesh.routing.gnn.router import GnnRouter
-from agentmesh.testing.grounds import ground_experience, ground_pool, ground_tasks
-asked = json.loads(sys.stdin.read())
-router = GnnRouter(**asked["parameters"])
-router.restore(RouterState(**asked["state"], payload=b64decode(asked["payload"])))
-[task] = ground_tasks([1], seed=3)
-router.learn(ground_experience(1, task, "agent-04", 1.0))
-decision = router.decide(task, ground_pool(5), RouteContext(seed=1))
-heavy = sorted({name.split(".")[0] for name in sys.modules} & {"torch", "torch_geometric", "networkx"})
-print(json.dumps({"chosen": decision.selected[0].agent_id, "scores": decision.score_array().tolist(), "heavy": heavy}))
-"""
-
-
-def test_serving_and_learning_import_neither_torch_nor_networkx(router):
-    state = router.snapshot()
-    order = {
-        "parameters": dict(router.parameters),
-        "state": state.model_dump(mode="json", exclude={"payload"}),
-        "payload": b64encode(state.payload).decode(),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", SERVE], input=json.dumps(order), capture_output=True, text=True, check=True, timeout=60
-    )
-    there = json.loads(done.stdout)
-    [task] = ground_tasks([1], seed=3)
-    router.learn(ground_experience(1, task, NEWCOMER, 1.0))
-    here = router.decide(task, POOL, RouteContext(seed=1))
-    assert there["heavy"] == []
-    assert there["chosen"] == here.selected[0].agent_id
-    assert there["scores"] == here.score_array().tolist()
-
-
-WITHOUT = """
-import sys
-class Without:
-    def __init__(self, finder):
-        self.finder = finder
-    def find_spec(self, name, path=None, target=None):
-        return None if name.split(".")[0] == sys.argv[1] else self.finder.find_spec(name, path, target)
-sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
-from agentmesh.errors import MissingExtraError
-from agentmesh.routing.gnn.router import GnnRouter
-from agentmesh.testing.grounds import ground_outcomes, ground_pool, ground_tasks
-router = GnnRouter()
-try:
-    router.fit(ground_outcomes(20))
-except MissingExtraError as error:
-    print(error)
-print(router.score(ground_tasks([0])[0], ground_pool(2)).tolist() != [])
-"""
-
-
-@pytest.mark.parametrize("package", ["torch", "torch_geometric"])
-def test_without_torch_training_names_the_line_that_installs_it_and_serving_goes_on(package):
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, package], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.splitlines() == [
-        f"{package!r} is not installed; run: pip install 'agentmesh-routing[gnn]'",
-        "True",
-    ]
-
-
-# states
-
-
-def gone(name):
-    return lambda arrays, meta: arrays.pop(name)
-
-
-def put(name, value):
-    return lambda arrays, meta: arrays.__setitem__(name, value)
-
-
-def told(change):
-    return lambda arrays, meta: change(meta)
-
-
-BROKEN = {
-    "no past tasks": gone("task_vectors"),
-    "no weights": gone("net/task.weight"),
-    "no bias": gone("net/to_query.bias"),
-    "no recogniser": gone("recogniser"),
-    "paths of another length": put("paths", np.zeros(3)),
-    "weights of another shape": put("net/score.weight", np.zeros(3, np.float32)),
-    "a query of another width": put("net/query.weight", np.zeros((64, 3), np.float32)),
-    "skills of another shape": put("skill_states", np.zeros((4, 2, 16), np.float32)),
-    "entities of another shape": put("entity_states", np.zeros((1, 16), np.float32)),
-    "messages of fewer agents": put("messages", np.zeros((1, 2, 2, 16), np.float32)),
-    "outcomes of fewer tasks": put("task_outcomes", np.zeros((1, 2, 4), np.float32)),
-    "tasks without names": told(lambda meta: meta.pop("task_ids")),
-    "skills without names": told(lambda meta: meta["model"].pop("skills")),
-    "a model without parts": told(lambda meta: meta["model"].pop("parts")),
-    "a model without a card": told(lambda meta: meta["model"].update(card=3)),
-    "fewer agents": told(lambda meta: meta.update(agents=["a"])),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_state_whose_parts_do_not_fit_is_refused(name, router):
-    with pytest.raises(ConfigError):
-        altered(router, BROKEN[name])
-
-
-def test_a_state_remembers_how_it_was_trained(router):
-    assert router.training["validated"] == "val"
-    assert router.training["tasks"] == 120
-    assert router.training["passes"] > 0
 
 
 def test_a_router_decides_the_same_asynchronously(router):
