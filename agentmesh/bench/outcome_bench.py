@@ -63,7 +63,11 @@ def choose(name: str, kind: type[ScoringRouter], material: Material) -> Choice:
     """Choose arguments and cost weight on folds of train and val, and fit on train; baselines are taken as they are."""
     if name in UNTUNED:
         return Choice(name, Tuned(fit_one(kind, {}, material), Objective(quality=1.0, cost=0.0), {}), None)
-    found = list(points(kind, material))
+    return choice_of(name, kind, list(points(kind, material)), material)
+
+
+def choice_of(name: str, kind: type[ScoringRouter], found: Sequence[Point], material: Material) -> Choice:
+    """Choose among points that were measured on folds, and fit what was chosen on train."""
     level = cheapest_point(found, at_least=single_level(material))
     at_best_single = None if level is None else _tuned(kind, level, material)
     return Choice(name, _tuned(kind, best_point(found), material), at_best_single)

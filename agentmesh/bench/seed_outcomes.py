@@ -11,37 +11,24 @@ from typing import Final
 import numpy as np
 
 from agentmesh.bench.crossed import Crossed
-from agentmesh.bench.fits import Fit, fit_job, fits
-from agentmesh.bench.folding import folds
+from agentmesh.bench.fits import Fit
 from agentmesh.bench.material import Part
 from agentmesh.bench.outcome_bench import (
-    Choice,
     Score,
-    Tuned,
-    choose,
     oracle_score,
     reward_scale,
     run_choice,
 )
 from agentmesh.bench.records import AtBestSingle
-from agentmesh.bench.run import ORACLE, scoring_router
+from agentmesh.bench.run import ORACLE
+from agentmesh.bench.seed_choices import FOLD_SEED, SINGLE, measured_points, other_choices, seed_choices
 from agentmesh.bench.seed_records import SeedReport, SeedRow, SeedSummary
 from agentmesh.bench.study import Study
 from agentmesh.bench.tuning import (
-    COST_WEIGHTS,
-    Fitted,
-    averaged,
-    best_point,
-    cheapest_point,
-    estimate_all,
-    held_out,
     mean_or_none,
-    single_level,
 )
-from agentmesh.types import FloatArray, SystemClock
+from agentmesh.types import SystemClock
 
-FOLD_SEED: Final = 0
-SINGLE: Final = "best_single"
 LEVEL: Final = " at best single's level"
 
 
@@ -53,11 +40,8 @@ def study_outcomes(study: Study) -> SeedReport:
         ConfigError: a router cannot be benched, or does not take ``seed``.
     """
     plan, material = study.plan, study.material
-    choices, trained = _chosen(study)
-    others = []
-    for name in (SINGLE, *plan.opponents):
-        study.say(f"choosing {name} on folds")
-        others.append(choose(name, scoring_router(name), material))
+    measured = measured_points(study)
+    choices, others = seed_choices(study, measured), other_choices(study, measured)
     part, scale, clock = study.opened(), reward_scale(material.train), SystemClock()
     scores = []
     for choice in (*choices, *others):
@@ -70,7 +54,7 @@ def study_outcomes(study: Study) -> SeedReport:
         router=plan.router,
         arguments=plan.arguments,
         rows=_Summing(plan.router, own, {score.name: score for score in beside}).rows(),
-        seeds=_seed_rows(study, own, trained, beside[0]),
+        seeds=_seed_rows(study, own, measured.trained, beside[0]),
         notes=_notes(study, part),
     )
 
@@ -79,35 +63,6 @@ def _notes(study: Study, part: Part) -> tuple[str, ...]:
     shared = f"Cost weights of {study.plan.router} were chosen on folds with seed {FOLD_SEED} and shared by all seeds."
     timed = f"Fits ran {study.plan.processes} at a time: train seconds are those of a shared machine."
     return (*study.notes(part), shared, timed)
-
-
-def _chosen(study: Study) -> tuple[list[Choice], list[Fit]]:
-    """Return the choice of each seed: points from the fold fits, a fit on train of its own."""
-    plan, material = study.plan, study.material
-    parted, first = folds(material), plan.with_seed(FOLD_SEED)
-    jobs = [fit_job(plan.router, first, fold) for fold in parted]
-    jobs += [fit_job(plan.router, plan.with_seed(seed), material, watched=True) for seed in plan.seeds]
-    parts: dict[int, FloatArray] = {}
-    trained: dict[int, Fit] = {}
-    for place, fit in fits(jobs, processes=plan.processes, say=study.say):
-        if place < len(parted):
-            fold = parted[place]
-            fitted = Fitted(fit.router, first, estimate_all(fit.router, fold.val, fold.pool))
-            parts[place] = held_out(fitted, fold, COST_WEIGHTS)
-        else:
-            trained[place - len(parted)] = fit
-    found = list(averaged(plan.arguments, [parts[place] for place in range(len(parted))]))
-    best, level = best_point(found), cheapest_point(found, at_least=single_level(material))
-    ordered = [trained[place] for place in range(len(plan.seeds))]
-    choices = [
-        Choice(
-            plan.router,
-            Tuned(fit.router, best.objective, best.chosen),
-            None if level is None else Tuned(fit.router, level.objective, level.chosen),
-        )
-        for fit in ordered
-    ]
-    return choices, ordered
 
 
 def _seed_rows(study: Study, scores: Sequence[Score], trained: Sequence[Fit], single: Score) -> tuple[SeedRow, ...]:
