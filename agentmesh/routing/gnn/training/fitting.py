@@ -21,7 +21,7 @@ from agentmesh.types import Clock, IndexArray, SystemClock
 BATCH: Final = 256
 CONTEXT: Final = 2_048
 """Past tasks whose messages a step computes: a sample of them, so that a step does not grow with the graph."""
-PATIENCE: Final = 3
+PATIENCE: Final = 5
 PATH_RATE: Final = 10.0  # the ten numbers of the paths move this much faster than matrices
 WIDE_RATE: Final = 0.06  # of AdaGrad, as in LinearRouter
 LAST_RATE: Final = 0.05
@@ -31,10 +31,10 @@ SKILL_LOSS: Final = 0.3
 COST_LOSS: Final = 0.1
 SMOOTHING: Final = 1e-3
 LEAST_COST: Final = 1e-12
-THINNED_STEPS: Final = 0.5
+THINNED_STEPS: Final = 0.25
 THINNED_AGENTS: Final = 8
 FEW: Final = (0, 5, 20, 100)
-"""In half of the steps an eighth of the agents shows so few outcomes: so the network learns to judge new agents."""
+"""In a quarter of the steps an eighth of the agents shows so few outcomes: so the network learns to judge new agents."""
 SMALLEST: Final = 1e-7
 
 
