@@ -16,17 +16,7 @@ SECONDS_A_TASK: Final = 60.0
 
 def others_only(outcomes: Outcomes, column: int) -> Outcomes:
     """Return a table without one agent, neither its outcomes nor its card."""
-    kept = [place for place in range(len(outcomes.agent_ids)) if place != column]
-    pool = outcomes.pool
-    return Outcomes(
-        agent_ids=tuple(outcomes.agent_ids[place] for place in kept),
-        vectors=outcomes.vectors,
-        texts=outcomes.texts,
-        groups=outcomes.groups,
-        quality=outcomes.quality[:, kept],
-        cost=outcomes.cost[:, kept],
-        pool=None if pool is None else pool.taken(kept, registry_version=f"{pool.registry_version} less one"),
-    )
+    return outcomes.taken([place for place in range(len(outcomes.agent_ids)) if place != column])
 
 
 def first_outcomes(material: Material, column: int, count: int, *, seed: int) -> Iterator[Experience]:

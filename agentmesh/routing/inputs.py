@@ -141,6 +141,19 @@ class Outcomes:
         """Return the card version of each agent that was observed, (n,); 1 where the cards are not known."""
         return np.ones(len(self.agent_ids), np.int64) if self.pool is None else self.pool.versions
 
+    def taken(self, places: Sequence[int] | IndexArray) -> "Outcomes":
+        """Return the table with only the agents at ``places``, in that order."""
+        chosen, pool, drawn = np.asarray(places, dtype=np.int64), self.pool, self.propensity
+        named = "/".join(str(place) for place in chosen.tolist())
+        return replace(
+            self,
+            agent_ids=tuple(self.agent_ids[place] for place in chosen.tolist()),
+            quality=self.quality[:, chosen],
+            cost=self.cost[:, chosen],
+            propensity=None if drawn is None else drawn[:, chosen],
+            pool=None if pool is None else pool.taken(chosen, registry_version=f"{pool.registry_version}/{named}"),
+        )
+
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that name this table's content; what is not given does not enter."""
         digest = blake2b(json.dumps([self.agent_ids, self.texts, self.groups]).encode(), digest_size=8)

@@ -69,17 +69,9 @@ class NoEntities:
 
 def by_id(outcomes: Outcomes) -> Outcomes:
     """Return the table with its agents sorted by id and with a pool, of empty cards where it had none."""
-    order = sorted(range(len(outcomes.agent_ids)), key=outcomes.agent_ids.__getitem__)
     pool = outcomes.pool or unknown_pool(outcomes.agent_ids, outcomes.vectors.shape[1])
-    drawn = outcomes.propensity
-    return replace(
-        outcomes,
-        agent_ids=tuple(outcomes.agent_ids[place] for place in order),
-        quality=outcomes.quality[:, order],
-        cost=outcomes.cost[:, order],
-        propensity=None if drawn is None else drawn[:, order],
-        pool=pool.taken(order, registry_version=pool.registry_version),
-    )
+    order = sorted(range(len(outcomes.agent_ids)), key=outcomes.agent_ids.__getitem__)
+    return replace(outcomes, pool=pool).taken(order)
 
 
 def unknown_pool(ids: tuple[str, ...], dimension: int) -> AgentPool:

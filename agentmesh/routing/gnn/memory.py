@@ -64,7 +64,7 @@ class GnnMemory:
         made.model = model = model_of(trained, arguments)
         made.numbers = model.numbers
         order = [outcomes.agent_ids.index(agent_id) for agent_id in model.agent_ids]
-        table = _ordered(outcomes, order)
+        table = outcomes.taken(order)
         made.ledger.fit(table)
         graph = trained.graph
         member = graph.skill.copy()
@@ -278,20 +278,6 @@ class GnnMemory:
         if not len(made.messages) == len(made.counts) == len(made.owed) == columns:
             raise ConfigError(f"messages of {len(made.messages)} agents do not fit {columns} agents")
         return made
-
-
-def _ordered(outcomes: Outcomes, order: Sequence[int]) -> Outcomes:
-    """Return the table with its agents in the order of the model's."""
-    places, pool = list(order), outcomes.pool
-    return Outcomes(
-        agent_ids=tuple(outcomes.agent_ids[place] for place in places),
-        vectors=outcomes.vectors,
-        texts=outcomes.texts,
-        groups=outcomes.groups,
-        quality=outcomes.quality[:, places],
-        cost=outcomes.cost[:, places],
-        pool=None if pool is None else pool.taken(places, registry_version=pool.registry_version),
-    )
 
 
 def model_of(trained: "Trained", arguments: GnnArguments) -> GnnModel:

@@ -34,7 +34,7 @@ LEAST_COST: Final = 1e-12
 THINNED_STEPS: Final = 0.25
 THINNED_AGENTS: Final = 8
 FEW: Final = (0, 5, 20, 100)
-"""In a quarter of the steps an eighth of the agents shows so few outcomes: so the network learns to judge new agents."""
+"""In a quarter of the steps an eighth of the agents shows so few outcomes, so that new ones are judged well."""
 SMALLEST: Final = 1e-7
 
 
