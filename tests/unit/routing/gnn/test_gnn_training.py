@@ -17,7 +17,7 @@ from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.routing.gnn.scoring import Scoring
 from agentmesh.routing.gnn.skills import with_skills
 from agentmesh.routing.gnn.training.data import GraphData
-from agentmesh.routing.gnn.training.fitting import Fitting, shape_of
+from agentmesh.routing.gnn.training.fitting import PATIENCE, Fitting, shape_of
 from agentmesh.routing.gnn.training.train import train
 from agentmesh.routing.gnn.weights import PATHS
 from agentmesh.routing.progress import unsaid
@@ -131,7 +131,7 @@ def test_a_tenth_is_held_where_there_is_no_val_and_nothing_of_a_small_table():
 def test_training_stops_when_passes_no_longer_help():
     val = ground_outcomes(60, seed=1)
     card = trained(ground_outcomes(80), val=replace(val, quality=1.0 - val.quality), passes=50).card
-    assert len(card.loss) == 1 + 3
+    assert len(card.loss) == 1 + PATIENCE
 
 
 # what a step sees
