@@ -89,7 +89,7 @@ def fittable(router: Router) -> ScoringRouter:
     Raises:
         ConfigError: it cannot.
     """
-    if not isinstance(router, ScoringRouter) or type(router)._fit is ScoringRouter._fit:
+    if not isinstance(router, ScoringRouter) or not router.is_fittable:
         raise ConfigError(f"router {router.name!r} is not fitted on outcomes; retrain one that is, such as 'category'")
     return router
 

@@ -359,6 +359,13 @@ class ScoringRouter(Router):
         self._window, self._base, self._sequence, self._at = kept, base, state.sequence, state.at
 
     @property
+    def is_fittable(self) -> bool:
+        """Return whether :meth:`fit` teaches it anything."""
+        kind = type(self)
+        hooks = (kind._fit, kind._fit_checked)
+        return hooks != (ScoringRouter._fit, ScoringRouter._fit_checked)
+
+    @property
     def parameters(self) -> Mapping[str, JsonValue]:
         """Return the constructor's arguments."""
         return self._parameters

@@ -30,6 +30,7 @@ from agentmesh.packing import pack_vector
 from agentmesh.records import AgentCard, Experience, Feedback, Objective, RouterMark, RouterState
 from agentmesh.routing.base import Outcomes, RouteContext, Router, ScoringRouter, TaskFeatures
 from agentmesh.routing.category import CategoryRouter
+from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.routing.linear import LinearRouter
 from agentmesh.routing.named import router_named
 from agentmesh.routing.neighbours import KernelRouter
@@ -121,7 +122,11 @@ def decisions(router: Router) -> list[tuple[str, bytes]]:
     return found
 
 
-@pytest.mark.parametrize("router", [CategoryRouter(), KernelRouter(), LinearRouter(learning_rate=0.0)])
+SMALL_GNN = GnnRouter(hidden=8, passes=1, neighbours=8)
+
+
+@pytest.mark.timeout(60)  # one of them imports torch
+@pytest.mark.parametrize("router", [CategoryRouter(), KernelRouter(), LinearRouter(learning_rate=0.0), SMALL_GNN])
 def test_a_candidate_that_is_clearly_better_is_promoted(store: TraceStore, router: Router) -> None:
     name = misled(store, router.name, router).name
     teach(store, 75)
