@@ -3,7 +3,7 @@
 Test rows of a set are never read, and of the rows that are, right answers are passed over.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,9 @@ from agentmesh.learning.training import DATABASE
 from agentmesh.protocols import Embedder
 from agentmesh.recorded.reader import RecordedSet, Rows, load_set
 from agentmesh.records import AgentCard, Experience
+from agentmesh.routing.progress import Say, unsaid
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def gather_knowledge(
         RecordedSetError: the set is malformed, or has no rows but those for testing.
         StoreError: the database cannot be read, or holds no experience.
     """
-    tell = say or _nobody
+    tell = say or unsaid
     if not source.startswith(DATABASE):
         recorded = load_set(source)
         _check_source(graph, recorded.info.name)
@@ -84,10 +83,6 @@ def knowledge_of_store(store: TraceStore, embedder: Embedder, *, graph: Knowledg
         StoreError: the database cannot be read, or holds no experience.
     """
     return _of_store(store, embedder, graph).graph
-
-
-def _nobody(doing: str) -> None:
-    """Be told, and tell nobody."""
 
 
 def _of_set(recorded: RecordedSet, embedder: Embedder) -> Gathered:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
-from typing import Final, TypeAlias
+from typing import Final
 
 from agentmesh.errors import AgentMeshError, ConfigError, RoutingError
 from agentmesh.learning.faults import told
@@ -29,6 +29,7 @@ from agentmesh.learning.trial import Reason, Retraining, Trial, noted, reason_ag
 from agentmesh.learning.versions import StoredRouter, fresh_router, router_at
 from agentmesh.records import Experience, RouterMark
 from agentmesh.routing.base import AgentPool, Router, ScoringRouter
+from agentmesh.routing.progress import Say, unsaid
 from agentmesh.store.base import TraceStore
 from agentmesh.types import Clock, SystemClock
 
@@ -37,8 +38,6 @@ LEAST: Final = 30
 
 MOST_OUTCOMES: Final = 200_000
 """Outcomes that are read, the newest: some 300 MB."""
-
-Say: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def retrain(
         raise ConfigError(f"router {stored.name!r} has learned nothing yet, so there is nothing to train it on")
     with _translated(f"retraining router {stored.name!r}"):
         built = fittable(fresh or fresh_router(store, stored))
-        attempt = _Attempt.begun(store, stored, trial=trial or Trial(), fresh=built, say=say or _nobody)
+        attempt = _Attempt.begun(store, stored, trial=trial or Trial(), fresh=built, say=say or unsaid)
         return attempt.run(clock or SystemClock())
 
 
@@ -223,9 +222,5 @@ def _translated(doing: str) -> Iterator[None]:
     except MemoryError as error:
         why = f"{doing} ran out of memory, and nothing was changed"
         raise RoutingError(f"{why}; let it use more, or fit it on fewer tasks") from error
-    except Exception as error:
+    except Exception as error:  # a router may be somebody's own and raise anything; it is told as one of our errors
         raise RoutingError(f"{doing} failed, and nothing was changed: {told(error)}") from error
-
-
-def _nobody(doing: str) -> None:
-    """Be told, and tell nobody."""

@@ -13,6 +13,11 @@ from agentmesh.types import FloatArray, VectorArray
 SCALE: Final = 4.0
 """What unit vectors are stretched by, so that single numbers of 384 are of the size of the first weights."""
 
+GRAM_SCALE: Final = np.float32(4.0)  # of hashed words in the wide part, as in LinearRouter
+
+SOLVED: Final = 0.5
+"""The least quality of a task that an agent solved; below, it failed."""
+
 TYPICAL_CHARACTERS: Final = 400.0  # a prompt of a hundred tokens: standings compare agents, not tasks
 LONGEST: Final = 10.0  # log(1 + characters) of a long prompt, about 22,000 characters
 

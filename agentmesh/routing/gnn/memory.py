@@ -11,9 +11,9 @@ from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures
 from agentmesh.routing.gnn.arguments import GnnArguments
 from agentmesh.routing.gnn.ease import SKILL_STRENGTH, eased, eased_one
-from agentmesh.routing.gnn.features import card_features
+from agentmesh.routing.gnn.features import SOLVED, card_features
 from agentmesh.routing.gnn.model import GnnModel, linked
-from agentmesh.routing.gnn.weights import AgentSums, GnnWeights, PathNumbers, logit
+from agentmesh.routing.gnn.weights import LAYERS, AgentSums, GnnWeights, PathNumbers, logit
 from agentmesh.routing.groups import GroupSums, Seen
 from agentmesh.routing.intent import naming
 from agentmesh.routing.ledger import Ledger, Means, part
@@ -24,10 +24,10 @@ from agentmesh.types import FloatArray, IndexArray, JsonValue, MaskArray, Vector
 if TYPE_CHECKING:
     from agentmesh.routing.gnn.trained import Trained
 
-LAYERS: Final = 3
+STATES: Final = LAYERS + 1
+"""Embeddings that a task has: before the first layer and after each."""
 LINKED: Final = 8
 """How many earlier tasks a learned one hears, as the knowledge graph links them."""
-SOLVED: Final = 0.5
 SAME: Final = 0.9995
 """A past task this similar is the same question."""
 
@@ -76,8 +76,8 @@ class GnnMemory:
             made.owed, eased_quality = eased(table.quality, member, skills)
             table = replace(table, quality=eased_quality)
         made.sums = GroupSums.of(member, skills, table)
-        made.tasks = PastTasks(arguments.max_tasks, LAYERS * model.hidden)
-        states = trained.tasks.reshape(len(table), LAYERS * model.hidden)
+        made.tasks = PastTasks(arguments.max_tasks, STATES * model.hidden)
+        states = trained.tasks.reshape(len(table), STATES * model.hidden)
         made.tasks.fill(graph.tensors.task_names, table.texts, table.vectors, states)
         made.tasks.fill_outcomes(outcomes.quality[:, order])
         made.messages, made.counts = _all_messages(trained, typed=arguments.typed)
@@ -223,7 +223,7 @@ class GnnMemory:
         state = np.zeros(self.tasks.states.shape[1], np.float32)
         if self.model is not None and self.model.deep:
             rows, cosines = self.tasks.nearest(vector, LINKED)
-            near = self.tasks.states[linked(rows, cosines, LINKED)].reshape(-1, LAYERS, self.model.hidden)
+            near = self.tasks.states[linked(rows, cosines, LINKED)].reshape(-1, STATES, self.model.hidden)
             features = TaskFeatures(vector=vector, text=experience.text)
             state = self.model.learned_states(features, share, near).reshape(-1)
         return self.tasks.add(task, experience.text, vector, state)
@@ -237,7 +237,7 @@ class GnnMemory:
         if model.exclusive and not seen.quality > 0:
             return
         weight = (seen.quality if solved else 1.0 - seen.quality) if model.typed else 1.0
-        state = self.tasks.states[row].reshape(LAYERS, model.hidden)
+        state = self.tasks.states[row].reshape(STATES, model.hidden)
         self.messages[seen.column, 0 if solved else 1] += np.float32(weight * seen.weight) * state[:2]
         self.counts[seen.column, 0 if solved else 1] += np.float32(seen.weight)
 

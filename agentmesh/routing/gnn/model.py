@@ -9,7 +9,7 @@ import numpy as np
 from agentmesh.errors import ConfigError
 from agentmesh.knowledge.entities import MOST_ENTITIES, RuleExtractor
 from agentmesh.knowledge.terms import candidate_terms
-from agentmesh.routing.gnn.features import task_features
+from agentmesh.routing.gnn.features import GRAM_SCALE, task_features
 from agentmesh.routing.gnn.weights import GnnWeights, PathNumbers
 from agentmesh.routing.inputs import TaskFeatures
 from agentmesh.routing.ledger import part
@@ -18,7 +18,6 @@ from agentmesh.routing.regression import softmax
 from agentmesh.routing.state import Arrays
 from agentmesh.types import AgentId, FloatArray, IndexArray, JsonValue, VectorArray
 
-GRAM_SCALE: Final = np.float32(4.0)
 PREFIX: Final = "net/"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from agentmesh.decisions import Evidence
 from agentmesh.routing.gnn.arguments import TEMPERATURE
 from agentmesh.routing.gnn.features import typical_cost
-from agentmesh.routing.gnn.memory import LAYERS, GnnMemory
+from agentmesh.routing.gnn.memory import STATES, GnnMemory
 from agentmesh.routing.gnn.weights import logit
 from agentmesh.routing.inputs import AgentPool, TaskFeatures
 from agentmesh.routing.ledger import Means
@@ -231,7 +231,7 @@ def _product(
     model, nothing = memory.model, np.zeros(len(pool))
     if model is None or not model.deep:
         return nothing, nothing
-    states = memory.tasks.states[rows, (LAYERS - 1) * model.hidden :]
+    states = memory.tasks.states[rows, (STATES - 1) * model.hidden :]
     heard = likeness * memory.tasks.known(rows)
     task = model.query_state(features, share, states, heard)
     score, correction = model.weights.product(task, memory.keys(model, pool))
@@ -243,7 +243,7 @@ def _deep_without(scoring: Scoring, name: str) -> FloatArray:
     memory, model = scoring.memory, scoring.memory.model
     if model is None:
         return scoring.deep
-    states = memory.tasks.states[scoring.rows, (LAYERS - 1) * model.hidden :]
+    states = memory.tasks.states[scoring.rows, (STATES - 1) * model.hidden :]
     heard = scoring.likeness * memory.tasks.known(scoring.rows)
     task = model.query_state(scoring.features, scoring.share, states, heard, without=name)
     return model.weights.product(task, memory.keys(model, scoring.pool))[0].astype(np.float64)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agentmesh.routing.gnn.ease import SKILL_STRENGTH, ease_of
-from agentmesh.routing.gnn.features import SCALE
+from agentmesh.routing.gnn.features import GRAM_SCALE, SCALE, SOLVED
 from agentmesh.routing.gnn.graph import TrainingGraph
 from agentmesh.routing.gnn.training.net import Batch, EdgeType, Messages, NetShape, Visible
 from agentmesh.routing.ngrams import SparseRows
@@ -18,8 +18,6 @@ from agentmesh.types import IndexArray, VectorArray
 
 HIDDEN: Final = -1e4
 """A cosine that gives a hidden past task no weight at any temperature."""
-GRAM_SCALE: Final = 4.0  # as in LinearRouter
-SOLVED: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ class GraphData:
         spans = [(int(grams.starts[row]), int(grams.starts[row + 1])) for row in rows.tolist()]
         flat = np.concatenate([np.arange(start, end) for start, end in spans])
         starts = np.cumsum([0, *(end - start for start, end in spans)])[:-1]
-        values = torch.as_tensor(grams.values[flat] * np.float32(GRAM_SCALE), device=self.device)
+        values = torch.as_tensor(grams.values[flat] * GRAM_SCALE, device=self.device)
         places = torch.as_tensor(grams.places[flat], device=self.device)
         return places, torch.as_tensor(starts, device=self.device), values
 

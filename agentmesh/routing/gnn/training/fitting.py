@@ -48,7 +48,6 @@ def shape_of(graph: TrainingGraph, arguments: GnnArguments) -> NetShape:
         entities=arguments.entities,
         typed=arguments.typed,
         like=arguments.like,
-        deep=arguments.deep,
         buckets=CLOSED_BUCKETS if graph.exclusive else 0,
     )
 

@@ -58,7 +58,6 @@ class NetShape:
     entities: bool
     typed: bool
     like: bool
-    deep: bool
     buckets: int
 
     @property
