@@ -1,6 +1,7 @@
 """A routing decision as users see it: who was considered, who was chosen, and why, also in words."""
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from math import ceil
 from typing import Final, Literal
 
@@ -64,6 +65,44 @@ class Evidence(Record):
     text: str = ""
 
 
+class Stage(Record):
+    """What one stage of a cascade said: whom it would have chosen, how sure it was, and whether it decided.
+
+    A stage with a ``confidence`` below its ``threshold`` hands over to the next. ``chosen`` is empty where it would
+    have chosen nobody.
+    """
+
+    name: str
+    chosen: tuple[AgentId, ...] = ()
+    confidence: float | None = None
+    threshold: float | None = None
+    decided: bool = False
+    note: str = ""
+
+
+class Reasoning(Record):
+    """What a reasoning model was asked, and what it said.
+
+    ``asked`` are the agents that were put to it. ``reply`` is what it wrote, as far as it was read; ``reason`` and
+    ``named`` are what was understood of it, after the ``repairs``. ``fault`` says why nothing could be used of it; then
+    another router decided. ``cost_usd`` is ``None`` when it is unknown.
+    """
+
+    model: str
+    asked: tuple[AgentId, ...]
+    reply: str = ""
+    reason: str = ""
+    named: tuple[AgentId, ...] = ()
+    out_of_scope: bool = False
+    repairs: tuple[str, ...] = ()
+    fault: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    latency_s: float = 0.0
+    cached: bool = False
+
+
 class RouteDecision(Record):
     """Who should act, and all that is needed to see why and to decide the same again.
 
@@ -73,7 +112,7 @@ class RouteDecision(Record):
 
     ``intent`` says what kinds of task the router took this for, with weights that sum to at most 1; it is empty where
     the router knows no kinds. ``evidence`` is what the choice of the first agent rests on, as far as the router
-    can say.
+    can say. ``stages`` are those of a cascade, in the order they spoke; ``reasoning`` is what a reasoning model said.
     """
 
     router: str
@@ -94,6 +133,8 @@ class RouteDecision(Record):
     reason: str = ""
     intent: Mapping[str, float] = Field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    reasoning: Reasoning | None = None
 
     def score_array(self) -> FloatArray:
         """Return the utility of each agent of the pool, shape (n_agents,); NaN where gated."""

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from agentmesh.decisions import Candidate as Candidate
+from agentmesh.decisions import Reasoning as Reasoning
 from agentmesh.decisions import RouteDecision as RouteDecision
 from agentmesh.decisions import Selection as Selection
+from agentmesh.decisions import Stage as Stage
 from agentmesh.frozen import Record as Record
 from agentmesh.packing import PackedVector
 from agentmesh.types import AgentId, JsonValue, RunId

@@ -238,6 +238,8 @@ class ScoringRouter(Router):
             reason="" if len(rated.draw.order) else f"nobody reached {policy.threshold!r}",
             intent=named_kinds(estimate.intent) if estimate.intent else {},
             evidence=rated.evidence(),
+            stages=(),
+            reasoning=None,
             elapsed_ms=(time.perf_counter() - started) * 1e3,
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmesh.records import AgentCard, Objective, Turn
+from agentmesh.routing.asking import Asker
 from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray, VectorArray
 
 
@@ -95,7 +96,9 @@ class RouteContext:
     """How this decision is to be made.
 
     ``max_agents`` is the most agents to select; ``explore`` the chance, 0 to 1, that a pick is drawn at random from
-    the gated agents; ``top`` how many readable candidates the decision carries.
+    the gated agents; ``top`` how many readable candidates the decision carries. ``asker`` puts questions to a chat
+    model where there is one. ``pace`` is the confidence below which a cascade asks it now, so that it keeps to a budget
+    of questions; ``None`` where nobody counts them.
 
     Shapes:
         bonus: (n,) added to the utilities, from preferences; ``None`` for none.
@@ -109,6 +112,8 @@ class RouteContext:
     top: int = 8
     bonus: FloatArray | None = None
     load: FloatArray | None = None
+    asker: Asker | None = None
+    pace: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
