@@ -68,14 +68,15 @@ class Evidence(Record):
 class Stage(Record):
     """What one stage of a cascade said: whom it would have chosen, how sure it was, and whether it decided.
 
-    A stage with a ``confidence`` below its ``threshold`` hands over to the next. ``chosen`` is empty where it would
-    have chosen nobody.
+    A stage whose ``confidence`` is below its ``threshold`` leaves the choice to the stage named in ``beyond``.
+    ``chosen`` is empty where it would have chosen nobody. A ``threshold`` of ``None`` was not in force.
     """
 
     name: str
     chosen: tuple[AgentId, ...] = ()
     confidence: float | None = None
     threshold: float | None = None
+    beyond: str = ""
     decided: bool = False
     note: str = ""
 
@@ -153,6 +154,10 @@ class RouteDecision(Record):
         lines = [self._headline()]
         if self.reason:
             lines.append(f"  {self.reason}")
+        if len(self.stages) > 1:
+            lines.extend(f"  {_stage_words(stage)}" for stage in self.stages)
+        if self.reasoning is not None and self.reasoning.repairs:
+            lines.append(_laid_out("  Its reply was mended: ", self.reasoning.repairs))
         kinds = [f"{kind} {_percent(weight)}" for kind, weight in self.intent.items() if weight >= LEAST_SAID]
         if kinds:
             lines.append(_laid_out("  Taken for: ", kinds))
@@ -230,6 +235,22 @@ def _evidence_words(one: Evidence) -> str:
         return f'{did} "{_beginning(one.text or one.name)}" {weight}'
     worth = "" if one.quality is None else f" {one.quality:.2f}"
     return f"{one.kind} {_beginning(one.name)}{worth} {weight}"
+
+
+def _stage_words(stage: Stage) -> str:
+    """Tell what one stage of a cascade said.
+
+    >>> _stage_words(Stage(name="kernel", chosen=("a",), confidence=0.01, threshold=0.05, beyond="reasoning"))
+    'kernel would choose a, sure by 0.010 where 0.050 is asked for: on to reasoning'
+    """
+    verb, what = "chose" if stage.decided else "would choose", ", ".join(stage.chosen) or "nobody"
+    if not stage.chosen and not stage.decided:
+        verb, what = "lets it", "through"
+    sure = "" if stage.confidence is None else f", sure by {stage.confidence:.3f}"
+    asked = "" if stage.threshold is None else f" where {stage.threshold:.3f} is asked for"
+    handed = f": on to {stage.beyond}" if stage.beyond and not stage.decided else ""
+    note = f" ({stage.note})" if stage.note else ""
+    return f"{stage.name} {verb} {what}{sure}{asked}{handed}{note}"
 
 
 def _beginning(text: str) -> str:

@@ -49,6 +49,7 @@ class RunStarted(BaseEvent):
     router: str
     mesh_seed: int
     explore: float = 0.0
+    fallback: AgentId | None = None
 
 
 class TaskPrepared(BaseEvent):

@@ -15,21 +15,24 @@ from agentmesh.agents.registry import Registry
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
+from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.dispatch import LiveCaller
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.limits import overlay
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.pool import LivePool
+from agentmesh.graphs.recalled import recalled_pace
 from agentmesh.graphs.state import Services
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
 from agentmesh.learning.opening import open_learner
 from agentmesh.learning.schedule import open_schedule
 from agentmesh.learning.settings import Learning
-from agentmesh.protocols import Embedder, EventSink, Executor, Judge, Verifier
+from agentmesh.protocols import ChatModel, Embedder, EventSink, Executor, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
+from agentmesh.routing.pacing import SlidingPace
 from agentmesh.routing.preference import Preference
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
@@ -55,7 +58,8 @@ class Mesh:
     Args:
         agents: Who can act. More can be registered later.
         router: The name of a router, or one of your own. ``"auto"`` is kernel regression over past outcomes, with the
-            similarity of card and task for a cold start.
+            similarity of card and task for a cold start, in a cascade: a guard in front of it once it is calibrated,
+            and where ``chat`` is given a reasoning model behind it for at most a tenth of the tasks.
         store: Where traces are kept: a URL such as ``"sqlite:///mesh.db"``, an open store, or ``None`` for memory.
         refiner: Makes one answer of several; by default the heaviest group of equal answers wins.
         verifiers: Score answers by rule after each run; the router learns from it.
@@ -67,6 +71,8 @@ class Mesh:
         embedder: The name of an embedder, or one of your own; by default what ``AGENTMESH_EMBEDDER`` names.
         learning: How it learns: where the learner runs, what is judged, what a score weighs. By default a process of
             its own learns when the store is a file, and the event loop in short slices otherwise.
+        chat: The chat client that a router may ask where it is unsure. It stays the caller's to close.
+        fallback: The id of the agent that acts where the router finds that nobody fits; by default the run abstains.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -88,6 +94,8 @@ class Mesh:
         seed: int | None = None,
         embedder: str | Embedder | None = None,
         learning: Learning | None = None,
+        chat: ChatModel | None = None,
+        fallback: AgentId | None = None,
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
@@ -105,6 +113,9 @@ class Mesh:
         self._limits = overlay(DEFAULT_LIMITS, limits)
         self._explore, self._seed = explore, seed or 0
         self._learning = learning or Learning()
+        self._chat, self._fallback = chat, fallback
+        if fallback is not None:
+            self._registry.get(fallback)
         self._clock = SystemClock()
         self._open: _Open | None = None
 
@@ -181,12 +192,17 @@ class Mesh:
     async def route(self, task: str | Task, *, max_agents: int = 1) -> RouteDecision:
         """Decide, and do nothing else: no agent is called, nothing is stored, nothing is left to chance.
 
+        A router that is unsure asks the mesh's chat client here too, since its word is the decision.
+
         Raises:
             ConfigError: the task cannot be used, or the mesh is not open.
             RoutingError: nobody passes the gates, or the router returned no decision.
         """
         checked, parts = as_task(task), self._parts()
-        considered = await consider(checked, parts.services, run_id="", max_agents=max_agents, explore=0.0)
+        services = parts.services
+        considered = await consider(
+            checked, services, run_id="", max_agents=max_agents, explore=0.0, asker=services.asker
+        )
         return considered.decision
 
     async def run(self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None) -> Run:
@@ -322,6 +338,9 @@ class Mesh:
             pools=pools,
             mesh_seed=self._seed,
             explore=self._explore,
+            asker=None if self._chat is None else LiveAsker(self._chat, self._clock),
+            pace=SlidingPace() if self._chat is None else await asyncio.to_thread(recalled_pace, store),
+            fallback=self._fallback,
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)

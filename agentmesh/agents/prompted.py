@@ -78,7 +78,7 @@ class PromptedAgent(Agent):
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> None:
-        price_in, price_out = _prices(client)
+        price_in, price_out = chat_prices(client)
         self.id = id
         self.description = description
         self.skills = skills
@@ -124,7 +124,8 @@ class PromptedAgent(Agent):
         return ChatRequest(messages=messages, temperature=self._temperature, max_tokens=self._max_tokens)
 
 
-def _prices(client: ChatModel) -> tuple[Decimal | None, Decimal | None]:
+def chat_prices(client: ChatModel) -> tuple[Decimal | None, Decimal | None]:
+    """Return US dollars for a million tokens read and written, ``None`` where the client does not know."""
     if isinstance(client, PricedChat):
         return client.price_in_per_m_usd, client.price_out_per_m_usd
     return None, None

@@ -122,7 +122,9 @@ class Dispatch:
 
     async def run(self, decision: RouteDecision) -> tuple[AgentCall, ...]:
         """Call every selected agent at once and return all attempts, in order of selection."""
-        budget = Budget(self.limits)
+        reasoning = decision.reasoning
+        spent = None if reasoning is None else reasoning.cost_usd
+        budget = Budget(self.limits, spent=spent or Decimal(0))
         reserved = [budget.reserve(self.cards[chosen.agent_id], self.task) for chosen in decision.selected]
         if len(reserved) == 1:  # a task of its own would only cost time
             return tuple(await self._attempts(decision.selected[0].agent_id, budget, reserved[0], decision.seed))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.events import AnswerRefined, CallFinished, Event, RunFinished, RunStarted, fold, total_cost
+from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, fold, total_cost
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.log import EventWriter, RunLog, named
 from agentmesh.graphs.state import RunContext, RunState, Services
@@ -72,6 +72,7 @@ class LocalExecutor:
             router=services.router.name,
             mesh_seed=services.mesh_seed,
             explore=services.explore,
+            fallback=services.fallback,
         )
 
     def _ending(
@@ -89,11 +90,13 @@ class LocalExecutor:
 
 
 def _spent(events: Sequence[Event]) -> Decimal | None:
-    """Add up what calls and refining cost; ``None`` as soon as one is unknown."""
+    """Add up what reasoning, calls and refining cost; ``None`` as soon as one is unknown."""
     total = total_cost([event.call for event in events if isinstance(event, CallFinished)])
-    for event in events:
-        if isinstance(event, AnswerRefined):
-            total = None if total is None or event.cost_usd is None else total + event.cost_usd
+    beside = [event.cost_usd for event in events if isinstance(event, AnswerRefined)]
+    reasonings = [event.decision.reasoning for event in events if isinstance(event, DecisionMade)]
+    beside += [reasoning.cost_usd for reasoning in reasonings if reasoning is not None]
+    for cost_usd in beside:
+        total = None if total is None or cost_usd is None else total + cost_usd
     return total
 
 

@@ -40,10 +40,10 @@ def actual_usd(card: AgentCard, answer: Answer | None) -> Decimal | None:
 class Budget:
     """The money and the calls that a run has left. A call reserves its estimate first and settles afterwards."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Start with everything that ``limits`` allows."""
+    def __init__(self, limits: Limits, *, spent: Decimal = Decimal(0)) -> None:
+        """Start with everything that ``limits`` allows, less what was ``spent`` before the first call."""
         self._limits = limits
-        self._committed = Decimal(0)
+        self._committed = spent
         self._calls = 0
 
     def reserve(self, card: AgentCard, task: Task) -> tuple[Decimal, str | None]:

@@ -10,13 +10,16 @@ import numpy as np
 from agentmesh.agents.refiner import Refined, VoteRefiner, WeightedAnswer
 from agentmesh.errors import AgentMeshError, RouterOutputError
 from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared
+from agentmesh.graphs.allowance import RunAsker
 from agentmesh.graphs.dispatch import Dispatch
 from agentmesh.graphs.log import named
 from agentmesh.graphs.state import RunContext, RunState, Services
-from agentmesh.packing import pack_vector
+from agentmesh.packing import pack_floats, pack_vector
 from agentmesh.protocols import Embedder
-from agentmesh.records import AgentCall, CallStatus, RouteDecision, Task
+from agentmesh.records import AgentCall, CallStatus, RouteDecision, Selection, Task
+from agentmesh.routing.asking import Asker
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
+from agentmesh.routing.pacing import take_note
 from agentmesh.routing.preference import Applied
 from agentmesh.types import AgentId, FloatArray, RunId, VectorArray
 
@@ -41,8 +44,10 @@ class Considered:
     decision: RouteDecision
 
 
-async def consider(task: Task, services: Services, *, run_id: RunId, max_agents: int, explore: float) -> Considered:
-    """Embed the task, apply gates and preferences, see who is busy, and let the router choose; nothing is called.
+async def consider(
+    task: Task, services: Services, *, run_id: RunId, max_agents: int, explore: float, asker: Asker | None
+) -> Considered:
+    """Embed the task, apply gates and preferences, see who is busy, and let the router choose; no agent is called.
 
     Raises:
         RoutingError: nobody passes the gates, or the router returned no decision.
@@ -58,9 +63,14 @@ async def consider(task: Task, services: Services, *, run_id: RunId, max_agents:
         explore=explore,
         bonus=applied.bonus if applied.bonus.any() else None,
         load=load,
+        asker=asker,
+        pace=services.pace,
     )
     decision = await services.router.route(features, applied.pool, context)
     check_decision(decision, applied.pool)
+    take_note(services.pace, decision)
+    if decision.abstained and services.fallback is not None:
+        decision = fallen_back(decision, services.fallback, applied.pool)
     return Considered(features, applied, load, decision)
 
 
@@ -80,6 +90,9 @@ async def decide(state: RunState, context: RunContext) -> RunState:
         run_id=log.run_id,
         max_agents=context.max_agents,
         explore=services.explore,
+        asker=None
+        if services.asker is None
+        else RunAsker(services.asker, context.limits, context.deadline, services.clock),
     )
     pool = considered.applied.pool
     await services.pools.keep(pool)
@@ -94,6 +107,24 @@ async def decide(state: RunState, context: RunContext) -> RunState:
     log.post(DecisionMade, decision=considered.decision)
     chosen = {choice.agent_id: pool.cards[pool.index[choice.agent_id]] for choice in considered.decision.selected}
     return {"decision": considered.decision, "cards": chosen}
+
+
+def fallen_back(decision: RouteDecision, fallback: AgentId, pool: AgentPool) -> RouteDecision:
+    """Return the decision with the fallback agent in nobody's place, if it may act on the task."""
+    place = pool.index.get(fallback)
+    if place is None or not pool.mask[place]:
+        why = "is not registered" if place is None else f"is refused by the gate {pool.refused.get(fallback, 'mask')!r}"
+        return decision.model_copy(update={"reason": f"{decision.reason}; the fallback agent {fallback!r} {why}"})
+    chances = np.zeros(len(pool))
+    chances[place] = 1.0
+    return decision.model_copy(
+        update={
+            "selected": (Selection(agent_id=fallback, weight=1.0),),
+            "probabilities": pack_floats(chances),
+            "abstained": False,
+            "reason": f"{decision.reason}; the fallback agent {fallback!r} acts",
+        }
+    )
 
 
 def _by_agent(pool: AgentPool, values: FloatArray) -> dict[AgentId, float]:

@@ -1,16 +1,18 @@
 """What passes between the nodes of a run, and what they all may use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from agentmesh.agents.refiner import Refiner
+from agentmesh.graphs.allowance import PricedAsker
 from agentmesh.graphs.dispatch import Caller
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.pool import PoolSource
 from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, AgentCard, Limits, RouteDecision, Task
 from agentmesh.routing.base import Router
+from agentmesh.routing.pacing import Pace, SlidingPace
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.types import AgentId, Clock
 
@@ -36,6 +38,9 @@ class Services:
     pools: PoolSource
     mesh_seed: int = 0
     explore: float = 0.0
+    asker: PricedAsker | None = None
+    pace: Pace = field(default_factory=SlidingPace)
+    fallback: AgentId | None = None
 
     @property
     def router(self) -> Router:

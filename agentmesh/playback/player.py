@@ -12,10 +12,11 @@ from agentmesh.graphs.state import Services
 from agentmesh.learning.learner import learn_until, restore_router, state_key
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
-from agentmesh.playback.prefix import RecordedCaller, RecordedEmbedder, RecordedRefiner, Recording
+from agentmesh.playback.prefix import RecordedCaller, RecordedEmbedder, RecordedRefiner, Recording, asker_of
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
+from agentmesh.routing.pacing import pace_of
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.types import RunId, SystemClock
@@ -115,6 +116,9 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         pools=StoredPool(snapshot, recording.prepared),
         mesh_seed=started.mesh_seed,
         explore=started.explore,
+        asker=asker_of(recording.decided.decision),
+        pace=pace_of(recording.decided.decision),
+        fallback=started.fallback,
     )
     kept = _Kept()
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time

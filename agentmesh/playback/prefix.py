@@ -9,10 +9,12 @@ import numpy as np
 from agentmesh.agents.refiner import Refined, Refiner, VoteRefiner, WeightedAnswer
 from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
+from agentmesh.graphs.asking import RecordedAsker
 from agentmesh.graphs.dispatch import CallRequest
 from agentmesh.graphs.log import RunLog
 from agentmesh.packing import unpack_vector
-from agentmesh.records import AgentCall, AgentCard, CallStatus, RunStatus, Task
+from agentmesh.records import AgentCall, AgentCard, CallStatus, RouteDecision, RunStatus, Task
+from agentmesh.routing.pacing import REASONING
 from agentmesh.types import AgentId, VectorArray
 
 
@@ -117,6 +119,13 @@ class RecordedCaller:
     async def wait(self, card: AgentCard, attempt: int, seconds: float, deadline: float | None) -> bool:  # noqa: ARG002 - the seam's signature
         """Go on at once; there was time for another attempt if one is recorded."""
         return attempt < self._attempts[card.id]
+
+
+def asker_of(decision: RouteDecision) -> RecordedAsker | None:
+    """Return what repeats to a router what a model said then, ``None`` where there was no model to ask."""
+    if decision.reasoning is None and all(stage.beyond != REASONING for stage in decision.stages):
+        return None
+    return RecordedAsker(decision.reasoning)
 
 
 class RecordedRefiner(Refiner):

@@ -66,7 +66,7 @@ class LinUcbRouter(ScoringRouter):
     """
 
     name: ClassVar[str] = "linucb"
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
     tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"ridge": (1.0, 10.0, 100.0)}
 
     def __init__(
@@ -230,7 +230,7 @@ class ThompsonRouter(ScoringRouter):
     """
 
     name: ClassVar[str] = "thompson"
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
     tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"clusters": (1, 4, 8, 16)}
 
     def __init__(self, *, clusters: int = 8, warm_up: int = 128, strength: float = 32.0, seed: int = 0) -> None:

@@ -144,13 +144,14 @@ class ScoringRouter(Router):
     decision is reckoned from that.
     """
 
-    calibrated: ClassVar[bool] = False
-    """Whether ``estimate`` gives qualities of 0 to 1; otherwise affinities, which only rank the agents."""
+    calibrated: bool = False
+    """Whether ``estimate`` gives qualities of 0 to 1; otherwise affinities, which only rank the agents. It holds for a
+    class, or, where a router is made of others, for one of its objects."""
 
     tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {}
     """The constructor arguments worth choosing on validation data, and the values to try."""
 
-    trains: ClassVar[bool] = False
+    trains: bool = False
     """Whether it must be fitted on a table to be of use: learning one outcome at a time does not train it."""
 
     def __init__(self, *, policy: str = "greedy", **parameters: JsonValue) -> None:

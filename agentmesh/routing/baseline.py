@@ -105,7 +105,7 @@ class BestSingleRouter(ScoringRouter):
     """
 
     name: ClassVar[str] = "best_single"
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
 
     def __init__(self, *, prior: float = 0.5, strength: float = 2.0, policy: str = "greedy") -> None:
         """Check the ranges."""

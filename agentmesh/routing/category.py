@@ -66,7 +66,7 @@ class CategoryRouter(ScoringRouter):
     """
 
     name: ClassVar[str] = "category"
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
     tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"mixture": ("soft", "hard")}
 
     def __init__(

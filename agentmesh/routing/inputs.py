@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from agentmesh.records import AgentCard, Objective, Turn
 from agentmesh.routing.asking import Asker
+from agentmesh.routing.pacing import Pace
 from agentmesh.types import AgentId, FloatArray, IndexArray, MaskArray, VectorArray
 
 
@@ -97,8 +98,8 @@ class RouteContext:
 
     ``max_agents`` is the most agents to select; ``explore`` the chance, 0 to 1, that a pick is drawn at random from
     the gated agents; ``top`` how many readable candidates the decision carries. ``asker`` puts questions to a chat
-    model where there is one. ``pace`` is the confidence below which a cascade asks it now, so that it keeps to a budget
-    of questions; ``None`` where nobody counts them.
+    model where there is one; ``pace`` says how sure a cascade must be to do without, so that it keeps to its budget of
+    questions, and is ``None`` where nobody counts them.
 
     Shapes:
         bonus: (n,) added to the utilities, from preferences; ``None`` for none.
@@ -113,7 +114,7 @@ class RouteContext:
     bonus: FloatArray | None = None
     load: FloatArray | None = None
     asker: Asker | None = None
-    pace: float | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,19 @@ class Outcomes:
             cost=self.cost[:, chosen],
             propensity=None if drawn is None else drawn[:, chosen],
             pool=None if pool is None else pool.taken(chosen, registry_version=f"{pool.registry_version}/{named}"),
+        )
+
+    def tasks_at(self, rows: Sequence[int] | IndexArray | MaskArray) -> "Outcomes":
+        """Return the table with only the tasks at ``rows``, in that order, or where a mask is True."""
+        chosen, drawn = np.arange(len(self))[np.asarray(rows)], self.propensity
+        return replace(
+            self,
+            vectors=self.vectors[chosen],
+            texts=tuple(self.texts[row] for row in chosen.tolist()),
+            groups=tuple(self.groups[row] for row in chosen.tolist()),
+            quality=self.quality[chosen],
+            cost=self.cost[chosen],
+            propensity=None if drawn is None else drawn[chosen],
         )
 
     def fingerprint(self) -> str:

@@ -69,7 +69,7 @@ class LinearRouter(ScoringRouter):
     """
 
     name: ClassVar[str] = "linear"
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
     tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"l2": (1e-5, 1e-4, 3e-2)}
 
     def __init__(

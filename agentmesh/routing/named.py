@@ -7,7 +7,7 @@ from agentmesh.plugins import load
 from agentmesh.routing.base import Router
 from agentmesh.types import JsonValue
 
-AUTO = "kernel"
+AUTO = "cascade"
 """What ``"auto"`` stands for."""
 
 

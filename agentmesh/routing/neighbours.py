@@ -36,7 +36,7 @@ class NeighbourRouter(ScoringRouter):
     decides which i count. ``max_tasks`` bounds memory as :class:`~agentmesh.routing.outcomes.OutcomeMemory` says.
     """
 
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
 
     def __init__(
         self, *, prior_strength: float, curiosity: float, max_tasks: int, policy: str, **own: JsonValue

@@ -83,7 +83,7 @@ class PheromoneRouter(ScoringRouter):
     """
 
     name: ClassVar[str] = "pheromone"
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
     tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {"smoothing": (10.0, 4.0)}
 
     def __init__(

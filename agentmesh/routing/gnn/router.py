@@ -85,8 +85,8 @@ class GnnRouter(ScoringRouter):
     """
 
     name: ClassVar[str] = "gnn"
-    calibrated: ClassVar[bool] = True
-    trains: ClassVar[bool] = True
+    calibrated: bool = True
+    trains: bool = True
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
@@ -88,11 +89,10 @@ class Reasoner:
 
     async def _reply(self, request: ChatRequest, context: RouteContext, decision: RouteDecision) -> Reply:
         if not is_reckonable(decision):
-            return Reply(
-                "", model="", fault=f"a set drawn by {decision.policy!r} is not replaced: its chances are unknown"
-            )
+            why = f"a set drawn by {decision.policy!r} is not replaced: its chances are unknown"
+            return Reply("", model="", fault=why, cost_usd=Decimal(0))
         if context.asker is None:
-            return Reply("", model="", fault="there is no chat model to ask")
+            return Reply("", model="", fault="there is no chat model to ask", cost_usd=Decimal(0))
         schema = request.json_schema if self.structured else None
         sized = request.model_copy(update={"max_tokens": self.most_tokens, "json_schema": schema})
         return await context.asker.ask(sized, timeout_s=self.timeout_s)

@@ -174,7 +174,7 @@ def test_a_database_without_experiences_is_refused(tmp_path: Path) -> None:
 class FittedOnly(CategoryRouter):
     """A router that is of no use before it was fitted."""
 
-    trains: ClassVar[bool] = True
+    trains: bool = True
 
 
 def test_a_router_that_trains_is_fitted_on_the_log_of_a_database(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class GivenRouter(ScoringRouter):
     """Rates agents by numbers it was given."""
 
     name: ClassVar[str] = "given"
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
 
     def __init__(self, *, quality=(0.9, 0.8, 0.3, 0.2, 0.1, 0.0), policy="greedy"):
         super().__init__(policy=policy, quality=list(quality))

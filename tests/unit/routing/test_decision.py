@@ -28,7 +28,7 @@ class TellingRouter(ScoringRouter):
     """Rates agents by the numbers it was given, keeps away from busy ones, and takes every task for the same."""
 
     name: ClassVar[str] = "telling"
-    calibrated: ClassVar[bool] = True
+    calibrated: bool = True
 
     def __init__(
         self, quality: tuple[float, ...] = QUALITY, *, intent: Mapping[str, float] | None = None, policy: str = "greedy"

@@ -1,0 +1,76 @@
+"""A router inside a router: how it is named, built again, and kept in the state of the one around it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentmesh.errors import ConfigError
+from agentmesh.records import RouterState
+from agentmesh.routing.base import ScoringRouter
+from agentmesh.routing.named import router_named
+from agentmesh.routing.state import Arrays
+from agentmesh.types import JsonValue
+
+Named: TypeAlias = str | Mapping[str, JsonValue] | ScoringRouter
+"""A router, its name, or ``{"router": name, "arguments": {...}}``."""
+
+
+def member(named: Named) -> ScoringRouter:
+    """Return the router that ``named`` stands for.
+
+    Raises:
+        ConfigError: it stands for none that rates agents.
+        PluginError: there is no router of this name.
+    """
+    if isinstance(named, ScoringRouter):
+        return named
+    name, arguments = (named, {}) if isinstance(named, str) else (named.get("router"), named.get("arguments", {}))
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise ConfigError(f"{named!r} names no router; accepted: a name, or {{'router': name, 'arguments': {{...}}}}")
+    router = router_named(name, arguments)
+    if not isinstance(router, ScoringRouter):
+        raise ConfigError(f"router {name!r} rates no agents, so it cannot stand inside another one; name one that does")
+    return router
+
+
+def named_as(router: ScoringRouter) -> JsonValue:
+    """Return how ``router`` is written down, so that :func:`member` builds its twin."""
+    return {"router": router.name, "arguments": dict(router.parameters)}
+
+
+def states_of(members: Sequence[ScoringRouter]) -> tuple[Arrays, list[JsonValue]]:
+    """Return the states of routers as arrays by name, and what is JSON of them."""
+    states = [router.snapshot() for router in members]
+    arrays = {_key(place): np.frombuffer(state.payload, np.uint8) for place, state in enumerate(states)}
+    return arrays, [state.model_dump(mode="json", exclude={"payload"}) for state in states]
+
+
+def restore_all(members: Sequence[ScoringRouter], arrays: Mapping[str, NDArray[Any]], meta: JsonValue) -> None:
+    """Give routers the states that :func:`states_of` returned.
+
+    Raises:
+        ConfigError: there are more or fewer of them, or one does not fit its router.
+    """
+    if not isinstance(meta, list) or len(meta) != len(members):
+        raise ConfigError(f"a state of {len(members)} routers was expected; {meta!r} was given")
+    before = [router.snapshot() for router in members]
+    try:
+        for place, (router, one) in enumerate(zip(members, meta, strict=True)):
+            payload = np.asarray(arrays[_key(place)], np.uint8).tobytes()
+            router.restore(RouterState.model_validate({**_mapping(one), "payload": payload}))
+    except (ConfigError, KeyError, ValueError):
+        for router, state in zip(members, before, strict=True):
+            router.restore(state)
+        raise
+
+
+def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"a router's state is {value!r}; expected a JSON object")
+    return value
+
+
+def _key(place: int) -> str:
+    return f"member{place}"
