@@ -18,15 +18,22 @@ from agentmesh.testing.routers import chosen, sample_features
 
 OPEN, REFUSED, UNKNOWN = ("solver", "coder", "poet", "cook"), "mallory", "ghost"
 ROUTER = RatedRouter(quality={name: 0.9 - place / 10 for place, name in enumerate((REFUSED, *OPEN))})
+FEATURES = sample_features()
 PLAIN = "What is 2 + 2?"
 
 
+def placed(injection: Injection, where: str) -> dict[str, str]:
+    """Return the texts of task, card and turn, with the hostile one in one of them or in all."""
+    plain = {"task": PLAIN, "card": "Writes poems.", "turn": "Hello."}
+    return {place: injection.text if where in (place, "everywhere") else text for place, text in plain.items()}
+
+
 def attacked(injection: Injection, where: str):
-    """Return a task, and a pool in which one agent is refused, with the hostile text in one of them."""
-    hostile = {"task": PLAIN, "card": "Writes poems.", "turn": "Hello.", where: injection.text}
+    """Return a task and a pool with the hostile text."""
+    hostile = placed(injection, where)
     cards = [AgentCard(id=name, description=f"Works as a {name}.") for name in (REFUSED, *OPEN)]
     cards[3] = AgentCard(id="poet", description=hostile["card"], skills=(hostile["card"],), examples=(hostile["card"],))
-    features = replace(sample_features(text=hostile["task"]), turns=(Turn(role="user", text=hostile["turn"]),))
+    features = replace(FEATURES, text=hostile["task"], turns=(Turn(role="user", text=hostile["turn"]),))
     return features, carded_pool(*cards)
 
 
@@ -70,7 +77,7 @@ async def test_no_text_breaks_out_of_its_place_in_the_prompt(where):
         told = {json.loads(one.findtext("id")): one for one in candidates}
         assert tuple(told) == decision.reasoning.asked
         assert [part.tag for part in told["poet"]] == ["id", "description", "skills", "example"]
-        hostile = {"task": PLAIN, "card": "Writes poems.", "turn": "Hello.", where: injection.text}
+        hostile = placed(injection, where)
         assert told["poet"].findtext("description") == beginning(hostile["card"], DESCRIPTION)
         assert (turn.tag, turn.attrib, turn.text) == ("turn", {"role": "user"}, beginning(hostile["turn"], TURN))
         assert (task.tag, task.text) == ("task", both_ends(hostile["task"], TASK))
@@ -87,12 +94,11 @@ async def test_a_model_that_obeys_reaches_no_agent_that_is_refused_or_unknown(ho
         assert decision.reasoning.repairs or decision.reasoning.fault or decision.reasoning.out_of_scope
 
 
-@pytest.mark.parametrize("where", ["task", "card"])
 @pytest.mark.parametrize("how", OBEDIENT)
-async def test_a_model_that_obeys_undoes_no_pin(how, where):
+async def test_a_model_that_obeys_undoes_no_pin(how):
     pin = dict.fromkeys((REFUSED, "solver", "coder"), PIN)  # poet and cook are pinned
     for injection in injections("solver"):
-        cheap, decision, _ = await obeyed(how, injection, "solver", where=where, refused=pin)
+        cheap, decision, _ = await obeyed(how, injection, "solver", where="everywhere", refused=pin)
         assert set(chosen(cheap)) == {"poet", "cook"}
         assert chosen(decision)
         assert set(chosen(decision)) <= {"poet", "cook"}

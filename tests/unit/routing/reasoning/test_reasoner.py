@@ -53,7 +53,18 @@ async def test_scores_stay_the_routers_and_chances_are_those_of_the_outcome(rate
     assert seen["solver"] == (0, 0)
 
 
-async def test_three_outvote_one_and_the_first_wins_a_tie(rated, pool):
+async def test_no_quality_is_said_to_flip_what_the_model_chose(rated, pool):
+    cheap, decision, _ = await consulted(rated, pool, said("poet"))
+    assert "would be chosen if" in cheap.explain()
+    assert "would be chosen if" not in decision.explain()
+    assert "the model 'scripted' chose 'poet': It asks for a poem." in decision.explain()
+
+
+async def test_a_script_that_is_used_up_is_a_fault(rated, pool):
+    assert (await consulted(rated, pool))[1].reasoning.fault == "the script is used up"
+
+
+async def test_two_outvote_one_and_the_first_wins_a_tie(rated, pool):
     _, decision, _ = await consulted(rated, pool, said("cook", "poet", "judge", "coder"), max_agents=9)
     first, second, third = (selection.weight for selection in decision.selected)
     assert first > second > third
