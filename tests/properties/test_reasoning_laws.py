@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import ConfigError
+from agentmesh.routing.reasoning.legible import JOINERS
 from agentmesh.routing.reasoning.measures import measured
 from agentmesh.routing.reasoning.parsing import Parsed, parse
 from agentmesh.routing.reasoning.reward import reward
@@ -126,7 +127,7 @@ def check(text: str) -> Parsed:
     assert set(parsed.named) <= set(ASKED)
     assert len(set(parsed.named)) == len(parsed.named) <= K
     assert [bool(parsed.named), parsed.out_of_scope, bool(parsed.fault)].count(True) == 1
-    assert parsed.reason.isprintable()
+    assert parsed.reason.translate(dict.fromkeys(map(ord, JOINERS))).isprintable()
     assert all(repair.isprintable() for repair in parsed.repairs)
     assert is_wanted(text) or parsed.repairs or parsed.fault, text
     return parsed
