@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentmesh.testing.agents import NoneAgent as NoneAgent
     from agentmesh.testing.agents import SlowAgent as SlowAgent
     from agentmesh.testing.agents import StreamingAgent as StreamingAgent
+    from agentmesh.testing.asking import ScriptedAsker as ScriptedAsker
     from agentmesh.testing.completions import ServedRequest as ServedRequest
     from agentmesh.testing.completions import ServerFault as ServerFault
     from agentmesh.testing.completions import ServerReply as ServerReply
@@ -34,6 +35,7 @@ _HOMES = {
     "HangingAgent": "agents",
     "NoneAgent": "agents",
     "RouterContract": "routers",
+    "ScriptedAsker": "asking",
     "ServedRequest": "completions",
     "ServerFault": "completions",
     "ServerReply": "completions",

@@ -43,6 +43,7 @@ def test_help_loads_click_and_nothing_heavy():
         "events",
         "routing.base",
         "routing.gnn.router",
+        "routing.reasoning.router",
         "agents.base",
         "store.base",
         "cli.runs",

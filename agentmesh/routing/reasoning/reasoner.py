@@ -197,4 +197,5 @@ def _candidates(
 
 def _with_chances(candidate: Candidate, place: int, chances: Chances) -> Candidate:
     probability, inclusion = float(chances.probabilities[place]), float(chances.inclusion[place])
-    return candidate.model_copy(update={"probability": probability, "inclusion": inclusion})
+    # no quality alone would flip what a model chose
+    return candidate.model_copy(update={"probability": probability, "inclusion": inclusion, "flip": None})
