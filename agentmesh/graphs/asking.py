@@ -4,10 +4,13 @@ import asyncio
 from collections import OrderedDict
 from decimal import Decimal
 
+from agentmesh.agents.prompted import chat_prices
 from agentmesh.errors import ConfigError, LlmError
+from agentmesh.graphs.limits import ASSUMED_OUTPUT_TOKENS, CHARACTERS_PER_TOKEN
 from agentmesh.llm.recorded import request_key
+from agentmesh.llm.wire import price
 from agentmesh.protocols import ChatModel, ChatRequest, ChatResponse
-from agentmesh.records import Reasoning
+from agentmesh.records import Reasoning, Usage
 from agentmesh.routing.asking import Reply
 from agentmesh.types import Clock
 
@@ -33,6 +36,21 @@ class LiveAsker:
         self._clock = clock
         self._remember = remember
         self._replies: OrderedDict[str, ChatResponse] = OrderedDict()
+
+    @property
+    def model(self) -> str:
+        """Return the client's name."""
+        return self._client.name
+
+    def estimate_usd(self, request: ChatRequest) -> Decimal | None:
+        """Return what a reply of the greatest length would cost, 0 for one in memory; ``None`` for an unknown price."""
+        if request_key(self._client.name, request) in self._replies:
+            return Decimal(0)
+        price_in, price_out = chat_prices(self._client)
+        characters = sum(len(message.content) for message in request.messages)
+        written = request.max_tokens or ASSUMED_OUTPUT_TOKENS
+        usage = Usage(input_tokens=characters // CHARACTERS_PER_TOKEN + 1, output_tokens=written)
+        return price(usage, price_in, price_out)
 
     async def ask(self, request: ChatRequest, *, timeout_s: float | None = None) -> Reply:
         """Return the reply, from memory if this was asked before.
@@ -74,6 +92,15 @@ class RecordedAsker:
     def __init__(self, reasoning: Reasoning | None) -> None:
         """Take what was recorded, ``None`` where nothing was asked."""
         self._reasoning = reasoning
+
+    @property
+    def model(self) -> str:
+        """Return the name of the model of then."""
+        return "" if self._reasoning is None else self._reasoning.model
+
+    def estimate_usd(self, request: ChatRequest) -> Decimal:  # noqa: ARG002 - nothing is asked again
+        """Return that it costs nothing to hear it again; what was refused then is recorded as a fault."""
+        return Decimal(0)
 
     async def ask(self, request: ChatRequest, *, timeout_s: float | None = None) -> Reply:  # noqa: ARG002 - the same whatever is asked
         """Return what was replied then."""

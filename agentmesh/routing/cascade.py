@@ -59,8 +59,8 @@ class CascadeRouter(ScoringRouter):
         guard: Arguments of the :class:`~agentmesh.routing.guard.Guard`.
         reasoning: Arguments of the :class:`~agentmesh.routing.reasoning.reasoner.Reasoner`; ``None`` to ask no model.
 
-    >>> [stage["router"] for stage in CascadeRouter(stages=("kernel", "linear"), shares=(0.3, 0.1)).parameters["stages"]]
-    ['kernel', 'linear']
+    >>> CascadeRouter(stages=("kernel", "linear"), shares=(0.3, 0.1)).parameters["shares"]
+    [0.3, 0.1]
     """
 
     name: ClassVar[str] = "cascade"
