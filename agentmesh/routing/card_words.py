@@ -1,11 +1,9 @@
 """What cards and tasks have in common as text: pieces of words and senses, each weighed by how few cards have it."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import log
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -77,22 +75,22 @@ class CardWords:
     @classmethod
     def of(cls, documents: Sequence[Sequence[str]], *, senses: float) -> "CardWords":
         """Index the words of cards; a sense weighs ``senses`` times what a piece in as many cards does."""
-        bags = [traits_of(words) for words in documents]
-        weighed = _weights(bags, senses)
-        rows = {trait: row for row, trait in enumerate(weighed)}
-        weights = np.array(list(weighed.values()), np.float64)
-        held = [np.array([rows[trait] for trait in bag if trait in rows], np.int64) for bag in bags]
-        lengths = np.array([np.linalg.norm(weights[traits]) for traits in held])
+        numbers: dict[Trait, int] = {}
+        held = _numbered(documents, numbers)
         flat = np.concatenate([np.zeros(0, np.int64), *held])
+        weights = _weights(np.bincount(flat, minlength=len(numbers)), list(numbers), cards=len(held), senses=senses)
         agents = np.repeat(np.arange(len(held)), np.array([len(traits) for traits in held], np.int64))
-        order = np.argsort(flat, kind="stable")
+        lengths = np.array([np.linalg.norm(weights[traits]) for traits in held])
+        kept = np.flatnonzero(weights[flat])
+        kept = kept[np.argsort(flat[kept], kind="stable")]
+        traits, agents = flat[kept], agents[kept]
         return cls(
-            count=len(bags),
-            rows=rows,
+            count=len(held),
+            rows={trait: row for trait, row in numbers.items() if weights[row] > 0.0},
             weights=weights,
-            starts=np.searchsorted(flat[order], np.arange(len(rows) + 1)),
-            agents=agents[order],
-            shares=(weights[flat] / lengths[agents])[order],
+            starts=np.searchsorted(traits, np.arange(len(numbers) + 1)),
+            agents=agents,
+            shares=weights[traits] / lengths[agents],
         )
 
     def overlap(self, text: str) -> FloatArray:
@@ -114,12 +112,18 @@ class CardWords:
         return np.bincount(self.agents[flat], weights=shared, minlength=self.count).astype(np.float64, copy=False)
 
 
-def _weights(bags: Sequence[Sequence[Trait]], senses: float) -> dict[Trait, float]:
-    """Weigh traits by how few cards have them; without those that weigh nothing."""
-    having = Counter(trait for bag in bags for trait in bag)
-    weighed: dict[Trait, float] = {}
-    for trait, cards in having.items():
-        weight = log((len(bags) + _HALF) / (cards + _HALF)) * (senses if isinstance(trait, int) else 1.0)
-        if weight > 0.0:
-            weighed[trait] = weight
-    return weighed
+def _numbered(documents: Sequence[Sequence[str]], numbers: dict[Trait, int]) -> list[IndexArray]:
+    """Return the numbers of each document's traits, rising, each once; new traits are numbered as they come."""
+    of_word: dict[str, list[int]] = {}
+    for word in dict.fromkeys(word for words in documents for word in words):
+        of_word[word] = [numbers.setdefault(trait, len(numbers)) for trait in _traits(word)]
+    return [
+        np.array(sorted({number for word in set(words) for number in of_word[word]}), np.int64) for words in documents
+    ]
+
+
+def _weights(having: IndexArray, traits: Sequence[Trait], *, cards: int, senses: float) -> FloatArray:
+    """Weigh traits by how few cards have them; what all have weighs nothing."""
+    rarity = np.log((cards + _HALF) / (having + _HALF))
+    weights: FloatArray = rarity * np.array([senses if isinstance(trait, int) else 1.0 for trait in traits])
+    return weights

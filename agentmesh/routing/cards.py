@@ -1,6 +1,6 @@
 """Routes by cards alone: what a new mesh can do before any outcome."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -91,14 +91,14 @@ class CardsRouter(ScoringRouter):
     def _read(self, pool: AgentPool) -> _Told:
         if not pool.cards:
             return _Told(pool.vectors, None)
-        documents = [words_in(card_text(card)) for card in pool.cards]
-        words = CardWords.of(documents, senses=self._senses)
         order = canonical_order(pool.ids)
-        if order is None:
-            return _Told(telling_vectors(pool.vectors, documents), words)
+        places = np.arange(len(pool)) if order is None else order
+        # read by the order of ids, so that sums are rounded alike however the pool stands
+        documents = [words_in(card_text(pool.cards[place])) for place in places.tolist()]
+        words = CardWords.of(documents, senses=self._senses)
         vectors = np.empty_like(pool.vectors)
-        vectors[order] = telling_vectors(pool.vectors[order], [documents[place] for place in order.tolist()])
-        return _Told(vectors, words)
+        vectors[places] = telling_vectors(pool.vectors[places], documents)
+        return _Told(vectors, replace(words, agents=places[words.agents]))
 
 
 def _same_cards(known: AgentPool, pool: AgentPool) -> bool:
