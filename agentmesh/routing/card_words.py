@@ -32,7 +32,7 @@ def words_in(text: str) -> list[str]:
 
 
 def card_text(card: AgentCard) -> str:
-    """Return what of a card is compared with a task: its id, its description and its skills; no example."""
+    """Return what a card says of its agent: its id, its description and its skills; no example."""
     return " ".join((card.id, card.description, *card.skills))
 
 

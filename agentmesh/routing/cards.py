@@ -39,9 +39,10 @@ class CardsRouter(ScoringRouter):
       counts once and weighs the more, the fewer cards have it, as in the probabilistic relevance framework; words of
       the task that no card has do not count.
 
-    Of a card the id, the description and the skills are read; examples are in the vector alone. A pool without cards is
-    rated by plain cosine. The defaults were chosen on val of clinc150 and hwu64, the same for both and for both
-    embedders; so were, with an eye on what went wrong there, the groups of :mod:`agentmesh.routing.senses`.
+    Of a card the id, the description, the skills and the examples are read; words count as common by the first three,
+    since examples are what tells agents apart. A pool without cards is rated by plain cosine. The defaults were chosen
+    on val of clinc150 and hwu64 without examples, the same for both sets and two embedders, and the groups of
+    :mod:`agentmesh.routing.senses` were written with an eye on what went wrong there.
 
     Reference: Robertson and Zaragoza, The probabilistic relevance framework: BM25 and beyond, 2009.
 
@@ -94,8 +95,10 @@ class CardsRouter(ScoringRouter):
         order = canonical_order(pool.ids)
         places = np.arange(len(pool)) if order is None else order
         # read by the order of ids, so that sums are rounded alike however the pool stands
-        documents = [words_in(card_text(pool.cards[place])) for place in places.tolist()]
-        words = CardWords.of(documents, senses=self._senses)
+        cards = [pool.cards[place] for place in places.tolist()]
+        documents = [words_in(card_text(card)) for card in cards]
+        shown = [words_in(" ".join(card.examples)) for card in cards]
+        words = CardWords.of([[*said, *more] for said, more in zip(documents, shown, strict=True)], senses=self._senses)
         vectors = np.empty_like(pool.vectors)
         vectors[places] = telling_vectors(pool.vectors[places], documents)
         return _Told(vectors, replace(words, agents=places[words.agents]))

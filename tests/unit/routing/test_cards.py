@@ -51,9 +51,15 @@ def test_descriptions_and_skills_count_as_names_do():
     assert [best("a volcano", pool), best("a glacier", pool)] == ["a", "b"]
 
 
-def test_examples_are_not_read_as_words():
-    shown = AgentCard(id="a", description="Knows much.", examples=("an eclipse",))
-    assert CardsRouter().score(task("eclipse"), pool_of(shown, "b")).tolist() == [0.0, 0.0]
+def test_the_words_of_examples_count_too():
+    shown = AgentCard(id="a", description="Knows much.", examples=("what is it", "an eclipse"))
+    assert best("the next eclipse", pool_of("b", shown)) == "a"
+
+
+def test_words_that_examples_share_stay_in_the_vectors():
+    cards = [AgentCard(id=name, description="", examples=("do it",)) for name in ("apple", "banana")]
+    pool = pool_of(*cards, vectors=np.eye(2))
+    assert CardsRouter(overlap=0.0).score(task("?", [0.6, 0.8]), pool) == pytest.approx([0.6, 0.8])
 
 
 def test_what_all_cards_say_tells_nothing():
