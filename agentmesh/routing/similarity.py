@@ -10,6 +10,8 @@ from agentmesh.errors import ConfigError
 from agentmesh.packing import unpack_vector
 from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
+from agentmesh.routing.cosine import cosines as cosines
+from agentmesh.routing.cosine import unit as unit
 from agentmesh.routing.prices import by_card
 from agentmesh.routing.state import Arrays
 from agentmesh.routing.table import ANY_VERSION, AgentTable
@@ -36,27 +38,6 @@ class CosineRouter(ScoringRouter):
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
         """Rate agents by similarity."""
         return by_card(cosines(pool.vectors, features.vector), features, pool)
-
-
-def cosines(rows: VectorArray, vector: VectorArray) -> FloatArray:
-    """Return the dot product of each row with ``vector``, the same for a row wherever it stands.
-
-    A matrix product rounds a row by its place in a block, so equal agents would not tie; a sum for each row does not.
-
-    Shapes:
-        rows: (n, d) unit rows. vector: (d,) unit or zeros. Returns (n,).
-
-    Raises:
-        ConfigError: the two are of different embedders.
-
-    >>> cosines(np.array([[1.0, 0.0], [0.6, 0.8]], dtype=np.float32), np.array([0.6, 0.8], dtype=np.float32)).round(3)
-    array([0.6, 1. ])
-    """
-    if rows.shape[1] != len(vector):
-        raise ConfigError(
-            f"a task vector of {len(vector)!r} numbers was given; expected {rows.shape[1]!r} as capability vectors have"
-        )
-    return np.asarray(np.vecdot(rows, vector), dtype=np.float64)
 
 
 class PilotRouter(ScoringRouter):
@@ -130,10 +111,3 @@ class PilotRouter(ScoringRouter):
 
     def _load(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
         self._table, self._pilots = AgentTable.load(arrays, meta), None
-
-
-def unit(rows: FloatArray) -> VectorArray:
-    """Return rows scaled to length 1 as float32, shape (n, d); a row of zeros stays one."""
-    lengths = np.sqrt(np.vecdot(rows, rows))[:, None]
-    scaled = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    return np.asarray(scaled, dtype=np.float32)
