@@ -1,6 +1,7 @@
 """The mesh: agents, a router and a store, opened and closed together. It owns lifetimes and nothing else."""
 
 import asyncio
+import math
 import secrets
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from agentmesh.agents.registry import Registry
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
+from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
 from agentmesh.graphs.dispatch import LiveCaller
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.limits import overlay
@@ -26,11 +28,12 @@ from agentmesh.learning.live import Learner
 from agentmesh.learning.opening import open_learner
 from agentmesh.learning.schedule import open_schedule
 from agentmesh.learning.settings import Learning
+from agentmesh.preferences import Preference
 from agentmesh.protocols import Embedder, EventSink, Executor, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
-from agentmesh.routing.preference import Preference
+from agentmesh.routing.preference_lint import Finding, lint
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
@@ -61,6 +64,8 @@ class Mesh:
         verifiers: Score answers by rule after each run; the router learns from it.
         judge: Scores answers that no verifier could, after each run.
         preferences: The user's own rules; they stand above what is learned.
+        stickiness: How much better, in expected quality, another agent must be than the one that answered last in a
+            conversation, for a message that says nothing by itself; a long message stands for itself. 0 for no lead.
         limits: What each run may use, unless the run says otherwise.
         explore: The chance, 0 to 1, that a pick is drawn at random, so that every agent stays observed.
         seed: With the run's id it fixes every draw. The default is 0.
@@ -83,6 +88,7 @@ class Mesh:
         verifiers: Sequence[Verifier] = (),
         judge: Judge | None = None,
         preferences: Sequence[Preference] = (),
+        stickiness: float = STICKINESS,
         limits: Limits | None = None,
         explore: float = 0.02,
         seed: int | None = None,
@@ -91,6 +97,8 @@ class Mesh:
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
+        if not 0 <= stickiness < math.inf:
+            raise ConfigError(f"stickiness is {stickiness!r}; give a finite number from 0 up")
         self._embedder = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         self._registry = Registry(self._embedder, agents)
         self._serving = ServingRouter(router_named(router) if isinstance(router, str) else router)
@@ -101,7 +109,7 @@ class Mesh:
             self._store = store
         self._refiner = refiner
         self._verifiers, self._judge = tuple(verifiers), judge
-        self._preferences = tuple(preferences)
+        self._preferences, self._stickiness = tuple(preferences), stickiness
         self._limits = overlay(DEFAULT_LIMITS, limits)
         self._explore, self._seed = explore, seed or 0
         self._learning = learning or Learning()
@@ -153,6 +161,14 @@ class Mesh:
     def cards(self) -> tuple[AgentCard, ...]:
         """Return the cards of all agents, sorted by id."""
         return self._registry.cards()
+
+    def lint(self, examples: Iterable[str | Task] = ()) -> tuple[Finding, ...]:
+        """Return what is wrong with the preferences, errors first; the mesh may be closed.
+
+        Args:
+            examples: Tasks as they come in: rules that both hold for one of them are compared too.
+        """
+        return lint(self._preferences, self.cards(), examples=[as_task(example) for example in examples])
 
     def register(self, agent: Agent) -> AgentCard:
         """Add an agent, also while tasks run.
@@ -312,7 +328,7 @@ class Mesh:
         follower = LogFollower(store, self._serving, self._embedder, root=self._root, clock=self._clock)
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         await stack.enter_async_context(await open_schedule(follower, self._learning))
-        pools = LivePool(self._registry, self._embedder, store, self._preferences)
+        pools = LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness)
         services = Services(
             embedder=self._embedder,
             serving=self._serving,
@@ -322,6 +338,7 @@ class Mesh:
             pools=pools,
             mesh_seed=self._seed,
             explore=self._explore,
+            topic_weight=TOPIC_WEIGHT,
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)

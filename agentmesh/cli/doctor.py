@@ -16,6 +16,7 @@ import click
 from agentmesh.cli.options import app_option, db_option, json_option
 from agentmesh.cli.output import is_terminal, print_json, print_table
 from agentmesh.cli.target import load_mesh
+from agentmesh.errors import ConfigError
 from agentmesh.settings import Settings
 
 DISTRIBUTION = "agentmesh-routing"
@@ -57,6 +58,8 @@ def examine(app: str | None = None, db: str | None = None) -> Sequence[Check]:
         checks.append(attempt("database", lambda: database(db if db is not None else found.db)))
         name = app if app is not None else found.app
         checks.append(attempt("mesh", lambda: mesh(name)))
+        if name and checks[-1].ok:
+            checks.append(attempt("preferences", lambda: preferences(name)))
     return [*checks, attempt("terminal", terminal)]
 
 
@@ -159,6 +162,19 @@ def mesh(name: str | None) -> str:
         return "none named (--app or AGENTMESH_APP)"
     found = asyncio.run(load_mesh(name))
     return f"{name}: {len(found.cards())} agents, router {found.router.name}"
+
+
+def preferences(name: str) -> str:
+    """Look for faults of the mesh's preferences; an error among them leaves tasks without any agent."""
+    findings = asyncio.run(load_mesh(name)).lint()
+    told = "; ".join(f"{one.severity} in {_places(one.rules)}: {one.message}" for one in findings)
+    if any(one.severity == "error" for one in findings):
+        raise ConfigError(told)
+    return told or "no fault found"
+
+
+def _places(rules: Sequence[int]) -> str:
+    return ("rule " if len(rules) == 1 else "rules ") + " and ".join(str(place) for place in rules)
 
 
 def terminal() -> str:

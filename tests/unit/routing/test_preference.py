@@ -4,9 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from agentmesh.errors import ConfigError
+from agentmesh.patterns import LONGEST_PATTERN, SEARCHED, compiled, found
+from agentmesh.preferences import Preference
 from agentmesh.records import Task
-from agentmesh.routing.patterns import LONGEST_PATTERN, SEARCHED, compiled, found
-from agentmesh.routing.preference import Preference, apply
+from agentmesh.routing.preference import apply, holds
 from agentmesh.testing.routers import sample_pool
 
 POOL = sample_pool(4)
@@ -23,12 +24,12 @@ def rule(action="prefer", agents=("agent-01",), **conditions):
 
 
 def test_a_rule_without_conditions_always_holds():
-    assert rule().holds(Task(text=""))
-    assert rule(pattern=None).holds(Task(text=""))
+    assert holds(rule(), Task(text=""))
+    assert holds(rule(pattern=None), Task(text=""))
 
 
 @pytest.mark.parametrize(
-    ("conditions", "holds"),
+    ("conditions", "met"),
     [
         ({"pattern": r"integral|derivative"}, True),
         ({"pattern": r"\bsum\b"}, False),
@@ -36,14 +37,14 @@ def test_a_rule_without_conditions_always_holds():
         ({"skill": "poetry"}, False),
         ({"flag": "eu"}, True),
         ({"flag": "us"}, False),
-        ({"type_hint": "maths"}, True),
-        ({"type_hint": "law"}, False),
-        ({"pattern": "integral", "skill": "algebra", "flag": "eu", "type_hint": "maths"}, True),
+        ({"domain": "maths"}, True),
+        ({"domain": "law"}, False),
+        ({"pattern": "integral", "skill": "algebra", "flag": "eu", "domain": "maths"}, True),
         ({"pattern": "integral", "skill": "poetry"}, False),
     ],
 )
-def test_a_rule_holds_when_every_condition_is_met(conditions, holds):
-    assert rule(**conditions).holds(TASK) is holds
+def test_a_rule_holds_when_every_condition_is_met(conditions, met):
+    assert holds(rule(**conditions), TASK) is met
 
 
 def test_forbid_refuses_and_names_the_gate():
