@@ -8,7 +8,10 @@ from agentmesh.frozen import Record
 from agentmesh.patterns import compiled
 from agentmesh.types import AgentId
 
-LIKENESS: Final = 0.5
+LIKENESS: Final = 0.55
+"""A cosine. With five examples a rule and the static embedder it gave the highest F1 on val of clinc150 and hwu64: of
+the tasks that were taken six in ten were meant, and of those that were meant six to seven in ten were taken."""
+
 MOST_EXAMPLES: Final = 50
 SHOWN_EXAMPLE: Final = 40
 """Characters of an example text in the words for a rule."""

@@ -21,9 +21,9 @@ async def embedded(embedder: Embedder, texts: Sequence[str]) -> VectorArray:
 class ExampleVectors:
     """Says how near a task is to the example texts of rules."""
 
-    def __init__(self, embedder: Embedder) -> None:
-        """Embed with ``embedder``, each text when it is first asked for."""
-        self._embedder = embedder
+    def __init__(self, embedder: Embedder, *, most_kept: int = MOST_KEPT) -> None:
+        """Embed with ``embedder``, each text when it is first asked for; keep the vectors of the newest."""
+        self._embedder, self._most_kept = embedder, most_kept
         self._kept: dict[str, VectorArray] = {}
 
     async def near(self, rules: Iterable[Preference], vector: VectorArray) -> dict[str, float]:
@@ -41,5 +41,5 @@ class ExampleVectors:
 
     def _keep(self, fresh: dict[str, VectorArray]) -> None:
         self._kept |= fresh
-        for text in list(self._kept)[: max(len(self._kept) - MOST_KEPT, 0)]:
+        for text in list(self._kept)[: max(len(self._kept) - self._most_kept, 0)]:
             del self._kept[text]
