@@ -5,6 +5,7 @@ Reference: the domain and action preferences of Arch-Router, arXiv 2506.16655.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -24,7 +25,9 @@ PIN, FORBID = "preference:pin", "preference:forbid"
 PREFERENCES: Final = "preferences"
 """What a decision names in place of a router, when preferences left nobody and none was asked."""
 
-TOLD_AGENTS: Final = 3
+TOLD: Final = 3
+"""Faults of one kind that a rule is told of: one that names thousands of agents must not fill a trace."""
+
 NOTHING_NEAR: Final[Mapping[str, float]] = MappingProxyType({})
 
 
@@ -160,11 +163,11 @@ def _bonus(held: Sequence[_Held], pool: AgentPool) -> FloatArray:
 
 def _faults(held: _Held, pool: AgentPool) -> Iterator[str]:
     """Yield why a rule could not be followed as it was given: names of nobody, or a pin on agents that are all out."""
-    for what in unknown_names(held.rule, pool.cards, pool.index.keys()):
+    for what in islice(unknown_names(held.rule, pool.cards, pool.index.keys()), TOLD):
         yield f"{held.words}: {what}"
     out = [agent_id for agent_id in sorted(held.named) if not pool.mask[pool.index[agent_id]]]
     if held.rule.action == "pin" and len(out) == len(held.named):
-        for agent_id in out[:TOLD_AGENTS]:
+        for agent_id in out[:TOLD]:
             gate = pool.refused.get(agent_id, "mask")
             why = "is forbidden by a rule" if gate == FORBID else f"is refused by the gate {gate!r}"
             yield f"{held.words}: {agent_id!r} {why}"
@@ -180,7 +183,6 @@ def abstention(applied: Applied, *, seed: int) -> RouteDecision | None:
     if pool.mask.any() or not {PIN, FORBID}.intersection(pool.refused.values()):
         return None
     rules: list[JsonValue] = list(applied.reasons)
-    faults = f" ({'; '.join(applied.faults)})" if applied.faults else ""
     return RouteDecision(
         router=PREFERENCES,
         router_version=f"{hash_parameters(PREFERENCES, {'rules': rules})}@0",
@@ -191,8 +193,15 @@ def abstention(applied: Applied, *, seed: int) -> RouteDecision | None:
         scores=pack_floats(np.full(len(pool), np.nan)),
         probabilities=pack_floats(np.zeros(len(pool))),
         abstained=True,
-        reason=f"the preferences leave nobody: {'; '.join(applied.reasons)}{faults}",
+        reason=f"the preferences leave nobody: {'; '.join(_told(applied))}",
     )
+
+
+def _told(applied: Applied) -> Iterator[str]:
+    """Yield each rule that held, with its faults where it has some."""
+    for words in dict.fromkeys(applied.reasons):
+        faults = [fault for fault in applied.faults if fault.startswith(f"{words}: ")]
+        yield from dict.fromkeys(faults or [words])
 
 
 def _refused_candidates(pool: AgentPool) -> Iterator[Candidate]:

@@ -105,7 +105,7 @@ async def test_a_pin_on_a_removed_agent_abstains_and_the_fault_is_in_the_trace(u
         run = await mesh.run(POETRY, run_id="r1")
         decision = await mesh.route(POETRY)
     assert (run.status, run.answer, run.cost_usd, run.calls) == (RunStatus.ABSTAINED, None, 0, ())
-    assert run.error == "the preferences leave nobody: pin 'poet' (pin 'poet': 'poet' is not registered)"
+    assert run.error == "the preferences leave nobody: pin 'poet': 'poet' is not registered"
     assert prepared(url).faults == ("pin 'poet': 'poet' is not registered",)
     assert (decision.abstained, decision.router) == (True, "preferences")
     assert "Nobody was chosen by router preferences" in decision.explain()
@@ -116,7 +116,7 @@ async def test_a_pin_on_a_removed_agent_abstains_and_the_fault_is_in_the_trace(u
 async def test_contradictory_rules_abstain_and_the_reason_names_them(url: str) -> None:
     run = await run_once(url, Task(text=POETRY), rule("pin", "poet"), rule("forbid", "poet"))
     assert run.status is RunStatus.ABSTAINED
-    assert "pin 'poet'; forbid 'poet'" in (run.error or "")
+    assert "pin 'poet': 'poet' is forbidden by a rule; forbid 'poet'" in (run.error or "")
 
 
 async def test_an_abstention_is_replayed_whatever_router_is_handed_in(url: str) -> None:

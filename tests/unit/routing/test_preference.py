@@ -153,6 +153,13 @@ def test_a_name_of_nobody_is_a_fault_of_the_rule(action, names, fault):
     assert apply([one], TASK, CARDED).faults == (f"{one.describe()}: {fault}",)
 
 
+def test_a_rule_on_many_that_are_not_there_is_told_of_a_few():
+    one = rule("forbid", tuple(f"ghost-{place}" for place in range(2000)))
+    assert [fault.rpartition(": ")[2] for fault in apply([one], TASK, POOL).faults] == [
+        f"'ghost-{place}' is not registered" for place in range(3)
+    ]
+
+
 def test_a_rule_that_does_not_hold_has_no_fault():
     assert apply([rule("pin", ("ghost",), skill="law")], TASK, POOL).faults == ()
 
@@ -168,12 +175,11 @@ def test_a_pin_on_an_agent_that_a_gate_refuses_is_a_fault_unless_another_pinned_
     [
         (
             [rule("pin", ("ghost",))],
-            "the preferences leave nobody: pin 'ghost' (pin 'ghost': 'ghost' is not registered)",
+            "the preferences leave nobody: pin 'ghost': 'ghost' is not registered",
         ),
         (
             [rule("pin"), rule("forbid")],
-            "the preferences leave nobody: pin 'agent-01'; forbid 'agent-01' (pin 'agent-01': 'agent-01' is forbidden "
-            "by a rule)",
+            "the preferences leave nobody: pin 'agent-01': 'agent-01' is forbidden by a rule; forbid 'agent-01'",
         ),
         (
             [rule("forbid", POOL.ids)],
