@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from agentmesh.cli.output import is_terminal, print_json, print_table
 from agentmesh.cli.target import load_mesh
 from agentmesh.errors import ConfigError
 from agentmesh.settings import Settings
+
+if TYPE_CHECKING:
+    from agentmesh.mesh import Mesh
 
 DISTRIBUTION = "agentmesh-routing"
 SENTENCE = "How long does it take to fly from Berlin to New York?"
@@ -57,9 +61,7 @@ def examine(app: str | None = None, db: str | None = None) -> Sequence[Check]:
         checks.append(attempt(f"embedder {found.embedder}", embedder_speed))
         checks.append(attempt("database", lambda: database(db if db is not None else found.db)))
         name = app if app is not None else found.app
-        checks.append(attempt("mesh", lambda: mesh(name)))
-        if name and checks[-1].ok:
-            checks.append(attempt("preferences", lambda: preferences(name)))
+        checks += mesh_checks(name)
     return [*checks, attempt("terminal", terminal)]
 
 
@@ -156,17 +158,24 @@ def database(url: str) -> str:
         return f"{url}: {store.count_runs()} runs, no damage found"
 
 
-def mesh(name: str | None) -> str:
-    """Load the user's mesh; none named is no fault."""
-    if not name:
-        return "none named (--app or AGENTMESH_APP)"
-    found = asyncio.run(load_mesh(name))
-    return f"{name}: {len(found.cards())} agents, router {found.router.name}"
+def mesh_checks(name: str | None) -> Iterator[Check]:
+    """Load the user's mesh and look for faults of its preferences; none named is no fault."""
+    loaded: list[Mesh] = []
+
+    def load() -> str:
+        if not name:
+            return "none named (--app or AGENTMESH_APP)"
+        loaded.append(asyncio.run(load_mesh(name)))
+        return f"{name}: {len(loaded[0].cards())} agents, router {loaded[0].router.name}"
+
+    yield attempt("mesh", load)
+    if loaded:
+        yield attempt("preferences", lambda: preferences(loaded[0]))
 
 
-def preferences(name: str) -> str:
-    """Look for faults of the mesh's preferences; an error among them leaves tasks without any agent."""
-    findings = asyncio.run(load_mesh(name)).lint()
+def preferences(mesh: "Mesh") -> str:
+    """Return the faults of a mesh's preferences; an error among them leaves tasks without any agent."""
+    findings = mesh.lint()
     told = "; ".join(f"{one.severity} in {_places(one.rules)}: {one.message}" for one in findings)
     if any(one.severity == "error" for one in findings):
         raise ConfigError(told)

@@ -129,6 +129,14 @@ def test_it_lints_the_preferences_of_the_mesh_that_is_named(command, folder, mes
     assert (outcome.code, check["ok"], check["detail"]) == (int(not ok), ok, detail)
 
 
+def test_it_names_the_rules_that_contradict(command, folder):
+    rules = 'Preference(action="pin", agents=("historian",)), Preference(action="forbid", agents=("historian",))'
+    torn = f"\ntorn = Mesh([mathematician, historian], preferences=[{rules}])\n"
+    (folder / "rules.py").write_text(RULES + torn, encoding="utf-8")
+    check = named(command("doctor", "--app", "rules:torn", "--json").json["checks"])["preferences"]
+    assert check["detail"].startswith("ConfigError: error in rules 0 and 1: all that is pinned is forbidden")
+
+
 def test_a_run_that_no_pin_lets_through_exits_3_and_is_explained(command, folder):
     (folder / "rules.py").write_text(RULES, encoding="utf-8")
     outcome = command("run", "Who built Petra?", "--app", "rules:broken", "--json")
