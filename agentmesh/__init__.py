@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentmesh.mesh import Mesh as Mesh
     from agentmesh.playback.player import Replay as Replay
     from agentmesh.playback.player import replay as replay
+    from agentmesh.preferences import Preference as Preference
     from agentmesh.records import AgentCard as AgentCard
     from agentmesh.records import Answer as Answer
     from agentmesh.records import Feedback as Feedback
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from agentmesh.records import Usage as Usage
     from agentmesh.routing.base import Router as Router
     from agentmesh.routing.base import ScoringRouter as ScoringRouter
-    from agentmesh.routing.preference import Preference as Preference
     from agentmesh.store.opening import open_store as open_store
 else:
     _HOMES = {
@@ -43,7 +43,7 @@ else:
         "Limits": "records",
         "Mesh": "mesh",
         "Objective": "records",
-        "Preference": "routing.preference",
+        "Preference": "preferences",
         "PromptedAgent": "agents.prompted",
         "PromptedRefiner": "agents.merging",
         "RecordedAgent": "agents.recorded",

@@ -56,8 +56,9 @@ class TaskPrepared(BaseEvent):
     """The task was embedded, gates and preferences were applied, and it was seen who is busy.
 
     ``vector`` is (d,) float32 packed; ``refused`` maps an agent to the gate that refuses it; ``bonus`` maps an agent to
-    what preferences add to its utility, and ``rules`` says which preferences spoke; ``load`` maps each busy agent to
-    its calls under way, as a share of those that it takes at once.
+    what preferences and the conversation add to its utility; ``rules`` says which rules spoke, and ``faults`` what of
+    them could not be followed; ``load`` maps each busy agent to its calls under way, as a share of those that it takes
+    at once.
     """
 
     kind: Literal["task_prepared"] = "task_prepared"
@@ -65,6 +66,7 @@ class TaskPrepared(BaseEvent):
     refused: Mapping[AgentId, str] = Field(default_factory=dict)
     bonus: Mapping[AgentId, float] = Field(default_factory=dict)
     rules: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     load: Mapping[AgentId, float] = Field(default_factory=dict)
 
 

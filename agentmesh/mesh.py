@@ -1,7 +1,7 @@
 """The mesh: agents, a router and a store, opened and closed together. It owns lifetimes and nothing else."""
 
 import asyncio
-import secrets
+import math
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
@@ -16,8 +16,10 @@ from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
 from agentmesh.graphs.asking import LiveAsker
+from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
 from agentmesh.graphs.dispatch import LiveCaller
 from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.intake import as_task, new_run_id
 from agentmesh.graphs.limits import overlay
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.pool import LivePool
@@ -28,20 +30,18 @@ from agentmesh.learning.live import Learner
 from agentmesh.learning.opening import open_learner
 from agentmesh.learning.schedule import open_schedule
 from agentmesh.learning.settings import Learning
+from agentmesh.preferences import Preference
 from agentmesh.protocols import ChatModel, Embedder, EventSink, Executor, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
 from agentmesh.routing.pacing import SlidingPace
-from agentmesh.routing.preference import Preference
+from agentmesh.routing.preference_lint import Finding, lint
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
 from agentmesh.store.writer import TraceWriter
 from agentmesh.types import AgentId, RunId, SystemClock
-
-MAX_TASK_CHARACTERS = 2**20
-"""A task is a request, not a file: longer text belongs in a place that agents read from."""
 
 DEFAULT_LIMITS = Limits(call_timeout_s=300.0)
 """An agent that hangs must not hang its caller for ever; everything else is the user's to limit."""
@@ -65,6 +65,8 @@ class Mesh:
         verifiers: Score answers by rule after each run; the router learns from it.
         judge: Scores answers that no verifier could, after each run.
         preferences: The user's own rules; they stand above what is learned.
+        stickiness: How much better, in expected quality, another agent must be than the one that answered last in a
+            conversation, for a message that says nothing by itself; a long message stands for itself. 0 for no lead.
         limits: What each run may use, unless the run says otherwise.
         explore: The chance, 0 to 1, that a pick is drawn at random, so that every agent stays observed.
         seed: With the run's id it fixes every draw. The default is 0.
@@ -89,6 +91,7 @@ class Mesh:
         verifiers: Sequence[Verifier] = (),
         judge: Judge | None = None,
         preferences: Sequence[Preference] = (),
+        stickiness: float = STICKINESS,
         limits: Limits | None = None,
         explore: float = 0.02,
         seed: int | None = None,
@@ -99,6 +102,8 @@ class Mesh:
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
+        if not 0 <= stickiness < math.inf:
+            raise ConfigError(f"stickiness is {stickiness!r}; give a finite number from 0 up")
         self._embedder = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         self._registry = Registry(self._embedder, agents)
         self._serving = ServingRouter(router_named(router) if isinstance(router, str) else router)
@@ -109,7 +114,7 @@ class Mesh:
             self._store = store
         self._refiner = refiner
         self._verifiers, self._judge = tuple(verifiers), judge
-        self._preferences = tuple(preferences)
+        self._preferences, self._stickiness = tuple(preferences), stickiness
         self._limits = overlay(DEFAULT_LIMITS, limits)
         self._explore, self._seed = explore, seed or 0
         self._learning = learning or Learning()
@@ -164,6 +169,14 @@ class Mesh:
     def cards(self) -> tuple[AgentCard, ...]:
         """Return the cards of all agents, sorted by id."""
         return self._registry.cards()
+
+    def lint(self, examples: Iterable[str | Task] = ()) -> tuple[Finding, ...]:
+        """Return what is wrong with the preferences, errors first; the mesh may be closed.
+
+        Args:
+            examples: Tasks as they come in: rules that both hold for one of them are compared too.
+        """
+        return lint(self._preferences, self.cards(), examples=[as_task(example) for example in examples])
 
     def register(self, agent: Agent) -> AgentCard:
         """Add an agent, also while tasks run.
@@ -328,7 +341,7 @@ class Mesh:
         follower = LogFollower(store, self._serving, self._embedder, root=self._root, clock=self._clock)
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         await stack.enter_async_context(await open_schedule(follower, self._learning))
-        pools = LivePool(self._registry, self._embedder, store, self._preferences)
+        pools = LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness)
         services = Services(
             embedder=self._embedder,
             serving=self._serving,
@@ -341,6 +354,7 @@ class Mesh:
             asker=None if self._chat is None else LiveAsker(self._chat, self._clock),
             pace=SlidingPace() if self._chat is None else await asyncio.to_thread(recalled_pace, store),
             fallback=self._fallback,
+            topic_weight=TOPIC_WEIGHT,
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)
@@ -366,31 +380,6 @@ class _Open:
     stack: AsyncExitStack
     streaming: set[asyncio.Task[Any]] = field(default_factory=set)
     scoring: set[asyncio.Task[Any]] = field(default_factory=set)
-
-
-def as_task(task: str | Task) -> Task:
-    """Return ``task`` as a ``Task`` that can be routed and stored.
-
-    Raises:
-        ConfigError: it is empty, longer than 1,048,576 characters, or no valid Unicode.
-    """
-    checked = Task(text=task) if isinstance(task, str) else task
-    if not checked.text.strip():
-        raise ConfigError(f"the task is {checked.text[:20]!r}; give it some text")
-    if len(checked.text) > MAX_TASK_CHARACTERS:
-        raise ConfigError(f"the task has {len(checked.text)} characters; at most {MAX_TASK_CHARACTERS} are accepted")
-    try:
-        checked.text.encode()
-    except UnicodeEncodeError as error:
-        raise ConfigError(
-            f"the task holds {error.object[error.start]!r} at {error.start}, which is no Unicode"
-        ) from error
-    return checked
-
-
-def new_run_id(now: float) -> RunId:
-    """Return an id that sorts by time: milliseconds since the epoch in hexadecimal, then 40 random bits."""
-    return f"{int(now * 1000):011x}-{secrets.token_hex(5)}"
 
 
 def _in_loop() -> bool:

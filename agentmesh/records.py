@@ -17,6 +17,7 @@ from agentmesh.decisions import Selection as Selection
 from agentmesh.decisions import Stage as Stage
 from agentmesh.frozen import Record as Record
 from agentmesh.packing import PackedVector
+from agentmesh.preferences import Preference as Preference
 from agentmesh.types import AgentId, JsonValue, RunId
 
 Money: TypeAlias = Decimal | float | str
@@ -51,7 +52,10 @@ class Turn(Record):
 
 
 class Task(Record):
-    """What is asked. Gold answers and labels have no place here, so nothing that routes can read them."""
+    """What is asked. Gold answers and labels have no place here, so nothing that routes can read them.
+
+    ``preferences`` are rules for this task alone; they stand beside those of the mesh.
+    """
 
     text: str
     id: str | None = None
@@ -61,6 +65,13 @@ class Task(Record):
     required_flags: frozenset[str] = frozenset()
     turns: tuple[Turn, ...] = ()
     objective: Objective = Objective()
+    preferences: tuple[Preference, ...] = ()
+
+    @property
+    def previous_agent(self) -> AgentId | None:
+        """Return the agent that gave the last answer of the conversation, ``None`` where it is not known."""
+        answers = (turn.agent_id for turn in reversed(self.turns) if turn.role == "assistant")
+        return next(answers, None)
 
 
 class AgentCard(Record):

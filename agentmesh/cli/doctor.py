@@ -10,13 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agentmesh.cli.options import app_option, db_option, json_option
 from agentmesh.cli.output import is_terminal, print_json, print_table
 from agentmesh.cli.target import load_mesh
+from agentmesh.errors import ConfigError
 from agentmesh.settings import Settings
+
+if TYPE_CHECKING:
+    from agentmesh.mesh import Mesh
 
 DISTRIBUTION = "agentmesh-routing"
 SENTENCE = "How long does it take to fly from Berlin to New York?"
@@ -56,7 +61,7 @@ def examine(app: str | None = None, db: str | None = None) -> Sequence[Check]:
         checks.append(attempt(f"embedder {found.embedder}", embedder_speed))
         checks.append(attempt("database", lambda: database(db if db is not None else found.db)))
         name = app if app is not None else found.app
-        checks.append(attempt("mesh", lambda: mesh(name)))
+        checks += mesh_checks(name)
     return [*checks, attempt("terminal", terminal)]
 
 
@@ -153,12 +158,32 @@ def database(url: str) -> str:
         return f"{url}: {store.count_runs()} runs, no damage found"
 
 
-def mesh(name: str | None) -> str:
-    """Load the user's mesh; none named is no fault."""
-    if not name:
-        return "none named (--app or AGENTMESH_APP)"
-    found = asyncio.run(load_mesh(name))
-    return f"{name}: {len(found.cards())} agents, router {found.router.name}"
+def mesh_checks(name: str | None) -> Iterator[Check]:
+    """Load the user's mesh and look for faults of its preferences; none named is no fault."""
+    loaded: list[Mesh] = []
+
+    def load() -> str:
+        if not name:
+            return "none named (--app or AGENTMESH_APP)"
+        loaded.append(asyncio.run(load_mesh(name)))
+        return f"{name}: {len(loaded[0].cards())} agents, router {loaded[0].router.name}"
+
+    yield attempt("mesh", load)
+    if loaded:
+        yield attempt("preferences", lambda: preferences(loaded[0]))
+
+
+def preferences(mesh: "Mesh") -> str:
+    """Return the faults of a mesh's preferences; an error among them leaves tasks without any agent."""
+    findings = mesh.lint()
+    told = "; ".join(f"{one.severity} in {_places(one.rules)}: {one.message}" for one in findings)
+    if any(one.severity == "error" for one in findings):
+        raise ConfigError(told)
+    return told or "no fault found"
+
+
+def _places(rules: Sequence[int]) -> str:
+    return ("rule " if len(rules) == 1 else "rules ") + " and ".join(str(place) for place in rules)
 
 
 def terminal() -> str:

@@ -9,6 +9,9 @@ from agentmesh.cli.output import print_json, print_text
 from agentmesh.cli.target import open_traces
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentmesh.events import Event, TaskPrepared
     from agentmesh.records import Run
 
 
@@ -17,16 +20,34 @@ if TYPE_CHECKING:
 @db_option
 @json_option
 def explain(run_id: str, db: str | None, as_json: bool) -> None:
-    """Say why the agents of the stored run RUN were chosen, over whom, and by what margin."""
+    """Say why the agents of the stored run RUN were chosen, over whom, by what margin, and which rules spoke."""
+    from agentmesh.events import fold
+
     with open_traces(db) as store:
-        run = store.run(run_id)
+        events = store.events(run_id)
+    run, prepared = fold(events), prepared_in(events)
+    words = explanation(run, prepared)
     if as_json:
         decision = None if run.decision is None else run.decision.model_dump(mode="json")
-        print_json({"run_id": run.id, "explanation": explanation(run), "decision": decision})
+        rules, faults = ([], []) if prepared is None else (list(prepared.rules), list(prepared.faults))
+        print_json({"run_id": run.id, "explanation": words, "decision": decision, "rules": rules, "faults": faults})
     else:
-        print_text(explanation(run))
+        print_text(words)
 
 
-def explanation(run: "Run") -> str:
-    """Return the decision of a run in words; a run that ended before one was made says so."""
-    return "No decision was made in this run." if run.decision is None else run.decision.explain()
+def prepared_in(events: "Sequence[Event]") -> "TaskPrepared | None":
+    """Return how the task of a trace was prepared, if it came so far."""
+    from agentmesh.events import TaskPrepared
+
+    return next((event for event in events if isinstance(event, TaskPrepared)), None)
+
+
+def explanation(run: "Run", prepared: "TaskPrepared | None" = None) -> str:
+    """Return the decision of a run in words, with the rules that spoke; a run that ended before one says so."""
+    if run.decision is None:
+        return "No decision was made in this run."
+    lines = [run.decision.explain()]
+    if prepared is not None:
+        lines += [f"  Rule: {rule}" for rule in prepared.rules]
+        lines += [f"  Fault of a rule: {fault}" for fault in prepared.faults]
+    return "\n".join(lines)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agentmesh.cli.explain import explanation
+from agentmesh.cli.explain import explanation, prepared_in
 from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.run import trace_line
@@ -12,6 +12,7 @@ from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
 
 if TYPE_CHECKING:
+    from agentmesh.events import TaskPrepared
     from agentmesh.records import Run, RunSummary
 
 STATUSES = ("running", "completed", "abstained", "failed", "over_budget")
@@ -59,22 +60,22 @@ def _row(summary: "RunSummary") -> tuple[str, ...]:
 @json_option
 def show_run(run_id: str, events: bool, db: str | None, as_json: bool) -> None:
     """Show the stored run RUN: its task, decision, calls and answer."""
+    from agentmesh.events import fold
+
     with open_traces(db) as store:
-        if events:
-            trace = [event.model_dump(mode="json") for event in store.events(run_id)]
-        run = store.run(run_id)
+        trace = store.events(run_id)
     if events:
-        print_json(trace)
+        print_json([event.model_dump(mode="json") for event in trace])
     elif as_json:
-        print_json(run.model_dump(mode="json"))
+        print_json(fold(trace).model_dump(mode="json"))
     else:
-        print_text(account(run))
+        print_text(account(fold(trace), prepared_in(trace)))
 
 
-def account(run: "Run") -> str:
+def account(run: "Run", prepared: "TaskPrepared | None" = None) -> str:
     """Tell a run from its task to its answer, in lines."""
     lines = [trace_line(run), f"started {moment(run.started_at)}", "", "Task", run.task.text, ""]
-    lines += [explanation(run), ""]
+    lines += [explanation(run, prepared), ""]
     for call in run.calls:
         ended = call.status.value + (f": {call.error}" if call.error else "")
         attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""

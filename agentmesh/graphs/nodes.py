@@ -11,17 +11,18 @@ from agentmesh.agents.refiner import Refined, VoteRefiner, WeightedAnswer
 from agentmesh.errors import AgentMeshError, RouterOutputError
 from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared
 from agentmesh.graphs.allowance import RunAsker
+from agentmesh.graphs.conversation import with_topic
 from agentmesh.graphs.dispatch import Dispatch
 from agentmesh.graphs.log import named
 from agentmesh.graphs.state import RunContext, RunState, Services
+from agentmesh.graphs.vectors import embedded
 from agentmesh.packing import pack_floats, pack_vector
-from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, CallStatus, RouteDecision, Selection, Task
 from agentmesh.routing.asking import Asker
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
 from agentmesh.routing.pacing import take_note
-from agentmesh.routing.preference import Applied
-from agentmesh.types import AgentId, FloatArray, RunId, VectorArray
+from agentmesh.routing.preference import Applied, abstention
+from agentmesh.types import AgentId, FloatArray, RunId
 
 
 def draw_seed(mesh_seed: int, run_id: RunId) -> int:
@@ -49,15 +50,23 @@ async def consider(
 ) -> Considered:
     """Embed the task, apply gates and preferences, see who is busy, and let the router choose; no agent is called.
 
+    Where preferences leave nobody, the decision is an abstention and no router is asked.
+
     Raises:
         RoutingError: nobody passes the gates, or the router returned no decision.
     """
-    vector = await _embed(services.embedder, task.text)
+    vector = (await embedded(services.embedder, [task.text]))[0]
+    if services.topic_weight:
+        vector = await with_topic(vector, task, services.embedder, weight=services.topic_weight)
     features = TaskFeatures(vector=vector, text=task.text, type_hints=task.type_hints, turns=task.turns)
-    applied = await services.pools.for_task(task)
+    applied = await services.pools.for_task(task, vector)
     load = services.pools.load.shares(applied.pool)
+    seed = draw_seed(services.mesh_seed, run_id)
+    nobody = abstention(applied, seed=seed)
+    if nobody is not None:
+        return Considered(features, applied, load, nobody)
     context = RouteContext(
-        seed=draw_seed(services.mesh_seed, run_id),
+        seed=seed,
         max_agents=max_agents,
         objective=task.objective,
         explore=explore,
@@ -74,13 +83,6 @@ async def consider(
     return Considered(features, applied, load, decision)
 
 
-async def _embed(embedder: Embedder, text: str) -> VectorArray:
-    # a thread would cost more than a quick embedding
-    vectors = embedder.embed([text]) if embedder.is_quick else await asyncio.to_thread(embedder.embed, [text])
-    vector: VectorArray = vectors[0]
-    return vector
-
-
 async def decide(state: RunState, context: RunContext) -> RunState:
     """Choose who acts."""
     services, log = context.services, context.log
@@ -90,9 +92,7 @@ async def decide(state: RunState, context: RunContext) -> RunState:
         run_id=log.run_id,
         max_agents=context.max_agents,
         explore=services.explore,
-        asker=None
-        if services.asker is None
-        else RunAsker(services.asker, context.limits, context.deadline, services.clock),
+        asker=_asker(context),
     )
     pool = considered.applied.pool
     await services.pools.keep(pool)
@@ -102,11 +102,20 @@ async def decide(state: RunState, context: RunContext) -> RunState:
         refused=dict(pool.refused),
         bonus=_by_agent(pool, considered.applied.bonus),
         rules=considered.applied.reasons,
+        faults=considered.applied.faults,
         load={} if considered.load is None else _by_agent(pool, considered.load),
     )
     log.post(DecisionMade, decision=considered.decision)
     chosen = {choice.agent_id: pool.cards[pool.index[choice.agent_id]] for choice in considered.decision.selected}
     return {"decision": considered.decision, "cards": chosen}
+
+
+def _asker(context: RunContext) -> Asker | None:
+    """Return what this run may ask a chat model through, ``None`` where the mesh has no model."""
+    services = context.services
+    if services.asker is None:
+        return None
+    return RunAsker(services.asker, context.limits, context.deadline, services.clock)
 
 
 def fallen_back(decision: RouteDecision, fallback: AgentId, pool: AgentPool) -> RouteDecision:

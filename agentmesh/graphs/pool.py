@@ -10,13 +10,17 @@ import numpy as np
 from agentmesh.agents.capability import CapabilityTable, build_table
 from agentmesh.agents.registry import Registry
 from agentmesh.events import TaskPrepared
+from agentmesh.graphs.conversation import staying
 from agentmesh.graphs.load import CallsUnderWay, Load, RecordedLoad
+from agentmesh.graphs.vectors import ExampleVectors
 from agentmesh.packing import pack_vector, unpack_vector
+from agentmesh.preferences import Preference
 from agentmesh.protocols import Embedder
 from agentmesh.records import RegistrySnapshot, Task
 from agentmesh.routing.base import AgentPool, index_of
-from agentmesh.routing.preference import Applied, Preference, apply
+from agentmesh.routing.preference import Applied, apply
 from agentmesh.store.base import TraceStore
+from agentmesh.types import VectorArray
 
 
 class PoolSource(Protocol):
@@ -31,8 +35,12 @@ class PoolSource(Protocol):
         """Return the pool with every agent in it."""
         ...
 
-    async def for_task(self, task: Task) -> Applied:
-        """Return the pool after the task's hard gates and the user's preferences."""
+    async def for_task(self, task: Task, vector: VectorArray) -> Applied:
+        """Return the pool after the task's hard gates, the user's preferences and the lead of who answered last.
+
+        Shapes:
+            vector: (d,) what the task is routed by.
+        """
         ...
 
     async def keep(self, pool: AgentPool) -> None:
@@ -42,24 +50,35 @@ class PoolSource(Protocol):
 
 @dataclass(slots=True)
 class LivePool:
-    """The registry as it is now. The pool is built once for each of its versions."""
+    """The registry as it is now. The pool is built once for each of its versions.
+
+    ``stickiness`` is the lead of the agent that answered last in a conversation.
+    """
 
     registry: Registry
     embedder: Embedder
     store: TraceStore
     preferences: tuple[Preference, ...] = ()
+    stickiness: float = 0.0
     load: Load = field(default_factory=CallsUnderWay)
     _table: CapabilityTable | None = None
     _pool: AgentPool = field(init=False)
+    _examples: ExampleVectors = field(init=False)
     _kept: set[str] = field(default_factory=set)
     _keeping: asyncio.Lock = field(default_factory=asyncio.Lock)  # guards a version from being stored twice
 
-    async def for_task(self, task: Task) -> Applied:
-        """Return the pool after the task's hard gates and the user's preferences."""
+    def __post_init__(self) -> None:
+        """Make room for the vectors of examples."""
+        self._examples = ExampleVectors(self.embedder)
+
+    async def for_task(self, task: Task, vector: VectorArray) -> Applied:
+        """Return the pool after the task's hard gates, the user's preferences and the lead of who answered last."""
+        near = await self._examples.near((*self.preferences, *task.preferences), vector)
         pool = await self.current()
         refused = self.registry.refused(task)
         pool = pool.gated({agent_id: gate for agent_id, gate in refused.items() if agent_id in pool.index})
-        return apply(self.preferences, task, pool)
+        applied = apply(self.preferences, task, pool, near=near)
+        return staying(applied, task, self.stickiness)
 
     async def keep(self, pool: AgentPool) -> None:
         """See that the pool is stored, once for each of its versions."""
@@ -98,14 +117,14 @@ class StoredPool:
         rows = vectors.reshape(len(snapshot.cards), -1)
         pool = pool_of(build_table(snapshot.cards, rows, snapshot.version), snapshot.version)
         bonus = np.array([prepared.bonus.get(agent_id, 0.0) for agent_id in pool.ids])
-        self._applied = Applied(pool.gated(prepared.refused), bonus, prepared.rules)
+        self._applied = Applied(pool.gated(prepared.refused), bonus, prepared.rules, prepared.faults)
         self.load: Load = RecordedLoad(prepared.load)
 
     async def current(self) -> AgentPool:
         """Return the pool as it was then."""
         return self._applied.pool
 
-    async def for_task(self, task: Task) -> Applied:  # noqa: ARG002 - the gates were recorded, not asked again
+    async def for_task(self, task: Task, vector: VectorArray) -> Applied:  # noqa: ARG002 - recorded, not asked again
         """Return the pool as it was then."""
         return self._applied
 

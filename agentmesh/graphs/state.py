@@ -28,7 +28,11 @@ class RunState(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The live parts that every run of a mesh shares. The mesh owns their lifetimes."""
+    """The live parts that every run of a mesh shares. The mesh owns their lifetimes.
+
+    ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
+    has them in it.
+    """
 
     embedder: Embedder
     serving: ServingRouter
@@ -41,6 +45,7 @@ class Services:
     asker: PricedAsker | None = None
     pace: Pace = field(default_factory=SlidingPace)
     fallback: AgentId | None = None
+    topic_weight: float = 0.0
 
     @property
     def router(self) -> Router:

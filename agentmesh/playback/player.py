@@ -15,8 +15,10 @@ from agentmesh.playback.compare import Difference, compare
 from agentmesh.playback.prefix import RecordedCaller, RecordedEmbedder, RecordedRefiner, Recording, asker_of
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
+from agentmesh.routing.baseline import RandomRouter
 from agentmesh.routing.named import router_named
 from agentmesh.routing.pacing import pace_of
+from agentmesh.routing.preference import PREFERENCES
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.types import RunId, SystemClock
@@ -62,10 +64,14 @@ async def replay(store: TraceStore, run_id: RunId, *, router: Router | None = No
 def rebuild_router(store: TraceStore, recording: Recording, router: Router | None = None) -> Router:
     """Return a router in the state that a recorded decision was made on.
 
+    Any will do where preferences left nobody, since none was asked.
+
     Raises:
         ReplayError: its parameters or its state are not in the store, or no entry point names it.
     """
     decision = recording.decided.decision
+    if decision.router == PREFERENCES:
+        return RandomRouter()
     parameters, _, sequence = decision.router_version.partition("@")
     built = router if router is not None else _build(store, decision, parameters)
     if router is not None and built.name != decision.router:

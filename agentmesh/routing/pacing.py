@@ -104,12 +104,12 @@ def _quantile(ordered: list[float], level: float) -> float:
 def take_note(pace: Pace, decision: RouteDecision) -> None:
     """Tell ``pace`` of a decision: how sure its routers were before a model would be asked, and whether one was.
 
-    A reply that was remembered cost nothing and counts as not asked for.
+    A question that was refused, and one whose reply was remembered, cost nothing and do not count.
     """
     stage = next((stage for stage in decision.stages if stage.beyond == REASONING), None)
     confidence = inf if stage is None or stage.confidence is None else stage.confidence
     reasoning = decision.reasoning
-    pace.observe(confidence, went_on=reasoning is not None and not reasoning.cached)
+    pace.observe(confidence, went_on=reasoning is not None and reasoning.latency_s > 0 and not reasoning.cached)
 
 
 def pace_of(decision: RouteDecision) -> FixedPace:

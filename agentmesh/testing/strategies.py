@@ -20,6 +20,7 @@ from agentmesh.events import (
     TaskPrepared,
 )
 from agentmesh.packing import pack_floats
+from agentmesh.preferences import Preference
 from agentmesh.records import (
     AgentCall,
     AgentCard,
@@ -75,6 +76,16 @@ limits = st.builds(
     retries=st.integers(0, 10),
     allow_unknown_price=st.booleans(),
 )
+preferences = st.builds(
+    Preference,
+    action=st.sampled_from(["pin", "prefer", "forbid"]),
+    agents=st.lists(agent_ids, min_size=1, max_size=2).map(tuple),
+    groups=_tuples(names, 2),
+    domain=st.none() | names,
+    pattern=st.none() | st.sampled_from(["integral|sum", r"\bpetra\b"]),
+    previous=st.none() | agent_ids,
+    like=_tuples(st.sampled_from(["Who built it?", "Δ?"]), 2),
+)
 tasks = st.builds(
     Task,
     text=texts,
@@ -85,6 +96,7 @@ tasks = st.builds(
     required_flags=st.frozensets(names, max_size=2),
     turns=_tuples(turns),
     objective=objectives,
+    preferences=_tuples(preferences, 2),
 )
 cards = st.builds(
     AgentCard,
@@ -214,7 +226,13 @@ def middles(run_id: RunId) -> SearchStrategy[Event]:
     """Draw any event that is stored between the first and the last of a run."""
     place = {"run_id": st.just(run_id), "seq": st.just(0), "at": instants}
     return st.one_of(
-        st.builds(TaskPrepared, **place, vector=packed, refused=st.dictionaries(agent_ids, names, max_size=2)),
+        st.builds(
+            TaskPrepared,
+            **place,
+            vector=packed,
+            refused=st.dictionaries(agent_ids, names, max_size=2),
+            faults=_tuples(texts, 2),
+        ),
         st.builds(DecisionMade, **place, decision=decisions),
         st.builds(CallStarted, **place, agent_id=agent_ids, attempt=st.integers(1, 9), wave=st.integers(1, 9)),
         st.builds(CallFinished, **place, call=calls),

@@ -27,6 +27,13 @@ SAID = {
     "05_replay_whatif": ["task-1: identical", "cheapest would ask apprentice"],
     "06_trails": ["[best of the row]", "asked for a capital: librarian", "Taken for: capitals 100 %"],
     "07_gnn": ["trained on 80 outcomes of 80 tasks", "Kenya? -> librarian", "plus 4? -> clerk", 'solved "What is the'],
+    "08_preferences": [
+        "secret: lawyer",
+        "pinned to nobody: abstained",
+        "please -> poet",
+        "May? -> lawyer",
+        "error: all that",
+    ],
 }
 
 

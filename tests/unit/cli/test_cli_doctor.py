@@ -94,3 +94,56 @@ def test_extras_for_developers_are_not_asked_for():
 @pytest.mark.parametrize(("name", "there"), [("click", True), ("surely-not-installed", False)])
 def test_installed_packages_are_told_from_others(name, there):
     assert (installed(name) is not None) is there
+
+
+RULES = """
+from app import historian, mathematician
+from agentmesh import Mesh, Preference
+
+def pinned(*agents):
+    return [Preference(action="pin", agents=agents), Preference(action="prefer", agents=("ghost",))]
+
+sound = Mesh([mathematician, historian], preferences=[Preference(action="prefer", agents=("historian",))])
+doubtful = Mesh([mathematician, historian], preferences=pinned("historian"), store="sqlite:///agentmesh.db")
+broken = Mesh([mathematician, historian], preferences=pinned("gone"), store="sqlite:///agentmesh.db")
+"""
+
+
+@pytest.mark.parametrize(
+    ("mesh", "ok", "detail"),
+    [
+        ("sound", True, "no fault found"),
+        ("doubtful", True, "warning in rule 1: 'ghost' is not registered: prefer 'ghost'"),
+        (
+            "broken",
+            False,
+            "ConfigError: error in rule 0: 'gone' is not registered: pin 'gone'; "
+            "warning in rule 1: 'ghost' is not registered: prefer 'ghost'",
+        ),
+    ],
+)
+def test_it_lints_the_preferences_of_the_mesh_that_is_named(command, folder, mesh, ok, detail):
+    (folder / "rules.py").write_text(RULES, encoding="utf-8")
+    outcome = command("doctor", "--app", f"rules:{mesh}", "--json")
+    check = named(outcome.json["checks"])["preferences"]
+    assert (outcome.code, check["ok"], check["detail"]) == (int(not ok), ok, detail)
+
+
+def test_it_names_the_rules_that_contradict(command, folder):
+    rules = 'Preference(action="pin", agents=("historian",)), Preference(action="forbid", agents=("historian",))'
+    torn = f"\ntorn = Mesh([mathematician, historian], preferences=[{rules}])\n"
+    (folder / "rules.py").write_text(RULES + torn, encoding="utf-8")
+    check = named(command("doctor", "--app", "rules:torn", "--json").json["checks"])["preferences"]
+    assert check["detail"].startswith("ConfigError: error in rules 0 and 1: all that is pinned is forbidden")
+
+
+def test_a_run_that_no_pin_lets_through_exits_3_and_is_explained(command, folder):
+    (folder / "rules.py").write_text(RULES, encoding="utf-8")
+    outcome = command("run", "Who built Petra?", "--app", "rules:broken", "--json")
+    assert (outcome.code, outcome.json["status"]) == (3, "abstained")
+    assert command("route", "Who built Petra?", "--app", "rules:broken").code == 3
+    told = command("explain", outcome.json["id"]).out
+    assert "Fault of a rule: pin 'gone': 'gone' is not registered" in told
+    found = command("explain", outcome.json["id"], "--json").json
+    assert (found["rules"], len(found["faults"])) == (["pin 'gone'", "prefer 'ghost'"], 2)
+    assert "Rule: pin 'gone'" in command("runs", "show", outcome.json["id"]).out

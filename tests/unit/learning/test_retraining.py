@@ -27,6 +27,7 @@ from agentmesh.learning.versions import (
     router_at,
 )
 from agentmesh.packing import pack_vector
+from agentmesh.preferences import Preference
 from agentmesh.records import AgentCard, Experience, Feedback, Objective, RouterMark, RouterState
 from agentmesh.routing.base import Outcomes, RouteContext, Router, ScoringRouter, TaskFeatures
 from agentmesh.routing.category import CategoryRouter
@@ -34,7 +35,6 @@ from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.routing.linear import LinearRouter
 from agentmesh.routing.named import router_named
 from agentmesh.routing.neighbours import KernelRouter
-from agentmesh.routing.preference import Preference
 from agentmesh.store.base import TraceStore
 from agentmesh.store.sql import SqlStore
 from agentmesh.testing.agents import EchoAgent
@@ -458,7 +458,7 @@ def test_the_newest_tasks_fill_a_small_table(store: TraceStore) -> None:
 
 async def test_held_back_tasks_are_decided_on_what_they_were_routed_on(store: TraceStore) -> None:
     thrifty = Objective(quality=1.0, cost=0.5)
-    never = Preference(type_hint="sums", action="forbid", agents=("bob",))
+    never = Preference(domain="sums", action="forbid", agents=("bob",))
     agents = [EchoAgent("ada"), EchoAgent("bob")]
     async with Mesh(
         agents, store=store, embedder=EMBEDDER, preferences=[never], learning=Learning(mode="loop")

@@ -63,18 +63,19 @@ def test_a_budget_of_nothing_asks_nothing_and_a_whole_one_nearly_all():
 def test_a_decision_is_counted_by_the_confidence_before_the_model_and_by_whether_it_was_asked():
     pace = SlidingPace()
     unsure = Stage(name="kernel", confidence=0.1, threshold=0.2, beyond="reasoning")
-    take_note(pace, decision(unsure, reasoning=Reasoning(model="m", asked=("a",))))
+    take_note(pace, decision(unsure, reasoning=Reasoning(model="m", asked=("a",), latency_s=0.1)))
     assert pace.threshold(1.0) == 0.1
     spent = pace.threshold(0.1)
-    take_note(pace, decision(unsure, reasoning=Reasoning(model="m", asked=("a",), cached=True)))
+    take_note(pace, decision(unsure, reasoning=Reasoning(model="m", asked=("a",), cached=True, latency_s=0.1)))
     take_note(pace, decision())
+    take_note(pace, decision(unsure, reasoning=Reasoning(model="m", asked=("a",), fault="it has no price")))
     assert spent == 0.1
     assert pace._went_on == 1
-    assert list(pace._last) == [0.1, 0.1, inf]
+    assert list(pace._last) == [0.1, 0.1, inf, 0.1]
 
 
 def test_the_pace_of_a_replay_is_the_one_that_was_in_force():
-    asked = Reasoning(model="m", asked=("a",))
+    asked = Reasoning(model="m", asked=("a",), latency_s=0.1)
     stage = Stage(name="kernel", confidence=0.1, threshold=0.2, beyond="reasoning")
     assert pace_of(decision(stage, reasoning=asked)).threshold(0.1) == 0.2
     unmeasured = stage.model_copy(update={"threshold": None})

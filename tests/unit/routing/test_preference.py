@@ -1,20 +1,31 @@
 """Preferences: when a rule holds, what it does to the pool, and which patterns are refused."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
 from agentmesh.errors import ConfigError
-from agentmesh.records import Task
-from agentmesh.routing.patterns import LONGEST_PATTERN, SEARCHED, compiled, found
-from agentmesh.routing.preference import Preference, apply
+from agentmesh.patterns import LONGEST_PATTERN, SEARCHED, compiled, found
+from agentmesh.preferences import Preference
+from agentmesh.records import AgentCard, Task, Turn
+from agentmesh.routing.preference import abstention, apply, holds
 from agentmesh.testing.routers import sample_pool
 
 POOL = sample_pool(4)
+CARDS = (
+    AgentCard(id="agent-00", description="", group="north", skills=("Algebra",)),
+    AgentCard(id="agent-01", description="", group="north", policy_flags=frozenset({"EU"})),
+    AgentCard(id="agent-02", description="", group="south", skills=("poetry",)),
+    AgentCard(id="agent-03", description=""),
+)
+CARDED = replace(POOL, cards=CARDS)
 TASK = Task(
     text="Compute the INTEGRAL of x.",
     type_hints=("maths",),
     required_skills=frozenset({"algebra"}),
     required_flags=frozenset({"eu"}),
+    turns=(Turn(role="assistant", text="4", agent_id="ada"), Turn(role="user", text="ok")),
 )
 
 
@@ -23,12 +34,12 @@ def rule(action="prefer", agents=("agent-01",), **conditions):
 
 
 def test_a_rule_without_conditions_always_holds():
-    assert rule().holds(Task(text=""))
-    assert rule(pattern=None).holds(Task(text=""))
+    assert holds(rule(), Task(text=""))
+    assert holds(rule(pattern=None), Task(text=""))
 
 
 @pytest.mark.parametrize(
-    ("conditions", "holds"),
+    ("conditions", "met"),
     [
         ({"pattern": r"integral|derivative"}, True),
         ({"pattern": r"\bsum\b"}, False),
@@ -36,14 +47,17 @@ def test_a_rule_without_conditions_always_holds():
         ({"skill": "poetry"}, False),
         ({"flag": "eu"}, True),
         ({"flag": "us"}, False),
-        ({"type_hint": "maths"}, True),
-        ({"type_hint": "law"}, False),
-        ({"pattern": "integral", "skill": "algebra", "flag": "eu", "type_hint": "maths"}, True),
+        ({"domain": "maths"}, True),
+        ({"domain": "law"}, False),
+        ({"domain": "Maths", "skill": "ALGEBRA", "flag": "EU"}, True),
+        ({"previous": "ada"}, True),
+        ({"previous": "bob"}, False),
+        ({"pattern": "integral", "skill": "algebra", "flag": "eu", "domain": "maths"}, True),
         ({"pattern": "integral", "skill": "poetry"}, False),
     ],
 )
-def test_a_rule_holds_when_every_condition_is_met(conditions, holds):
-    assert rule(**conditions).holds(TASK) is holds
+def test_a_rule_holds_when_every_condition_is_met(conditions, met):
+    assert holds(rule(**conditions), TASK) is met
 
 
 def test_forbid_refuses_and_names_the_gate():
@@ -93,7 +107,140 @@ def test_the_reasons_are_the_rules_that_held():
 
 
 @pytest.mark.parametrize(
-    "values", [{"agents": ()}, {"action": "love"}, {"strength": 0}, {"strength": 11}, {"color": "red"}]
+    ("names", "refused"),
+    [
+        ({"groups": ("north",)}, ["agent-00", "agent-01"]),
+        ({"having_skill": "algebra"}, ["agent-00"]),
+        ({"having_flag": "eu"}, ["agent-01"]),
+        (
+            {"agents": ("agent-03",), "groups": ("south",), "having_skill": "algebra"},
+            ["agent-00", "agent-02", "agent-03"],
+        ),
+    ],
+)
+def test_a_rule_names_agents_by_id_group_skill_or_flag(names, refused):
+    applied = apply([Preference(action="forbid", **names)], TASK, CARDED)
+    assert sorted(applied.pool.refused) == refused
+    assert applied.faults == ()
+
+
+def test_a_task_is_like_a_rule_when_one_of_its_texts_is_near_enough():
+    alike = rule(like=("add it up", "sum it"), at_least=0.6)
+    assert holds(alike, TASK, {"add it up": 0.2, "sum it": 0.6})
+    assert not holds(alike, TASK, {"add it up": 0.59, "sum it": -1.0})
+    assert not holds(alike, TASK)
+
+
+def test_rules_of_the_task_stand_beside_those_of_the_mesh_and_are_told_apart():
+    task = TASK.model_copy(update={"preferences": (rule("forbid", ("agent-00",)), rule("pin", pattern="poem"))})
+    applied = apply([rule("forbid", ("agent-01",))], task, POOL)
+    assert applied.pool.mask.tolist() == [False, False, True, True]
+    assert applied.reasons == ("forbid 'agent-01'", "forbid 'agent-00' (the task's own)")
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        ({"agents": ("ghost", "agent-01")}, "'ghost' is not registered"),
+        ({"groups": ("west",)}, "no agent is in the group 'west'"),
+        ({"having_skill": "cooking"}, "no agent has the skill 'cooking'"),
+        ({"having_flag": "us"}, "no agent has the flag 'us'"),
+    ],
+)
+@pytest.mark.parametrize("action", ["pin", "prefer", "forbid"])
+def test_a_name_of_nobody_is_a_fault_of_the_rule(action, names, fault):
+    one = Preference(action=action, **names)
+    assert apply([one], TASK, CARDED).faults == (f"{one.describe()}: {fault}",)
+
+
+def test_a_rule_on_many_that_are_not_there_is_told_of_a_few():
+    one = rule("forbid", tuple(f"ghost-{place}" for place in range(2000)))
+    assert [fault.rpartition(": ")[2] for fault in apply([one], TASK, POOL).faults] == [
+        f"'ghost-{place}' is not registered" for place in range(3)
+    ]
+
+
+def test_a_rule_that_does_not_hold_has_no_fault():
+    assert apply([rule("pin", ("ghost",), skill="law")], TASK, POOL).faults == ()
+
+
+def test_a_pin_on_an_agent_that_a_gate_refuses_is_a_fault_unless_another_pinned_agent_is_left():
+    gated = POOL.gated({"agent-01": "budget"})
+    assert apply([rule("pin")], TASK, gated).faults == ("pin 'agent-01': 'agent-01' is refused by the gate 'budget'",)
+    assert apply([rule("pin", ("agent-01", "agent-02"))], TASK, gated).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (
+            [rule("pin", ("ghost",))],
+            "the preferences leave nobody: pin 'ghost': 'ghost' is not registered",
+        ),
+        (
+            [rule("pin"), rule("forbid")],
+            "the preferences leave nobody: pin 'agent-01': 'agent-01' is forbidden by a rule; forbid 'agent-01'",
+        ),
+        (
+            [rule("forbid", POOL.ids)],
+            "the preferences leave nobody: forbid 'agent-00', 'agent-01', 'agent-02', 'agent-03'",
+        ),
+    ],
+)
+def test_nobody_is_chosen_where_the_rules_leave_nobody_and_the_reason_names_them(rules, reason):
+    applied = apply(rules, TASK, POOL)
+    decision = abstention(applied, seed=7)
+    assert (decision.abstained, decision.selected, decision.router, decision.seed) == (True, (), "preferences", 7)
+    assert decision.reason == reason
+    assert decision.probability_array().tolist() == [0, 0, 0, 0]
+    assert {candidate.agent_id: candidate.gate for candidate in decision.candidates} == applied.pool.refused
+
+
+def test_a_decision_for_nobody_among_many_lists_no_candidates():
+    assert abstention(apply([rule("pin", ("ghost",))], TASK, sample_pool(9)), seed=0).candidates == ()
+
+
+def test_where_the_hard_gates_alone_refuse_everybody_it_is_up_to_the_router():
+    gated = POOL.gated(dict.fromkeys(POOL.ids, "budget"))
+    assert abstention(apply([rule("pin"), rule("forbid", ("agent-02",))], TASK, gated), seed=0) is None
+
+
+def test_where_somebody_is_left_it_is_up_to_the_router():
+    assert abstention(apply([rule("pin"), rule("forbid", ("agent-02",))], TASK, POOL), seed=0) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (rule("forbid", groups=("north",)), "forbid 'agent-01' or the group 'north'"),
+        (rule(agents=(), having_skill="law", previous="ada"), "prefer who has the skill 'law' where previous='ada'"),
+        (
+            rule("pin", agents=(), having_flag="eu", like=("a" * 50, "b")),
+            f"pin who has the flag 'eu' where the task is like '{'a' * 39}…' or 1 more (cosine 0.55 at least)",
+        ),
+        (
+            rule("pin", domain="law", like=("sue them",), at_least=0.7),
+            "pin 'agent-01' where domain='law' and the task is like 'sue them' (cosine 0.7 at least)",
+        ),
+    ],
+)
+def test_a_rule_says_whom_it_names_and_when_it_holds(one, words):
+    assert one.describe() == words
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"agents": ()},
+        {"action": "love"},
+        {"strength": 0},
+        {"strength": 11},
+        {"color": "red"},
+        {"like": ("",)},
+        {"like": ("x",) * 51},
+        {"at_least": 0},
+        {"at_least": 1.1},
+    ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(values):
     with pytest.raises(ValidationError):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agentmesh.packing import pack_floats, unpack_floats
-from agentmesh.records import AgentCard, Limits, RouterState
+from agentmesh.preferences import Preference
+from agentmesh.records import AgentCard, Limits, RouterState, Task
 
 
 @pytest.mark.parametrize("price", [0.1, "0.1", Decimal("0.1")])
@@ -43,3 +44,13 @@ def test_records_refuse_unknown_fields_and_changes() -> None:
         AgentCard.model_validate({"id": "a", "description": "d", "colour": "red"})
     with pytest.raises(ValidationError):
         AgentCard(id="a", description="d").id = "b"  # type: ignore[misc]
+
+
+def test_a_task_that_was_stored_before_tasks_had_preferences_loads() -> None:
+    assert Task.model_validate_json('{"text": "q", "turns": []}').preferences == ()
+
+
+def test_the_rules_of_a_task_come_back_from_json() -> None:
+    rule = Preference(action="pin", groups=("law",), like=("Sue them.",), previous="ada", pattern="court|judge")
+    task = Task(text="q", preferences=(rule,))
+    assert Task.model_validate_json(task.model_dump_json()) == task

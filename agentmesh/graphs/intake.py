@@ -1,0 +1,35 @@
+"""What comes in: a task that can be routed and stored, and the name of its run."""
+
+import secrets
+
+from agentmesh.errors import ConfigError
+from agentmesh.records import Task
+from agentmesh.types import RunId
+
+MAX_TASK_CHARACTERS = 2**20
+"""A task is a request, not a file: longer text belongs in a place that agents read from."""
+
+
+def as_task(task: str | Task) -> Task:
+    """Return ``task`` as a ``Task`` that can be routed and stored.
+
+    Raises:
+        ConfigError: it is empty, longer than 1,048,576 characters, or no valid Unicode.
+    """
+    checked = Task(text=task) if isinstance(task, str) else task
+    if not checked.text.strip():
+        raise ConfigError(f"the task is {checked.text[:20]!r}; give it some text")
+    if len(checked.text) > MAX_TASK_CHARACTERS:
+        raise ConfigError(f"the task has {len(checked.text)} characters; at most {MAX_TASK_CHARACTERS} are accepted")
+    try:
+        checked.text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"the task holds {error.object[error.start]!r} at {error.start}, which is no Unicode"
+        ) from error
+    return checked
+
+
+def new_run_id(now: float) -> RunId:
+    """Return an id that sorts by time: milliseconds since the epoch in hexadecimal, then 40 random bits."""
+    return f"{int(now * 1000):011x}-{secrets.token_hex(5)}"
