@@ -322,14 +322,13 @@ class Mesh:
         follower = LogFollower(store, self._serving, self._embedder, root=self._root, clock=self._clock)
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         await stack.enter_async_context(await open_schedule(follower, self._learning))
-        pools = LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness)
         services = Services(
             embedder=self._embedder,
             serving=self._serving,
             refiner=self._refiner or VoteRefiner(),
             caller=LiveCaller(self._registry, self._clock),
             clock=self._clock,
-            pools=pools,
+            pools=LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness),
             mesh_seed=self._seed,
             explore=self._explore,
             topic_weight=TOPIC_WEIGHT,
