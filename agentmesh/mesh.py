@@ -1,7 +1,6 @@
 """The mesh: agents, a router and a store, opened and closed together. It owns lifetimes and nothing else."""
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
@@ -65,8 +64,7 @@ class Mesh:
         verifiers: Score answers by rule after each run; the router learns from it.
         judge: Scores answers that no verifier could, after each run.
         preferences: The user's own rules; they stand above what is learned.
-        stickiness: How much better, in expected quality, another agent must be than the one that answered last in a
-            conversation, for a message that says nothing by itself; a long message stands for itself. 0 for no lead.
+        stickiness: By how much the agent that answered last leads, for a message that says nothing by itself.
         limits: What each run may use, unless the run says otherwise.
         explore: The chance, 0 to 1, that a pick is drawn at random, so that every agent stays observed.
         seed: With the run's id it fixes every draw. The default is 0.
@@ -102,8 +100,8 @@ class Mesh:
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
-        if not 0 <= stickiness < math.inf:
-            raise ConfigError(f"stickiness is {stickiness!r}; give a finite number from 0 up")
+        if not 0 <= stickiness <= 10:
+            raise ConfigError(f"stickiness is {stickiness!r}; give a number from 0 to 10")
         self._embedder = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         self._registry = Registry(self._embedder, agents)
         self._serving = ServingRouter(router_named(router) if isinstance(router, str) else router)
@@ -171,11 +169,7 @@ class Mesh:
         return self._registry.cards()
 
     def lint(self, examples: Iterable[str | Task] = ()) -> tuple[Finding, ...]:
-        """Return what is wrong with the preferences, errors first; the mesh may be closed.
-
-        Args:
-            examples: Tasks as they come in: rules that both hold for one of them are compared too.
-        """
+        """Return what is wrong with the preferences, errors first; rules that meet in an example are compared too."""
         return lint(self._preferences, self.cards(), examples=[as_task(example) for example in examples])
 
     def register(self, agent: Agent) -> AgentCard:
@@ -341,14 +335,13 @@ class Mesh:
         follower = LogFollower(store, self._serving, self._embedder, root=self._root, clock=self._clock)
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         await stack.enter_async_context(await open_schedule(follower, self._learning))
-        pools = LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness)
         services = Services(
             embedder=self._embedder,
             serving=self._serving,
             refiner=self._refiner or VoteRefiner(),
             caller=LiveCaller(self._registry, self._clock),
             clock=self._clock,
-            pools=pools,
+            pools=LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness),
             mesh_seed=self._seed,
             explore=self._explore,
             asker=None if self._chat is None else LiveAsker(self._chat, self._clock),

@@ -68,6 +68,7 @@ def lint(
         for place, rule in enumerate(preferences)
     ]
     found = [finding for one in placed for finding in _alone(one, cards, ids)]
+    found += _all_forbidden(placed, ids)
     for one, other in combinations(placed, 2):
         found += _together(one, other)
     return tuple(sorted(found, key=lambda finding: (finding.severity != "error", finding.rules)))
@@ -87,6 +88,16 @@ _EVERYBODY: Final[Mapping[str, tuple[Severity, str]]] = {
     "pin": ("warning", "everybody is pinned, which changes nothing"),
     "prefer": ("warning", "everybody is preferred, which changes nothing"),
 }
+
+
+def _all_forbidden(placed: Sequence[_Placed], ids: set[AgentId]) -> Iterator[Finding]:
+    """Yield that the rules which always forbid leave nobody together, where none of them does alone."""
+    always = [one for one in placed if one.rule.action == "forbid" and not one.rule.conditions]
+    union = frozenset[AgentId]().union(*(one.named for one in always))
+    if ids and union == ids and all(one.named != ids for one in always):
+        words = " | ".join(one.rule.describe() for one in always)
+        places = tuple(one.place for one in always)
+        yield Finding(severity="error", rules=places, message=f"together they forbid everybody: {words}")
 
 
 def _together(one: _Placed, other: _Placed) -> Iterator[Finding]:

@@ -65,6 +65,16 @@ def test_a_rule_on_everybody_is_found(action, finding):
     assert found(Preference(action=action, groups=("north",), having_flag="eu")) == [finding]
 
 
+def test_rules_that_forbid_everybody_together_are_an_error():
+    north = Preference(action="forbid", groups=("north",))
+    assert found(north, rule("forbid", "cy")) == [("error", (0, 1), "together they forbid everybody")]
+    assert found(north, rule("forbid", "cy", domain="law")) == []
+
+
+def test_no_rule_is_measured_against_a_team_of_nobody():
+    assert lint([rule("forbid", "ada")], ())[0].message == "'ada' is not registered: forbid 'ada'"
+
+
 def test_a_pin_on_agents_that_are_all_forbidden_is_an_error_in_either_order():
     what = "all that is pinned is forbidden, so nobody is left"
     assert found(rule("pin", "ada"), rule("forbid", "ada", "bob")) == [("error", (0, 1), what)]
