@@ -1,7 +1,7 @@
 """Routes by cards alone: what a new mesh can do before any outcome."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from agentmesh.routing.card_words import CardWords, card_text
 from agentmesh.routing.cosine import cosines
 from agentmesh.routing.decision import canonical_order
 from agentmesh.routing.prices import by_card
-from agentmesh.types import VectorArray
+from agentmesh.types import FloatArray, VectorArray
+
+BESIDE_EXAMPLES: Final = 0.5
+"""How much of its share a name keeps where the card has examples: as much as the description does in the vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +24,11 @@ class _Told:
     """What the cards of one pool tell. ``words`` is ``None`` where there are none.
 
     Shapes:
-        vectors: (n, d) float32 unit rows.
+        vectors: (n, d) float32 unit rows. naming: (n,) the share of each agent's name.
     """
 
     vectors: VectorArray
+    naming: FloatArray
     words: CardWords | None
 
 
@@ -42,15 +46,15 @@ class CardsRouter(ScoringRouter):
       the task that no card has do not count.
 
     Of a card the id, the description, the skills and the examples are read; words count as common by the first three,
-    since examples are what tells agents apart. A pool without cards is rated by plain cosine, one
-    without vectors of names as if ``naming`` were 0. The defaults were chosen
-    on val of clinc150 and hwu64 without examples, the same for both sets and two embedders, and the groups of
-    :mod:`agentmesh.routing.senses` were written with an eye on what went wrong there.
+    since examples are what tells agents apart. A pool without cards is rated by plain cosine, a name without a vector
+    has no share. The defaults were chosen on val of clinc150 and hwu64 without examples, the same for both sets and two
+    embedders, and the groups of :mod:`agentmesh.routing.senses` were written with an eye on what went wrong there.
 
     Reference: Robertson and Zaragoza, The probabilistic relevance framework: BM25 and beyond, 2009.
 
     Args:
-        naming: the share of the name's vector beside the card's, 0 to 1; 0 where ids are only numbers.
+        naming: the share of the name's vector beside the card's, 0 to 1, half of that where the card has examples; 0
+            is right where ids are numbers or say nothing.
         overlap: what a card that shares everything with the task gains beside a cosine of 1, 0 (cosine alone) and up.
         senses: what a shared sense weighs beside a shared piece of a word that as many cards have, 0 (none) and up.
         policy: see :class:`~agentmesh.routing.base.ScoringRouter`.
@@ -93,18 +97,19 @@ class CardsRouter(ScoringRouter):
         meaning = similarity
         if pool.name_vectors is not None:
             factors["name"] = cosines(pool.name_vectors, features.vector)
-            meaning = (1.0 - self._naming) * similarity + self._naming * factors["name"]
+            meaning = (1.0 - told.naming) * similarity + told.naming * factors["name"]
         return by_card(meaning + self._overlap * factors["shared"], features, pool, **factors)
 
     def _for(self, pool: AgentPool) -> _Told:
         """Return what the cards of a pool tell; kept until a pool is new. A pool gated otherwise is not."""
-        if self._told is None or not _same_cards(self._told[0], pool):
-            self._told = pool, self._read(pool)
-        return self._told[1]
+        told = self._told
+        if told is None or not _same_cards(told[0], pool):
+            told = self._told = pool, self._read(pool)
+        return told[1]
 
     def _read(self, pool: AgentPool) -> _Told:
         if not pool.cards:
-            return _Told(pool.vectors, None)
+            return _Told(pool.vectors, np.zeros(len(pool)), None)
         order = canonical_order(pool.ids)
         places = np.arange(len(pool)) if order is None else order
         # read by the order of ids, so that sums are rounded alike however the pool stands
@@ -114,8 +119,17 @@ class CardsRouter(ScoringRouter):
         words = CardWords.of([[*said, *more] for said, more in zip(documents, shown, strict=True)], senses=self._senses)
         vectors = np.empty_like(pool.vectors)
         vectors[places] = telling_vectors(pool.vectors[places], documents)
-        return _Told(vectors, replace(words, agents=places[words.agents]))
+        return _Told(vectors, self._shares(pool), replace(words, agents=places[words.agents]))
+
+    def _shares(self, pool: AgentPool) -> FloatArray:
+        """Return the share of each agent's name, 0 where it has no vector."""
+        if pool.name_vectors is None:
+            return np.zeros(len(pool))
+        beside = np.array([BESIDE_EXAMPLES if card.examples else 1.0 for card in pool.cards])
+        shares: FloatArray = self._naming * beside * pool.name_vectors.any(axis=1)
+        return shares
 
 
 def _same_cards(known: AgentPool, pool: AgentPool) -> bool:
-    return known.vectors is pool.vectors and known.cards is pool.cards
+    same_vectors = known.vectors is pool.vectors and known.name_vectors is pool.name_vectors
+    return same_vectors and known.cards is pool.cards

@@ -165,6 +165,18 @@ def test_the_vector_of_the_name_has_its_share():
     assert CardsRouter().estimate(asks, named).factors["name"] == pytest.approx([0.8, 0.6])
 
 
+def test_a_name_counts_half_beside_examples():
+    cards = [AgentCard(id="apple", description=""), AgentCard(id="banana", description="", examples=("eat it",))]
+    named = replace(pool_of(*cards, vectors=np.eye(2)), name_vectors=np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))
+    assert CardsRouter(naming=0.5).score(task("?", [0.6, 0.8]), named) == pytest.approx([0.7, 0.75])
+
+
+def test_a_name_of_unknown_words_has_no_share():
+    pool = pool_of("apple", "--", vectors=np.eye(2))
+    named = replace(pool, name_vectors=np.array([[0.0, 1.0], [0.0, 0.0]], np.float32))
+    assert CardsRouter().score(task("?", [0.6, 0.8]), named) == pytest.approx([0.7, 0.8])
+
+
 def test_a_pool_of_some_agents_keeps_the_vectors_of_their_names():
     pool = replace(pool_of("apple", "banana"), name_vectors=np.eye(2, dtype=np.float32))
     assert pool.taken([1], registry_version="one").name_vectors.tolist() == [[0.0, 1.0]]
