@@ -97,13 +97,15 @@ class RegistrySnapshot(Record):
 
     Shapes:
         ``vectors`` are the capability vectors, (n, d) float32 packed row by row in the order of ``cards``: with them a
-        decision is made again without the embedder.
+        decision is made again without the embedder. ``name_vectors`` are those of the agents' names, packed alike; they
+        are empty in what was stored before there were any.
     """
 
     version: str
     cards: tuple[AgentCard, ...]
     embedder: str = ""
     vectors: PackedVector = b""
+    name_vectors: PackedVector = b""
 
 
 class Limits(Record):

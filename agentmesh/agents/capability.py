@@ -6,13 +6,16 @@ Rule: the score of a candidate is the product of hard gates (0 or 1: skills and 
 Reference: versioned capability vectors as in Federation of Agents, 2025 (arXiv 2509.20175).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from agentmesh.knowledge.splitting import words_in
+from agentmesh.packing import unpack_vector
 from agentmesh.protocols import Embedder
-from agentmesh.records import AgentCard, Task
+from agentmesh.records import AgentCard, RegistrySnapshot, Task
 from agentmesh.types import AgentId, FloatArray, IndexArray, VectorArray
 
 
@@ -25,6 +28,7 @@ class CapabilityTable:
         price_per_call, price_in_per_m, price_out_per_m: (n,) US dollars, NaN where unknown.
         latency_s: (n,) declared seconds, NaN where unknown.
         versions: (n,) int64, the card versions.
+        name_vectors: (n, d) float32 unit rows, of the agents' names alone; ``None`` where they were not embedded.
     """
 
     ids: tuple[AgentId, ...]
@@ -36,21 +40,28 @@ class CapabilityTable:
     latency_s: FloatArray
     versions: IndexArray
     registry_version: str
+    name_vectors: VectorArray | None = None
 
     def __len__(self) -> int:
         """Return the number of agents."""
         return len(self.ids)
 
 
-def build_table(cards: Sequence[AgentCard], vectors: VectorArray, registry_version: str) -> CapabilityTable:
+def build_table(
+    cards: Sequence[AgentCard],
+    vectors: VectorArray,
+    registry_version: str,
+    *,
+    name_vectors: VectorArray | None = None,
+) -> CapabilityTable:
     """Lay out cards and their vectors as arrays.
 
     Shapes:
-        vectors: (len(cards), d).
+        vectors, name_vectors: (len(cards), d).
     """
     columns = (vectors, *_price_columns(cards), _column([card.latency_s for card in cards]))
     versions = np.array([card.version for card in cards], dtype=np.int64)
-    for array in (*columns, versions):
+    for array in (*columns, versions, *(() if name_vectors is None else (name_vectors,))):
         array.flags.writeable = False
     frozen_vectors, per_call, in_per_m, out_per_m, latency = columns
     return CapabilityTable(
@@ -63,7 +74,15 @@ def build_table(cards: Sequence[AgentCard], vectors: VectorArray, registry_versi
         latency_s=latency,
         versions=versions,
         registry_version=registry_version,
+        name_vectors=name_vectors,
     )
+
+
+def snapshot_table(snapshot: RegistrySnapshot) -> CapabilityTable:
+    """Lay out a stored registry as it was, with no embedder; its names have vectors only if they were stored."""
+    rows = unpack_vector(snapshot.vectors).reshape(len(snapshot.cards), -1)
+    names = unpack_vector(snapshot.name_vectors).reshape(len(snapshot.cards), -1) if snapshot.name_vectors else None
+    return build_table(snapshot.cards, rows, snapshot.version, name_vectors=names)
 
 
 def _price_columns(cards: Sequence[AgentCard]) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -87,6 +106,16 @@ def capability_texts(card: AgentCard) -> tuple[str, ...]:
     """
     skills = f" Skills: {', '.join(card.skills)}" if card.skills else ""
     return (card.description + skills, *card.examples)
+
+
+def name_text(card: AgentCard) -> str:
+    """Return the words of an agent's name, without what stands before a colon or slash.
+
+    >>> name_text(AgentCard(id="credit_cards:card_declined", description="Handles it."))
+    'card declined'
+    """
+    own = re.split("[:/]", card.id)[-1]
+    return " ".join(words_in(own) or words_in(card.id)) or card.id
 
 
 def capability_vectors(texts: Sequence[tuple[str, ...]], embedder: Embedder) -> VectorArray:

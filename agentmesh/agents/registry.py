@@ -16,6 +16,7 @@ from agentmesh.agents.capability import (
     capability_texts,
     capability_vectors,
     granted,
+    name_text,
     refusing_gate,
 )
 from agentmesh.agents.card import check_id
@@ -228,18 +229,21 @@ class Registry:
         with self._embedding:
             roster, table = self._roster, self._table
             if table is None or table.registry_version != roster.version:
-                table = build_table(roster.cards, self._embed(roster.cards), roster.version)
+                vectors, names = self._embed(roster.cards)
+                table = build_table(roster.cards, vectors, roster.version, name_vectors=names)
                 self._table = table
         return table
 
-    def _embed(self, cards: tuple[AgentCard, ...]) -> VectorArray:
-        keys = [capability_texts(card) for card in cards]
+    def _embed(self, cards: tuple[AgentCard, ...]) -> tuple[VectorArray, VectorArray]:
+        """Return the vectors of the cards and of their names."""
+        keys = [capability_texts(card) for card in cards] + [(name_text(card),) for card in cards]
         missing = [key for key in dict.fromkeys(keys) if key not in self._vectors]
         fresh = dict(zip(missing, capability_vectors(missing, self._embedder), strict=True))
         self._vectors = {key: fresh[key] if key in fresh else self._vectors[key] for key in keys}
         if not keys:
-            return capability_vectors((), self._embedder)
-        return np.stack([self._vectors[key] for key in keys])
+            return capability_vectors((), self._embedder), capability_vectors((), self._embedder)
+        rows = np.stack([self._vectors[key] for key in keys])
+        return rows[: len(cards)].copy(), rows[len(cards) :].copy()
 
     def _entry(self, agent: Agent) -> _Entry:
         card = _card_of(agent)

@@ -7,13 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from agentmesh.agents.capability import CapabilityTable, build_table
+from agentmesh.agents.capability import CapabilityTable, snapshot_table
 from agentmesh.agents.registry import Registry
 from agentmesh.events import TaskPrepared
 from agentmesh.graphs.conversation import staying
 from agentmesh.graphs.load import CallsUnderWay, Load, RecordedLoad
 from agentmesh.graphs.vectors import ExampleVectors
-from agentmesh.packing import pack_vector, unpack_vector
+from agentmesh.packing import pack_vector
 from agentmesh.preferences import Preference
 from agentmesh.protocols import Embedder
 from agentmesh.records import RegistrySnapshot, Task
@@ -89,6 +89,7 @@ class LivePool:
             cards=pool.cards,
             embedder=self.embedder.version,
             vectors=pack_vector(pool.vectors),
+            name_vectors=b"" if pool.name_vectors is None else pack_vector(pool.name_vectors),
         )
         async with self._keeping:
             if pool.registry_version not in self._kept:
@@ -103,7 +104,8 @@ class LivePool:
         else:
             table = self.registry.capabilities()
         if table is not self._table:
-            version = f"{table.registry_version}.{_short_hash(self.embedder.version)}"
+            # a database may hold this registry from before names had vectors: with them it is another version
+            version = f"{table.registry_version}.{_short_hash(f'{self.embedder.version} names')}"
             self._pool, self._table = pool_of(table, version), table
         return self._pool
 
@@ -113,9 +115,7 @@ class StoredPool:
 
     def __init__(self, snapshot: RegistrySnapshot, prepared: TaskPrepared) -> None:
         """Rebuild the pool without any embedder."""
-        vectors = unpack_vector(snapshot.vectors)
-        rows = vectors.reshape(len(snapshot.cards), -1)
-        pool = pool_of(build_table(snapshot.cards, rows, snapshot.version), snapshot.version)
+        pool = pool_of(snapshot_table(snapshot), snapshot.version)
         bonus = np.array([prepared.bonus.get(agent_id, 0.0) for agent_id in pool.ids])
         self._applied = Applied(pool.gated(prepared.refused), bonus, prepared.rules, prepared.faults)
         self.load: Load = RecordedLoad(prepared.load)
@@ -146,6 +146,7 @@ def pool_of(table: CapabilityTable, version: str) -> AgentPool:
         registry_version=version,
         cards=table.cards,
         index=index_of(table.ids),
+        name_vectors=table.name_vectors,
     )
 
 

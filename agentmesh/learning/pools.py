@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from agentmesh.agents.capability import CapabilityTable, build_table, capability_texts, capability_vectors
+from agentmesh.agents.capability import (
+    CapabilityTable,
+    build_table,
+    capability_texts,
+    capability_vectors,
+    name_text,
+    snapshot_table,
+)
 from agentmesh.errors import RunNotFoundError
 from agentmesh.events import DecisionMade, Event, RunStarted, TaskPrepared
 from agentmesh.learning.tables import newest_versions
@@ -20,7 +27,8 @@ from agentmesh.types import AgentId, FloatArray
 def pool_of_cards(cards: Sequence[AgentCard], embedder: Embedder, *, version: str = "recorded") -> AgentPool:
     """Return the agents of ``cards``, in their order, none of them masked out."""
     vectors = capability_vectors([capability_texts(card) for card in cards], embedder)
-    return pool_of_table(build_table(cards, vectors, version))
+    names = capability_vectors([(name_text(card),) for card in cards], embedder)
+    return pool_of_table(build_table(cards, vectors, version, name_vectors=names))
 
 
 def pool_of_log(store: TraceStore, experiences: Iterable[Experience], embedder: Embedder) -> AgentPool:
@@ -49,6 +57,7 @@ def pool_of_table(table: CapabilityTable) -> AgentPool:
         registry_version=table.registry_version,
         cards=table.cards,
         index=index_of(table.ids),
+        name_vectors=table.name_vectors,
     )
 
 
@@ -126,8 +135,7 @@ class RecordedTasks:
 def _pool_of_snapshot(snapshot: RegistrySnapshot, embedder: Embedder) -> AgentPool:
     if snapshot.embedder != embedder.version:
         return pool_of_cards(snapshot.cards, embedder, version=snapshot.version)
-    rows = unpack_vector(snapshot.vectors).reshape(len(snapshot.cards), -1)
-    return pool_of_table(build_table(snapshot.cards, rows, snapshot.version))
+    return pool_of_table(snapshot_table(snapshot))
 
 
 def _by_place(pool: AgentPool, values: Mapping[AgentId, float]) -> FloatArray | None:

@@ -1,6 +1,5 @@
 """What cards and tasks have in common as text: pieces of words and senses, each weighed by how few cards have it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +7,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from agentmesh.knowledge.splitting import words_in
 from agentmesh.records import AgentCard
 from agentmesh.routing.ngrams import MOST_CHARACTERS, PIECE_LENGTHS
 from agentmesh.routing.senses import senses_of
@@ -16,19 +16,8 @@ from agentmesh.types import FloatArray, IndexArray
 Trait: TypeAlias = str | int
 """A piece of a word, or the number of a sense."""
 
-_WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d[^\W_]*")
-_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HALF: Final = 0.5
 """Added to counts of cards, so that a piece that all have weighs 0 and one that a card has alone stays finite."""
-
-
-def words_in(text: str) -> list[str]:
-    """Return the words of a text in lower case, names split as programmers join them; of a long text its start's.
-
-    >>> words_in("lists_createOrAdd: it's for 401k plans")
-    ['lists', 'create', 'or', 'add', "it's", 'for', '401k', 'plans']
-    """
-    return _WORD.findall(_CAMEL.sub(" ", text[:MOST_CHARACTERS]).lower())
 
 
 def card_text(card: AgentCard) -> str:
@@ -96,11 +85,15 @@ class CardWords:
     def overlap(self, text: str) -> FloatArray:
         """Return the cosine of each card's weights with the task's, of which only traits of cards count: 0 to 1, (n,).
 
+        Of a long text the start is read.
+
         >>> cards = CardWords.of([["play", "music"], ["order", "pizza"]], senses=4.0)
         >>> cards.overlap("two pizzas, please").round(2).tolist()
         [0.07, 0.45]
         """
-        known = np.array([self.rows[trait] for trait in traits_of(words_in(text)) if trait in self.rows], np.int64)
+        known = np.array(
+            [self.rows[trait] for trait in traits_of(words_in(text[:MOST_CHARACTERS])) if trait in self.rows], np.int64
+        )
         if not len(known):
             return np.zeros(self.count)
         weights = self.weights[known]

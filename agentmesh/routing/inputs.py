@@ -44,6 +44,7 @@ class AgentPool:
         latency_s: (n,) declared seconds, NaN where unknown.
         versions: (n,) int64, the card versions.
         mask: (n,) True where the agent passes the task's hard gates.
+        name_vectors: (n, d) float32, the unit embeddings of the agents' names; ``None`` where they are not known.
     """
 
     ids: tuple[AgentId, ...]
@@ -58,6 +59,7 @@ class AgentPool:
     cards: tuple[AgentCard, ...] = ()
     refused: Mapping[AgentId, str] = field(default_factory=dict)
     index: Mapping[AgentId, int] = field(default_factory=dict)
+    name_vectors: VectorArray | None = None
 
     def __len__(self) -> int:
         """Return the number of agents, gated ones included."""
@@ -89,6 +91,7 @@ class AgentPool:
             cards=tuple(self.cards[place] for place in chosen.tolist()) if self.cards else (),
             refused={agent_id: self.refused[agent_id] for agent_id in ids if agent_id in self.refused},
             index=index_of(ids),
+            name_vectors=None if self.name_vectors is None else self.name_vectors[chosen],
         )
 
 

@@ -11,11 +11,14 @@ from agentmesh.agents.capability import (
     capability_vectors,
     granted,
     load_factor,
+    name_text,
     refusing_gate,
     similarity_factor,
+    snapshot_table,
 )
 from agentmesh.embed.hashing import HashingEmbedder
-from agentmesh.records import AgentCard, Task
+from agentmesh.packing import pack_vector
+from agentmesh.records import AgentCard, RegistrySnapshot, Task
 
 EMBEDDER = HashingEmbedder(64)
 
@@ -30,6 +33,40 @@ def vector(*texts: str) -> np.ndarray:
 
 def test_skills_are_read_with_the_description() -> None:
     assert capability_texts(card(skills=["math", "law"])) == ("Adds numbers. Skills: math, law",)
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "text"),
+    [
+        ("lists_createOrAdd", "lists create or add"),
+        ("org/team:pin_change", "pin change"),
+        ("team:", "team"),
+        ("--", "--"),
+    ],
+)
+def test_a_name_is_read_as_words_without_its_namespace(agent_id: str, text: str) -> None:
+    assert name_text(card(agent_id)) == text
+
+
+def test_a_stored_registry_is_laid_out_as_it_was() -> None:
+    vectors, names = np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)[::-1]
+    snapshot = RegistrySnapshot(
+        version="v",
+        cards=(card("a"), card("b")),
+        vectors=pack_vector(vectors),
+        name_vectors=pack_vector(names),
+    )
+    table = snapshot_table(RegistrySnapshot.model_validate_json(snapshot.model_dump_json()))
+    assert (table.ids, table.registry_version) == (("a", "b"), "v")
+    assert table.vectors.tolist() == vectors.tolist()
+    assert table.name_vectors is not None
+    assert table.name_vectors.tolist() == names.tolist()
+
+
+def test_a_registry_stored_before_names_had_vectors_has_none() -> None:
+    snapshot = RegistrySnapshot(version="v", cards=(card("a"),), vectors=pack_vector(np.ones(3, np.float32)))
+    old = snapshot.model_dump_json(exclude={"name_vectors"})
+    assert snapshot_table(RegistrySnapshot.model_validate_json(old)).name_vectors is None
 
 
 def test_a_description_alone_is_its_own_vector() -> None:

@@ -256,8 +256,20 @@ def test_the_table_lists_agents_by_id_with_their_versions() -> None:
     assert table.price_per_call[1] == 0.5
 
 
+def test_the_table_has_a_vector_of_each_name_beside_that_of_the_card() -> None:
+    embedder = HashingEmbedder(32)
+    table = Registry(embedder, [Worker("pets:feed_cats", "Feeds."), Worker("adder", "Adds.")]).capabilities()
+    assert table.name_vectors is not None
+    np.testing.assert_allclose(table.name_vectors, embedder.embed(["adder", "feed cats"]), atol=1e-6)
+    np.testing.assert_allclose(table.vectors, embedder.embed(["Adds.", "Feeds."]), atol=1e-6)
+    assert not table.name_vectors.flags.writeable
+
+
 def test_an_empty_registry_has_an_empty_table() -> None:
-    assert registry().capabilities().vectors.shape == (0, 32)
+    table = registry().capabilities()
+    assert table.vectors.shape == (0, 32)
+    assert table.name_vectors is not None
+    assert table.name_vectors.shape == (0, 32)
 
 
 def test_nothing_is_embedded_before_it_is_asked_for_and_then_in_one_batch() -> None:
@@ -265,7 +277,7 @@ def test_nothing_is_embedded_before_it_is_asked_for_and_then_in_one_batch() -> N
     mesh = Registry(embedder, [Worker("a", "Adds."), Worker("b", "Sings.", examples=("la", "lala"))])
     assert embedder.batches == []
     assert mesh.capabilities() is mesh.capabilities()
-    assert embedder.batches == [["Adds.", "Sings.", "la", "lala"]]
+    assert embedder.batches == [["Adds.", "Sings.", "la", "lala", "a", "b"]]
 
 
 def test_only_what_is_new_is_embedded_again() -> None:
@@ -276,7 +288,7 @@ def test_only_what_is_new_is_embedded_again() -> None:
     mesh.update(Worker("a", "Multiplies."))
     mesh.remove("b")
     mesh.capabilities()
-    assert embedder.batches[1:] == [["Multiplies.", "Dances."]]
+    assert embedder.batches[1:] == [["Multiplies.", "Dances.", "c"]]
 
 
 def test_another_price_embeds_nothing() -> None:
@@ -311,4 +323,4 @@ def test_threads_that_add_and_read_at_once_lose_nothing() -> None:
         assert set(pool.map(work, range(100))) == {0}
     assert len(mesh.capabilities()) == 100
     embedded = [text for batch in embedder.batches for text in batch]
-    assert len(embedded) == len(set(embedded)) == 100
+    assert len(embedded) == len(set(embedded)) == 200  # each description and each name

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.learning.pools import pool_of_cards, pool_of_log
@@ -25,6 +26,8 @@ def test_an_empty_log_is_a_table_without_rows() -> None:
     table = table_of([])
     assert (len(table), table.agent_ids, table.quality.shape, table.vectors.shape) == (0, (), (0, 0), (0, 0))
     pool = pool_of_cards([AgentCard(id="ada", description="Adds.")], EMBEDDER)
+    assert pool.name_vectors is not None
+    assert pool.name_vectors == pytest.approx(EMBEDDER.embed(["ada"]), abs=1e-6)
     known = table_of([], pool)
     assert (len(known), known.agent_ids, known.quality.shape) == (0, ("ada",), (0, 1))
     assert known.vectors.shape == (0, EMBEDDER.dimension)

@@ -45,7 +45,19 @@ def url(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(
     "router",
-    ["auto", "random", "round_robin", "cheapest", "best_single", "cosine", "pilot", "knn", "linear", "category"],
+    [
+        "auto",
+        "random",
+        "round_robin",
+        "cheapest",
+        "best_single",
+        "cards",
+        "cosine",
+        "pilot",
+        "knn",
+        "linear",
+        "category",
+    ],
 )
 async def test_every_run_replays_identically_with_every_router(router: str, url: str) -> None:
     ids = await _taught(url, router=router)

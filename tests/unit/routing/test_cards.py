@@ -150,5 +150,37 @@ def test_arguments_out_of_range_are_refused(arguments):
         CardsRouter(**arguments)
 
 
+@pytest.mark.parametrize("naming", [-0.1, 1.1, np.nan])
+def test_a_share_of_the_name_out_of_range_is_refused(naming):
+    with pytest.raises(ConfigError, match="expected a number from 0 to 1"):
+        CardsRouter(naming=naming)
+
+
+def test_the_vector_of_the_name_has_its_share():
+    pool = pool_of("apple", "banana", vectors=np.eye(2))
+    named = replace(pool, name_vectors=np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))
+    asks = task("?", [0.6, 0.8])
+    assert CardsRouter(naming=0.25).score(asks, named) == pytest.approx([0.65, 0.75])
+    assert CardsRouter(naming=0.25).score(asks, pool) == pytest.approx([0.6, 0.8])
+    assert CardsRouter().estimate(asks, named).factors["name"] == pytest.approx([0.8, 0.6])
+
+
+def test_a_name_counts_half_beside_examples():
+    cards = [AgentCard(id="apple", description=""), AgentCard(id="banana", description="", examples=("eat it",))]
+    named = replace(pool_of(*cards, vectors=np.eye(2)), name_vectors=np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))
+    assert CardsRouter(naming=0.5).score(task("?", [0.6, 0.8]), named) == pytest.approx([0.7, 0.75])
+
+
+def test_a_name_of_unknown_words_has_no_share():
+    pool = pool_of("apple", "--", vectors=np.eye(2))
+    named = replace(pool, name_vectors=np.array([[0.0, 1.0], [0.0, 0.0]], np.float32))
+    assert CardsRouter().score(task("?", [0.6, 0.8]), named) == pytest.approx([0.7, 0.8])
+
+
+def test_a_pool_of_some_agents_keeps_the_vectors_of_their_names():
+    pool = replace(pool_of("apple", "banana"), name_vectors=np.eye(2, dtype=np.float32))
+    assert pool.taken([1], registry_version="one").name_vectors.tolist() == [[0.0, 1.0]]
+
+
 def test_the_arguments_are_its_parameters():
-    assert CardsRouter(overlap=0.5, senses=2.0).parameters == {"overlap": 0.5, "senses": 2.0}
+    assert CardsRouter(overlap=0.5, senses=2.0).parameters == {"naming": 0.5, "overlap": 0.5, "senses": 2.0}
