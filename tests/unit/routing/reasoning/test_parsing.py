@@ -64,7 +64,11 @@ def test_out_of_scope_in_the_form_asked_for_needs_no_repair(text):
         (f"Sure! {reply('solver')} Anything else?", ("solver",), "the JSON stood among other text"),
         (f"I use {{braces}}. {reply('solver')}", ("solver",), "the JSON stood among other text"),
         (f'{reply("coder")} no, wait: {reply("solver")} {{"done": 1}}', ("solver",), "the JSON stood among"),
-        ('{"agents": ["solver"], "agents": ["coder"], "reason": "r"}', ("coder",), "the JSON stood among"),
+        (
+            '{"reason": "r", "agents": ["solver"], "agents": ["coder"], "out_of_scope": false}',
+            ("coder",),
+            "the JSON stood among",
+        ),
         ('{"answer": {"reason": "r", "agents": ["solver"]}}', ("solver",), "the JSON stood among other text"),
         ('{"reason": "a\nb", "agents": ["solver"], "out_of_scope": false}', ("solver",), "the JSON stood among"),
         ('{"reasoning": "r", "Agent": "solver"}', ("solver",), "another form than a list of texts"),
@@ -106,7 +110,7 @@ def test_out_of_scope_in_the_form_asked_for_needs_no_repair(text):
 )
 def test_what_is_plain_in_meaning_is_repaired_and_the_repair_recorded(text, named, repair):
     parsed = understood(text)
-    assert parsed.named == named
+    assert (parsed.named, parsed.out_of_scope) == (named, False)
     assert any(repair in one for one in parsed.repairs), parsed.repairs
 
 

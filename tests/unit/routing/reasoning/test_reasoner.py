@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from agentmesh.decisions import Evidence
 from agentmesh.errors import ConfigError
 from agentmesh.records import RouteDecision
 from agentmesh.routing.asking import Reply
@@ -81,7 +82,7 @@ async def test_an_agent_that_was_not_readable_becomes_a_candidate_in_its_place(r
     assert decision.candidates[2].gate == "skill"
 
 
-async def test_the_routers_choice_confirmed_stays_with_its_evidence_and_margin(rated, pool):
+async def test_the_routers_choice_confirmed_stays_with_its_margin(rated, pool):
     cheap, decision, _ = await consulted(rated, pool, said("solver"))
     assert (chosen(decision), decision.margin) == (["solver"], pytest.approx(cheap.margin))
     assert decision.probabilities == cheap.probabilities
@@ -196,6 +197,15 @@ async def test_what_came_before_in_a_reason_is_kept(pool, rated):
     cheap = rated.decide(sample_features(), pool, made).model_copy(update={"reason": "first"})
     decision = await Reasoner().consult(sample_features(), pool, made, cheap)
     assert decision.reason.startswith("first; the model 'scripted' chose 'poet'")
+
+
+@pytest.mark.parametrize(("named", "left"), [("solver", 1), ("poet", 0)])
+async def test_the_routers_evidence_is_that_of_its_own_choice_alone(pool, rated, named, left):
+    made = RouteContext(seed=1, asker=ScriptedAsker([said(named)]))
+    evidence = (Evidence(kind="skill", name="sums", weight=0.5),)
+    cheap = rated.decide(sample_features(), pool, made).model_copy(update={"evidence": evidence})
+    decision = await Reasoner().consult(sample_features(), pool, made, cheap)
+    assert len(decision.evidence) == left
 
 
 async def test_a_pool_without_cards_is_asked_about_by_ids(rated):
