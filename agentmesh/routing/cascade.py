@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import isfinite
 from types import MappingProxyType
@@ -152,6 +152,8 @@ class CascadeRouter(ScoringRouter):
     ) -> tuple[RouteDecision, list[Stage], bool]:
         """Let the routers speak until one is sure, and say whether the last one was not."""
         spoken = list[Stage]()
+        if self._reasoner is not None and context.asker is not None:  # all that a model is asked of are told
+            context = replace(context, top=max(context.top, self._reasoner.candidates))
         for place, router in enumerate(self._routers):
             decision, threshold = router.decide(features, pool, context), self._threshold(place, context)
             stage = _stage_of(router.name, decision, threshold, self._beyond(place, context))

@@ -8,34 +8,47 @@ from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError
 from agentmesh.records import RouterState
-from agentmesh.routing.base import ScoringRouter
+from agentmesh.routing.base import Router, ScoringRouter
 from agentmesh.routing.named import router_named
 from agentmesh.routing.state import Arrays
 from agentmesh.types import JsonValue
 
-Named: TypeAlias = str | Mapping[str, JsonValue] | ScoringRouter
+Named: TypeAlias = str | Mapping[str, JsonValue] | Router
 """A router, its name, or ``{"router": name, "arguments": {...}}``."""
 
 
-def member(named: Named) -> ScoringRouter:
+def inner(named: Named) -> Router:
     """Return the router that ``named`` stands for.
 
     Raises:
-        ConfigError: it stands for none that rates agents.
+        ConfigError: it stands for none.
         PluginError: there is no router of this name.
     """
-    if isinstance(named, ScoringRouter):
+    if isinstance(named, Router):
         return named
-    name, arguments = (named, {}) if isinstance(named, str) else (named.get("router"), named.get("arguments", {}))
-    if not isinstance(name, str) or not isinstance(arguments, dict):
-        raise ConfigError(f"{named!r} names no router; accepted: a name, or {{'router': name, 'arguments': {{...}}}}")
-    router = router_named(name, arguments)
+    if isinstance(named, str):
+        return router_named(named)
+    name, arguments = named.get("router"), named.get("arguments", {})
+    if not isinstance(name, str) or not isinstance(arguments, dict) or named.keys() - {"router", "arguments"}:
+        accepted = "a router, a name, or {'router': name, 'arguments': {...}}"
+        raise ConfigError(f"{dict(named)!r} names no router; accepted: {accepted}")
+    return router_named(name, arguments)
+
+
+def member(named: Named) -> ScoringRouter:
+    """Return the router that ``named`` stands for, which rates agents.
+
+    Raises:
+        ConfigError: it stands for none that does.
+        PluginError: there is no router of this name.
+    """
+    router = inner(named)
     if not isinstance(router, ScoringRouter):
-        raise ConfigError(f"router {name!r} rates no agents, so it cannot stand inside another one; name one that does")
+        raise ConfigError(f"router {router.name!r} rates no agents, so it cannot stand here; name one that does")
     return router
 
 
-def named_as(router: ScoringRouter) -> JsonValue:
+def named_as(router: Router) -> dict[str, JsonValue]:
     """Return how ``router`` is written down, so that :func:`member` builds its twin."""
     return {"router": router.name, "arguments": dict(router.parameters)}
 

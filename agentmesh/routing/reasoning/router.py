@@ -6,7 +6,7 @@ from dataclasses import replace
 from agentmesh.errors import ConfigError
 from agentmesh.records import Experience, RouteDecision, RouterState
 from agentmesh.routing.base import AgentPool, RouteContext, Router, TaskFeatures, hash_parameters
-from agentmesh.routing.named import router_named
+from agentmesh.routing.nested import Named, inner, named_as
 from agentmesh.routing.reasoning.reasoner import Reasoner
 from agentmesh.routing.state import unpack_state
 from agentmesh.types import JsonValue
@@ -41,13 +41,13 @@ class ReasoningRouter(Router):
     def __init__(
         self,
         *,
-        prefilter: str | Mapping[str, JsonValue] | Router = "kernel",
+        prefilter: Named = "kernel",
         candidates: int = 12,
         timeout_s: float = 10.0,
         most_tokens: int = 400,
         structured: bool = True,
     ) -> None:
-        self.prefilter = _built(prefilter)
+        self.prefilter = inner(prefilter)
         self._reasoner = Reasoner(
             candidates=candidates, timeout_s=timeout_s, most_tokens=most_tokens, structured=structured
         )
@@ -87,8 +87,7 @@ class ReasoningRouter(Router):
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
         """Return the constructor's arguments, the prefilter in full."""
-        own = self.prefilter
-        return {"prefilter": {"router": own.name, "arguments": dict(own.parameters)}, **self._reasoner.parameters}
+        return {"prefilter": named_as(self.prefilter), **self._reasoner.parameters}
 
     @property
     def sequence(self) -> int:
@@ -104,18 +103,6 @@ class ReasoningRouter(Router):
     def training(self) -> Mapping[str, JsonValue]:
         """Return what is to be said of the prefilter's training."""
         return self.prefilter.training
-
-
-def _built(prefilter: str | Mapping[str, JsonValue] | Router) -> Router:
-    if isinstance(prefilter, Router):
-        return prefilter
-    if isinstance(prefilter, str):
-        return router_named(prefilter)
-    name, arguments = prefilter.get("router"), prefilter.get("arguments", {})
-    if not isinstance(name, str) or not isinstance(arguments, dict) or prefilter.keys() - {"router", "arguments"}:
-        expected = "a name or {'router': name, 'arguments': {...}}"
-        raise ConfigError(f"prefilter is {dict(prefilter)!r}; expected a router, {expected}")
-    return router_named(name, arguments)
 
 
 def _base_of(payload: bytes) -> str:
