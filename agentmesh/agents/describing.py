@@ -39,6 +39,8 @@ Reply with the description and nothing else."""
 _FENCE = re.compile(r"```\w*")
 _LINK = re.compile(r"!?\[([^\]\n]{0,200})\]\([^)\s]{0,500}\)")
 _MARK = re.compile(r"^[ \t]*(?:#{1,6}|[-*+\u2022>]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
+_STRONG = re.compile(r"\*{2,3}|_{2,3}|`")
+_EMPHASIS = re.compile(r"(?<!\w)\*(?=\S)([^*\n]{1,200}?)(?<=\S)\*(?!\w)")  # not the sign in 12 * 7
 _LABEL = re.compile(r"^(?:new |proposed )?description\s*:\s*", re.IGNORECASE)
 _ENTITY = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _SENTENCE = re.compile(r"(?<=[.!?\u3002])\s+(?=[^\sa-z])")
@@ -100,7 +102,7 @@ def cleaned(reply: str) -> str:
     """
     text = _FENCE.sub(" ", reply[:_LONGEST_REPLY])
     text = _MARK.sub("", _LINK.sub(r"\1", text))
-    text = re.sub(r"\*{1,3}|_{2,3}|`", "", text)
+    text = _EMPHASIS.sub(r"\1", _STRONG.sub("", text))
     for entity, sign in _ENTITY.items():
         text = text.replace(entity, sign)
     text = "".join(character if character.isprintable() else " " for character in text)

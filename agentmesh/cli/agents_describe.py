@@ -68,6 +68,11 @@ def describe(
     examples = examples_of(card, file, db, most=most)
     client = chat_named(model, base_url=base_url)
     found = asyncio.run(proposed(client, card, examples, team=team, embedder=embedder_named(embedder)))
+    tell(found, as_json=as_json)
+
+
+def tell(found: "Proposal", *, as_json: bool) -> None:
+    """Print the draft, and on stderr who wrote it and what that cost."""
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:

@@ -48,7 +48,7 @@ class ProbeReport(Record):
     """What a probe found. ``cost_usd`` is ``None`` as soon as the cost of one call is unknown.
 
     ``refused`` calls did not fit the limits and were not made. ``unscored`` answers are those that nobody could score.
-    ``problems`` names some of what went wrong.
+    ``problems`` names some of what went wrong, and at the end why the first of the refused calls was.
     """
 
     tasks: int
@@ -115,8 +115,7 @@ class Prober:
     async def _finding(self, member: Member, task: ProbeTask) -> Finding:
         estimate, refusal = (Decimal(0), None) if self._purse is None else self._purse.reserve(member.card, task.task)
         if refusal is not None:
-            call = _call(member.card, CallStatus.REFUSED, error=refusal)
-            return Finding(task, call, None, (refusal,))
+            return Finding(task, _call(member.card, CallStatus.REFUSED, error=refusal), None)
         call = await self._call(member, task.task)
         if self._purse is not None:
             self._purse.settle(estimate, call)
@@ -150,6 +149,7 @@ class Prober:
 
     def _report(self, team: Sequence[Member], findings: Sequence[Finding]) -> ProbeReport:
         made = [one for one in findings if one.call.status is not CallStatus.REFUSED]
+        refusals = [one.call.error or "" for one in findings if one.call.status is CallStatus.REFUSED]
         costs = [one.call.cost_usd for one in made]
         known = [cost for cost in costs if cost is not None]
         return ProbeReport(
@@ -163,10 +163,10 @@ class Prober:
                 for member in sorted(team, key=lambda member: member.card.id)
             ),
             calls=len(made),
-            refused=len(findings) - len(made),
+            refused=len(refusals),
             unscored=sum(one.quality is None for one in made),
             cost_usd=sum(known, Decimal(0)) if len(known) == len(costs) else None,
-            problems=tuple(dict.fromkeys(problem for one in findings for problem in one.problems))[:MOST_PROBLEMS],
+            problems=(*_problems(made), *refusals[:1]),
         )
 
 
@@ -193,6 +193,10 @@ def _call(
         latency_s=latency_s,
         error=error,
     )
+
+
+def _problems(findings: Sequence[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(problem for one in findings for problem in one.problems))[:MOST_PROBLEMS]
 
 
 def _observation(finding: Finding) -> Observation:

@@ -60,6 +60,7 @@ async def test_a_reply_without_a_description_is_an_error_that_quotes_it(reply: s
         ("- Adds.\n- Multiplies.", "Adds. Multiplies."),
         ("1. Adds numbers, e.g. prices.", "Adds numbers, e.g. prices."),
         ("See [the *manual*](http://x.example/y) for `sums`.", "See the manual for sums."),
+        ("**Adds** and *multiplies*: 12 * 7, 3*4*5.", "Adds and multiplies: 12 * 7, 3*4*5."),
         ("```text\nAdds.\n```", "Adds."),
         ("New description: Adds.", "Adds."),
         ("One. Two! Three? Four.", "One. Two! Three?"),
