@@ -22,6 +22,9 @@ SHARPNESS: Final[Mapping[str, tuple[float, float]]] = {
 Fitted by ``benchmarks/overlap.py`` on the val tasks of clinc150 and hwu64, the two weighing alike.
 """
 
+RULE_WEIGHT: Final = 40.0
+"""How many held-out examples the rule weighs as much as: chosen by ``benchmarks/overlap.py`` among 10, 20, 40, 80."""
+
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
@@ -46,6 +49,24 @@ def expected_confusion(cosine: float, sharpness: float) -> float:
     [0.007, 0.112, 0.5]
     """
     return 0.5 * erfc(sharpness * sqrt(max(0.0, 1.0 - cosine) / 2) / sqrt(2))
+
+
+def corrected(rule: float, *, strayed: float, examples: int) -> float:
+    """Return the expected confusion of a pair once its examples have been seen.
+
+    Rule: (40 * rule + strayed) / (40 + examples), the mean of a beta distribution that begins at the rule and has
+    counted each held-out example. On the val tasks of clinc150 / hwu64 it lowers the log loss of the rule, static from
+    .0519 / .0982 to .0515 / .0887, onnx .0314 / .0696 to .0313 / .0607, hashing .2121 / .2932 to .2092 / .2879.
+
+    Args:
+        rule: What :func:`expected_confusion` says.
+        strayed: How many examples of the two cards lie nearer to the other, as :func:`strayed_examples` counts them.
+        examples: How many examples the two cards have.
+
+    >>> round(corrected(0.08, strayed=4, examples=4), 3)
+    0.164
+    """
+    return (RULE_WEIGHT * rule + strayed) / (RULE_WEIGHT + examples)
 
 
 def sharpness_of(embedder: str, *, has_examples: bool) -> float | None:
@@ -86,24 +107,28 @@ def strayed_examples(cards: Sequence[AgentCard], embedder: Embedder) -> FloatArr
     Shapes:
         returns (n, n): row a, column b counts examples of a that lie nearer to b; the diagonal is 0.
     """
-    vectors = capability_vectors([capability_texts(card) for card in cards], embedder).astype(np.float64)
     counts = np.zeros((len(cards), len(cards)))
-    for row, card in enumerate(cards):
-        if not card.examples:
-            continue
-        texts = embedder.embed(card.examples).astype(np.float64)
-        others, own = texts @ vectors.T, _own_cosines(card, texts, embedder)
-        ahead = others - own[:, None]
-        counts[row] = np.where(np.abs(ahead) < 1e-6, 0.5, ahead > 0).sum(axis=0)  # float32 rounds to about 1e-7
-        counts[row, row] = 0.0
+    owners = [row for row, card in enumerate(cards) for _ in card.examples]
+    if not owners:
+        return counts
+    vectors = capability_vectors([capability_texts(card) for card in cards], embedder).astype(np.float64)
+    texts = embedder.embed([example for card in cards for example in card.examples]).astype(np.float64)
+    own = np.vecdot(texts, _without_each(cards, embedder))
+    ahead = texts @ vectors.T - own[:, None]
+    # float32 rounds to about 1e-7: what is nearer than that is equally near
+    np.add.at(counts, owners, np.where(np.abs(ahead) < 1e-6, 0.5, ahead > 0))
+    np.fill_diagonal(counts, 0.0)
     return counts
 
 
-def _own_cosines(card: AgentCard, texts: FloatArray, embedder: Embedder) -> FloatArray:
-    """Return the cosine of each example with its card's vector made without it."""
-    left = [_without(card.examples, place) for place in range(len(card.examples))]
-    shortened = [capability_texts(card.model_copy(update={"examples": examples})) for examples in left]
-    return np.asarray(np.vecdot(texts, capability_vectors(shortened, embedder).astype(np.float64)))
+def _without_each(cards: Sequence[AgentCard], embedder: Embedder) -> FloatArray:
+    """Return, for each example of each card in turn, the card's vector made without it, (m, d)."""
+    left = [
+        card.model_copy(update={"examples": _without(card.examples, place)})
+        for card in cards
+        for place in range(len(card.examples))
+    ]
+    return capability_vectors([capability_texts(card) for card in left], embedder).astype(np.float64)
 
 
 def _without(examples: Sequence[str], place: int) -> tuple[str, ...]:

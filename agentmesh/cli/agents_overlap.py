@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from agentmesh.learning.overlap import Neighbour, Overlap, OverlappingPair, Unpicked
 
 MEASURED_ON = (
-    "expected: the share of the two agents' tasks that lies nearer to the other card, as the cosine of two cards "
-    "foretells it; measured on the val tasks of clinc150 and hwu64"
+    "expected: the share of the two agents' tasks that lies nearer to the other card, foretold from the cosine of the "
+    "cards and their examples; measured on the val tasks of clinc150 and hwu64"
 )
 
 

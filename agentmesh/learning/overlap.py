@@ -1,12 +1,15 @@
 """Which agents of a team will be taken for one another, and which are never picked."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from pydantic import Field
 
 from agentmesh.agents.resemblance import (
     card_cosines,
+    corrected,
     expected_confusion,
     nearest_other,
     sharpness_of,
@@ -23,10 +26,10 @@ MOST_PAIRS = 10
 class OverlappingPair(Record):
     """Two agents that may be taken for one another.
 
-    ``expected_confusion`` is the share of their tasks, 0 to 0.5, that is expected to lie nearer to the other's card;
-    ``None`` with an embedder it was not measured with. Of the ``examples`` on both cards, ``strayed`` lie nearer to the
-    other card when held out of their own. ``close_calls`` counts the decisions in which the two came first and second,
-    and ``margin`` is the mean lead there, in the router's own unit.
+    ``expected_confusion`` is the share of their tasks, 0 to 1, that is expected to lie nearer to the other's card, by
+    the cosine of the cards and by the examples; ``None`` with an embedder it was not measured with. Of the ``examples``
+    on both cards, ``strayed`` lie nearer to the other card when held out of their own. ``close_calls`` counts the
+    decisions in which the two came first and second, and ``margin`` is the mean lead there, in the router's own unit.
     """
 
     agents: AgentPair
@@ -77,8 +80,9 @@ def overlap_of(
 ) -> Overlap:
     """Compare the cards of a team with one another, and where decisions are known, with those.
 
-    Pairs are ranked by expected confusion, which rises with the cosine of the two cards, and falls with examples on
-    both. A pair that came first and second in decisions is listed behind them if it is not among them.
+    Pairs are ranked by expected confusion: it rises with the cosine of the two cards and with the examples that stray,
+    and falls with examples that do not. Pairs that came first and second in decisions follow, if they are not among the
+    first.
 
     Args:
         cards: The team.
@@ -87,35 +91,55 @@ def overlap_of(
         most: How many pairs to list by their cards, and how many more by decisions.
     """
     team = sorted(cards, key=lambda card: card.id)
-    known = picks or Picks()
-    cosines, strayed = card_cosines(team, embedder), strayed_examples(team, embedder)
-    sharpness = _sharpness(team, embedder)
-    ranked = _ranked(cosines, sharpness)[:most]
+    known, likeness = picks or Picks(), _likeness(team, embedder)
+    ranked = _ranked(likeness)[:most]
     listed = ranked + _by_decisions(team, known, ranked)[:most]
     return Overlap(
         embedder=embedder.version,
         agents=len(team),
-        pairs=tuple(_pair(team, (a, b), (cosines, strayed, sharpness), known) for a, b in listed),
-        neighbours=tuple(_neighbours(team, cosines, sharpness)),
+        pairs=tuple(_pair(team, pair, likeness, known) for pair in listed),
+        neighbours=tuple(_neighbours(team, likeness)),
         decisions=known.decisions,
         unpicked=tuple(_unpicked(team, known)) if picks is not None else (),
     )
 
 
-def _sharpness(team: Sequence[AgentCard], embedder: Embedder) -> FloatArray:
-    """Return the sharpness for each pair, (n, n), NaN where it was not measured."""
-    with_examples = sharpness_of(embedder.version, has_examples=True)
-    without = sharpness_of(embedder.version, has_examples=False)
-    has = np.array([bool(card.examples) for card in team], dtype=np.bool_)
-    both = has[:, None] & has[None, :]
-    return np.where(both, np.nan if with_examples is None else with_examples, np.nan if without is None else without)
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """What is known of each pair of a team.
+
+    Shapes:
+        cosines, strayed, confusion: (n, n), symmetric; ``confusion`` is NaN where none can be foretold.
+    """
+
+    cosines: FloatArray
+    strayed: FloatArray
+    confusion: FloatArray
 
 
-def _ranked(cosines: FloatArray, sharpness: FloatArray) -> list[tuple[int, int]]:
-    """Return all pairs, the most confusable first; where no sharpness is known, by cosine."""
-    apart = np.where(np.isnan(sharpness), 1.0, sharpness) * np.sqrt((1.0 - cosines) / 2)
-    rows, columns = np.triu_indices(len(cosines), 1)
-    order = np.argsort(apart[rows, columns], kind="stable")
+def _likeness(team: Sequence[AgentCard], embedder: Embedder) -> _Likeness:
+    cosines, strayed = card_cosines(team, embedder), strayed_examples(team, embedder)
+    strayed = strayed + strayed.T
+    confusion = np.full(cosines.shape, np.nan)
+    for a, b in combinations(range(len(team)), 2):
+        foretold = _foretold(team[a], team[b], embedder, cosine=float(cosines[a, b]), strayed=float(strayed[a, b]))
+        confusion[a, b] = confusion[b, a] = np.nan if foretold is None else foretold
+    return _Likeness(cosines, strayed, confusion)
+
+
+def _foretold(one: AgentCard, other: AgentCard, embedder: Embedder, *, cosine: float, strayed: float) -> float | None:
+    sharpness = sharpness_of(embedder.version, has_examples=bool(one.examples and other.examples))
+    if sharpness is None:
+        return None
+    examples = len(one.examples) + len(other.examples)
+    return corrected(expected_confusion(cosine, sharpness), strayed=strayed, examples=examples)
+
+
+def _ranked(likeness: _Likeness) -> list[tuple[int, int]]:
+    """Return all pairs, the most confusable first; where nothing is foretold, by cosine."""
+    rows, columns = np.triu_indices(len(likeness.cosines), 1)
+    by = np.where(np.isnan(likeness.confusion), likeness.cosines, likeness.confusion)
+    order = np.argsort(-by[rows, columns], kind="stable")
     return list(zip(rows[order].tolist(), columns[order].tolist(), strict=True))
 
 
@@ -128,28 +152,22 @@ def _by_decisions(team: Sequence[AgentCard], picks: Picks, ranked: Sequence[tupl
     return [pair for pair in found if pair not in set(ranked)]
 
 
-def _pair(
-    team: Sequence[AgentCard],
-    pair: tuple[int, int],
-    measures: tuple[FloatArray, FloatArray, FloatArray],
-    picks: Picks,
-) -> OverlappingPair:
-    (a, b), (cosines, strayed, sharpness) = pair, measures
-    agents = as_pair(team[a].id, team[b].id)
-    margins = picks.margins.get(agents, [])
+def _pair(team: Sequence[AgentCard], pair: tuple[int, int], likeness: _Likeness, picks: Picks) -> OverlappingPair:
+    one, other = (team[place] for place in pair)
+    margins = picks.margins.get(as_pair(one.id, other.id), [])
     return OverlappingPair(
-        agents=agents,
-        cosine=float(cosines[a, b]),
-        expected_confusion=_confusion(float(cosines[a, b]), float(sharpness[a, b])),
-        examples=len(team[a].examples) + len(team[b].examples),
-        strayed=float(strayed[a, b] + strayed[b, a]),
+        agents=as_pair(one.id, other.id),
+        cosine=float(likeness.cosines[pair]),
+        expected_confusion=_known(likeness.confusion[pair]),
+        examples=len(one.examples) + len(other.examples),
+        strayed=float(likeness.strayed[pair]),
         close_calls=len(margins),
         margin=float(np.mean(margins)) if margins else None,
     )
 
 
-def _confusion(cosine: float, sharpness: float) -> float | None:
-    return None if np.isnan(sharpness) else expected_confusion(cosine, sharpness)
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def neighbour_of(card: AgentCard, others: Sequence[AgentCard], embedder: Embedder) -> Neighbour | None:
@@ -157,24 +175,28 @@ def neighbour_of(card: AgentCard, others: Sequence[AgentCard], embedder: Embedde
     found = nearest_other(card, others, embedder)
     if found is None:
         return None
-    both = bool(card.examples) and any(other.examples for other in others if other.id == found.agent_id)
-    sharpness = sharpness_of(embedder.version, has_examples=both)
-    confusion = None if sharpness is None else expected_confusion(found.cosine, sharpness)
-    return Neighbour(agent_id=card.id, nearest=found.agent_id, cosine=found.cosine, expected_confusion=confusion)
+    near = next(other for other in others if other.id == found.agent_id)
+    likeness = _likeness([card, near], embedder)
+    return Neighbour(
+        agent_id=card.id,
+        nearest=near.id,
+        cosine=found.cosine,
+        expected_confusion=_known(likeness.confusion[0, 1]),
+    )
 
 
-def _neighbours(team: Sequence[AgentCard], cosines: FloatArray, sharpness: FloatArray) -> list[Neighbour]:
+def _neighbours(team: Sequence[AgentCard], likeness: _Likeness) -> list[Neighbour]:
     if len(team) < 2:
         return []
-    nearest = np.argmax(np.where(np.eye(len(team), dtype=np.bool_), -np.inf, cosines), axis=1).tolist()
+    others = np.where(np.eye(len(team), dtype=np.bool_), -np.inf, likeness.cosines)
     return [
         Neighbour(
             agent_id=card.id,
             nearest=team[near].id,
-            cosine=float(cosines[row, near]),
-            expected_confusion=_confusion(float(cosines[row, near]), float(sharpness[row, near])),
+            cosine=float(likeness.cosines[row, near]),
+            expected_confusion=_known(likeness.confusion[row, near]),
         )
-        for row, (card, near) in enumerate(zip(team, nearest, strict=True))
+        for row, (card, near) in enumerate(zip(team, np.argmax(others, axis=1).tolist(), strict=True))
     ]
 
 

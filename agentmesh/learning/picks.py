@@ -11,7 +11,7 @@ from agentmesh.store.base import TraceStore
 from agentmesh.types import AgentId
 
 NEWEST: Final = 1_000
-"""Decisions that are read: at a millisecond each, a second."""
+"""Decisions that are read: at four milliseconds each, a few seconds."""
 
 AgentPair: TypeAlias = tuple[AgentId, AgentId]
 """Two ids, the smaller first."""

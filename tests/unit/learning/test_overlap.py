@@ -3,7 +3,7 @@
 import pytest
 
 from agentmesh import Mesh, Task
-from agentmesh.agents.resemblance import expected_confusion
+from agentmesh.agents.resemblance import corrected, expected_confusion
 from agentmesh.decisions import Candidate, RouteDecision, Selection
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.learning.overlap import neighbour_of, overlap_of
@@ -58,8 +58,29 @@ def test_confusion_is_what_the_measured_rule_foretells_and_less_with_examples_on
     assert pair.expected_confusion == pytest.approx(expected_confusion(pair.cosine, 1.95))
     shown = [card.model_copy(update={"examples": ("add 2 and 2",)}) for card in (ADDER, SUMMER)]
     pair = overlap_of(shown, EMBEDDER).pairs[0]
-    assert pair.expected_confusion == pytest.approx(expected_confusion(pair.cosine, 2.65))
-    assert pair.examples == 2
+    rule = expected_confusion(pair.cosine, 2.65)
+    assert pair.expected_confusion == pytest.approx(corrected(rule, strayed=pair.strayed, examples=2))
+
+
+def test_an_example_that_strays_raises_what_is_expected_and_one_that_does_not_lowers_it() -> None:
+    rule = expected_confusion(0.5, 2.65)
+    assert corrected(rule, strayed=1, examples=1) > rule > corrected(rule, strayed=0, examples=1)
+    assert corrected(rule, strayed=0, examples=0) == rule
+
+
+def test_a_pair_whose_examples_stray_comes_before_a_pair_with_cards_more_alike() -> None:
+    cards = [
+        AgentCard(id="adder", description="Adds numbers.", examples=("a verse", "an ode", "a rhyme", "a sonnet")),
+        AgentCard(id="poet", description="A verse, an ode, a rhyme, a sonnet.", examples=("write a verse",)),
+        AgentCard(id="summer", description="Adds up the numbers of a bill.", examples=("add up the bill",)),
+        AgentCard(id="cashier", description="Adds up the items of a bill.", examples=("the items of a bill",)),
+    ]
+    pairs = {pair.agents: pair for pair in overlap_of(cards, EMBEDDER).pairs}
+    astray, alike = pairs["adder", "poet"], pairs["cashier", "summer"]
+    assert astray.strayed >= 4
+    assert alike.strayed == 0
+    assert astray.cosine < alike.cosine
+    assert list(pairs).index(astray.agents) < list(pairs).index(alike.agents)
 
 
 def test_with_an_embedder_that_was_not_measured_pairs_are_ranked_and_nothing_is_foretold() -> None:
