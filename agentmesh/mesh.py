@@ -164,6 +164,16 @@ class Mesh:
         """Return the router that serves now; what has learned more may take its place at any time."""
         return self._serving.router
 
+    @property
+    def registry(self) -> Registry:
+        """Return what holds the agents."""
+        return self._registry
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """Return what scores answers by rule."""
+        return self._verifiers
+
     def cards(self) -> tuple[AgentCard, ...]:
         """Return the cards of all agents, sorted by id."""
         return self._registry.cards()

@@ -8,6 +8,9 @@
 | ``AGENTMESH_EMBEDDER_URL`` | base URL of an OpenAI-compatible embeddings endpoint |
 | ``AGENTMESH_EMBEDDER_MODEL`` | the model that endpoint is asked for |
 | ``AGENTMESH_EMBEDDER_KEY`` | the key it is sent |
+| ``AGENTMESH_CHAT_URL`` | base URL of an OpenAI-compatible chat endpoint |
+| ``AGENTMESH_CHAT_MODEL`` | the model that is asked, for what asks one |
+| ``AGENTMESH_CHAT_KEY`` | the key it is sent |
 | ``NO_COLOR`` | any text turns colours off |
 
 A variable that is empty counts as unset.
@@ -32,7 +35,7 @@ _HTTP_URL = re.compile(r"https?://[^\s/]+\S*")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says. ``embedder_key`` is kept out of the printed form."""
+    """What the environment says. The keys are kept out of the printed form."""
 
     db: str = DEFAULT_DB
     app: str | None = None
@@ -40,6 +43,9 @@ class Settings:
     embedder_url: str | None = None
     embedder_model: str | None = None
     embedder_key: str | None = field(default=None, repr=False)
+    chat_url: str | None = None
+    chat_model: str | None = None
+    chat_key: str | None = field(default=None, repr=False)
     no_color: bool = False
 
     @classmethod
@@ -56,14 +62,16 @@ class Settings:
         db = _matched(variables, "AGENTMESH_DB", _DB_URL, f"a database URL such as {DEFAULT_DB!r}")
         app = _matched(variables, "AGENTMESH_APP", _APP, "'module:attribute', as in 'my_agents:mesh'")
         embedder = _matched(variables, "AGENTMESH_EMBEDDER", _NAME, "the name of an embedder, as 'static' or 'remote'")
-        url = _matched(variables, "AGENTMESH_EMBEDDER_URL", _HTTP_URL, "a URL that begins with http:// or https://")
         settings = cls(
             db=db or DEFAULT_DB,
             app=app,
             embedder=embedder or DEFAULT_EMBEDDER,
-            embedder_url=url,
+            embedder_url=_url(variables, "AGENTMESH_EMBEDDER_URL"),
             embedder_model=variables.get("AGENTMESH_EMBEDDER_MODEL") or None,
             embedder_key=variables.get("AGENTMESH_EMBEDDER_KEY") or None,
+            chat_url=_url(variables, "AGENTMESH_CHAT_URL"),
+            chat_model=variables.get("AGENTMESH_CHAT_MODEL") or None,
+            chat_key=variables.get("AGENTMESH_CHAT_KEY") or None,
             no_color=bool(variables.get("NO_COLOR")),
         )
         settings._check_remote()
@@ -84,6 +92,10 @@ def use_local_model_costs() -> None:
     It reads the variable at import, so this runs before. A value that the user set stays.
     """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+
+def _url(variables: Mapping[str, str], name: str) -> str | None:
+    return _matched(variables, name, _HTTP_URL, "a URL that begins with http:// or https://")
 
 
 def _matched(variables: Mapping[str, str], name: str, pattern: re.Pattern[str], accepted: str) -> str | None:

@@ -13,6 +13,9 @@ settings.load_profile("agentmesh")
 
 OUTSIDE = (
     "AGENTMESH_APP",
+    "AGENTMESH_CHAT_KEY",
+    "AGENTMESH_CHAT_MODEL",
+    "AGENTMESH_CHAT_URL",
     "AGENTMESH_DB",
     "AGENTMESH_EMBEDDER",
     "AGENTMESH_EMBEDDER_KEY",

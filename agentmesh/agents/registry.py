@@ -93,6 +93,11 @@ class Registry:
         return agent_id in self._roster.entries
 
     @property
+    def embedder(self) -> Embedder:
+        """Return what turns descriptions into vectors."""
+        return self._embedder
+
+    @property
     def version(self) -> str:
         """Return 16 hexadecimal digits that name the registered cards, in whatever order they came."""
         return self._roster.version

@@ -1,25 +1,29 @@
-"""``agentmesh agents list``: who can act, from the user's mesh or from the newest run of a database."""
+"""``agentmesh agents``: who can act, what they are worth, which are taken for one another, how to describe them."""
 
-import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from agentmesh.cli.agents_describe import describe
+from agentmesh.cli.agents_overlap import overlap
+from agentmesh.cli.agents_probe import probe
 from agentmesh.cli.options import app_option, db_option, json_option
 from agentmesh.cli.output import print_json, print_table
-from agentmesh.cli.target import load_mesh, open_traces
+from agentmesh.cli.target import known_agents
 from agentmesh.cli.text import shorten
-from agentmesh.settings import Settings
 
 if TYPE_CHECKING:
     from agentmesh.records import AgentCard
-    from agentmesh.store import TraceStore
 
 
 @click.group()
 def agents() -> None:
-    """List the agents of a mesh or of a database."""
+    """List the agents of a mesh or of a database, measure them, compare and describe their cards."""
+
+
+agents.add_command(probe)
+agents.add_command(overlap)
+agents.add_command(describe)
 
 
 @agents.command("list")
@@ -34,26 +38,6 @@ def list_agents(app: str | None, db: str | None, as_json: bool) -> None:
         return
     rows = [(card.id, price(card), ", ".join(card.skills), shorten(card.description, 70)) for card in cards]
     print_table(("agent", "price", "skills", "description"), rows)
-
-
-def known_agents(app: str | None, db: str | None) -> "Sequence[AgentCard]":
-    """Return the cards of the mesh that is named; of the database when it is named, or when no mesh is."""
-    name = app if app is not None or db is not None else Settings.load().app
-    if name:
-        return asyncio.run(load_mesh(name)).cards()
-    with open_traces(db) as store:
-        return newest_cards(store)
-
-
-def newest_cards(store: "TraceStore") -> "Sequence[AgentCard]":
-    """Return the cards that were registered at the newest run; none when nothing was run."""
-    from agentmesh.events import RunStarted
-
-    newest = store.runs(limit=1)
-    if not newest:
-        return ()
-    started = next(event for event in store.events(newest[0].id) if isinstance(event, RunStarted))
-    return store.registry(started.registry_version).cards
 
 
 def price(card: "AgentCard") -> str:

@@ -31,7 +31,7 @@ COMMANDS = {
     "demo": Entry("agentmesh.cli.demo", "demo", "Watch a router learn on 700 real questions, offline."),
     "run": Entry("agentmesh.cli.run", "run", "Have a task routed, answered and recorded by your mesh."),
     "route": Entry("agentmesh.cli.route", "route", "Say who would be called for a task; nobody is."),
-    "agents": Entry("agentmesh.cli.agents", "agents", "List the agents of a mesh or of a database."),
+    "agents": Entry("agentmesh.cli.agents", "agents", "List, measure, compare and describe agents."),
     "runs": Entry("agentmesh.cli.runs", "runs", "List stored runs, or show one."),
     "explain": Entry("agentmesh.cli.explain", "explain", "Say why a run's agents were chosen."),
     "feedback": Entry("agentmesh.cli.feedback", "feedback", "Score a run, 0 to 1, so that the router learns."),

@@ -8,6 +8,7 @@ import click
 from agentmesh.cli.app import FAILED
 from agentmesh.cli.output import json_text, note, print_json, print_text
 from agentmesh.cli.router_retrain import retrain
+from agentmesh.cli.router_sft import export_sft
 from agentmesh.cli.router_show import show
 from agentmesh.cli.router_target import agreed, called, router_options, yes_option
 from agentmesh.cli.router_train import train
@@ -25,6 +26,7 @@ def router() -> None:
 router.add_command(train)
 router.add_command(retrain)
 router.add_command(show)
+router.add_command(export_sft)
 
 
 @router.command()

@@ -1,9 +1,10 @@
 """What a command works on: the mesh that ``--app`` names, or the database that ``--db`` names."""
 
+import asyncio
 import importlib
 import inspect
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from agentmesh.settings import Settings
 
 if TYPE_CHECKING:
     from agentmesh.mesh import Mesh
+    from agentmesh.records import AgentCard
     from agentmesh.store import TraceStore
 
 EXAMPLE = """\
@@ -84,6 +86,31 @@ async def load_mesh(name: str) -> "Mesh":
             f"--app {name!r} is of type {type(found).__name__!r}; a Mesh or a function that returns one is"
         )
     return found
+
+
+def named_mesh(app: str | None, db: str | None) -> str | None:
+    """Return the name of the user's mesh; where a database is named and no mesh, the settings' mesh is not meant."""
+    return app if app is not None or db is not None else Settings.load().app
+
+
+def known_agents(app: str | None, db: str | None) -> "Sequence[AgentCard]":
+    """Return the cards of the mesh that is named; of the database when it is named, or when no mesh is."""
+    name = named_mesh(app, db)
+    if name:
+        return asyncio.run(load_mesh(name)).cards()
+    with open_traces(db) as store:
+        return newest_cards(store)
+
+
+def newest_cards(store: "TraceStore") -> "Sequence[AgentCard]":
+    """Return the cards that were registered at the newest run; none when nothing was run."""
+    from agentmesh.events import RunStarted
+
+    newest = store.runs(limit=1)
+    if not newest:
+        return ()
+    started = next(event for event in store.events(newest[0].id) if isinstance(event, RunStarted))
+    return store.registry(started.registry_version).cards
 
 
 def _attribute(name: str) -> object:

@@ -1,6 +1,6 @@
 """What an answer is worth: verifiers by rule, a judge by asking, and when two answers are the same."""
 
-from agentmesh.judging.equivalence import choice_key, json_key, number_key, text_key
+from agentmesh.judging.equivalence import choice_key, json_key, key_for, number_key, text_key
 from agentmesh.judging.judge import PromptedJudge
 from agentmesh.judging.verifiers import CallableVerifier, ExactVerifier, NumericVerifier, RegexVerifier
 
@@ -12,6 +12,7 @@ __all__ = [
     "RegexVerifier",
     "choice_key",
     "json_key",
+    "key_for",
     "number_key",
     "text_key",
 ]

@@ -7,7 +7,7 @@ the kind (no number in it, no letter, no JSON) gets its text key, so that every 
 import json
 import re
 import unicodedata
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -130,3 +130,16 @@ def _frozen(value: Any) -> Hashable:
         return ("array", tuple(_frozen(item) for item in value))
     # the type goes along because True == 1 in Python and not in JSON
     return (type(value).__name__, value)
+
+
+def key_for(expected: str) -> Callable[[str], Hashable]:
+    """Return the key by which answers are compared with an expected one: by letter, number or text, as that is.
+
+    >>> key_for("C") is choice_key, key_for("1,000.5") is number_key, key_for("Paris") is text_key
+    (True, True, True)
+    """
+    stripped = expected.strip()
+    if _CHOICES[0].fullmatch(stripped):
+        return choice_key
+    found = _NUMBER.fullmatch(stripped)
+    return text_key if found is None else number_key

@@ -16,7 +16,7 @@ from agentmesh.learning.faults import keep_fault, told
 from agentmesh.learning.sampling import is_judged
 from agentmesh.learning.settings import Learning
 from agentmesh.protocols import Judge, Verifier
-from agentmesh.records import CallStatus, LearningFault, Run
+from agentmesh.records import CallStatus, LearningFault, Run, Task
 from agentmesh.store.base import TraceStore
 from agentmesh.types import AgentId, Clock, SystemClock
 
@@ -100,16 +100,21 @@ def answers_of(run: Run) -> dict[AgentId, str]:
 def verdicts(run: Run, answers: Mapping[AgentId, str], verifiers: Sequence[Verifier]) -> Iterator[Score | Failure]:
     """Yield, for each answer, the first verifier's score, and who failed before it; nothing where none has a say."""
     for agent_id, text in answers.items():
-        for verifier in verifiers:
-            source = f"verifier:{verifier.name}"
-            try:
-                value = checked_score(verifier.verify(run.task, text), source, takes_bool=True)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary to verifiers: they may run an answer
-                yield Failure(agent_id, source, error)
-                continue
-            if value is not None:
-                yield Score(agent_id, value, source)
-                break
+        yield from verdict(run.task, agent_id, text, verifiers)
+
+
+def verdict(task: Task, agent_id: AgentId, text: str, verifiers: Sequence[Verifier]) -> Iterator[Score | Failure]:
+    """Yield the first verifier's score of one answer, and who failed before it; nothing where none has a say."""
+    for verifier in verifiers:
+        source = f"verifier:{verifier.name}"
+        try:
+            value = checked_score(verifier.verify(task, text), source, takes_bool=True)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary to verifiers: they may run an answer
+            yield Failure(agent_id, source, error)
+            continue
+        if value is not None:
+            yield Score(agent_id, value, source)
+            return
 
 
 async def _judged(run: Run, agent_id: AgentId, text: str, judge: Judge, *, timeout_s: float) -> Score | Failure | None:

@@ -17,6 +17,9 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         embedder_url=None,
         embedder_model=None,
         embedder_key=None,
+        chat_url=None,
+        chat_model=None,
+        chat_key=None,
         no_color=False,
     )
 
@@ -30,6 +33,9 @@ def test_every_variable_is_read() -> None:
             "AGENTMESH_EMBEDDER_URL": "http://127.0.0.1:8080/v1",
             "AGENTMESH_EMBEDDER_MODEL": "small",
             "AGENTMESH_EMBEDDER_KEY": "secret",
+            "AGENTMESH_CHAT_URL": "https://chat.example/v1",
+            "AGENTMESH_CHAT_MODEL": "large",
+            "AGENTMESH_CHAT_KEY": "hidden",
             "NO_COLOR": "1",
         }
     )
@@ -40,6 +46,9 @@ def test_every_variable_is_read() -> None:
         embedder_url="http://127.0.0.1:8080/v1",
         embedder_model="small",
         embedder_key="secret",
+        chat_url="https://chat.example/v1",
+        chat_model="large",
+        chat_key="hidden",
         no_color=True,
     )
 
@@ -66,6 +75,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("AGENTMESH_EMBEDDER", "sta tic"),
         ("AGENTMESH_EMBEDDER_URL", "localhost:8080"),
         ("AGENTMESH_EMBEDDER_URL", "http://"),
+        ("AGENTMESH_CHAT_URL", "chat.example/v1"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_variable_and_value(variable: str, value: str) -> None:
@@ -86,8 +96,9 @@ def test_a_remote_embedder_without_url_or_model_is_an_error_that_names_what_is_m
         Settings.load(variables)
 
 
-def test_the_key_is_not_printed() -> None:
-    assert "secret" not in repr(Settings.load({"AGENTMESH_EMBEDDER_KEY": "secret"}))
+@pytest.mark.parametrize("variable", ["AGENTMESH_EMBEDDER_KEY", "AGENTMESH_CHAT_KEY"])
+def test_a_key_is_not_printed(variable: str) -> None:
+    assert "secret" not in repr(Settings.load({variable: "secret"}))
 
 
 def test_settings_cannot_be_changed() -> None:
