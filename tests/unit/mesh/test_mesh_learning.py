@@ -11,13 +11,13 @@ from agentmesh.errors import ConfigError, DuplicateFeedbackError, ReplayError
 from agentmesh.learning.learner import learn_until, state_key
 from agentmesh.records import RouterMark
 from agentmesh.routing.named import router_named
-from agentmesh.routing.neighbours import KernelRouter
+from agentmesh.routing.cascade import CascadeRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.testing.agents import CannedAgent
 
 PATIENCE_S = 15.0
 LOOP = Learning(mode="loop")
-KEY = state_key("kernel", StaticEmbedder().version)
+KEY = state_key("cascade", StaticEmbedder().version)
 
 
 def team() -> list[CannedAgent]:
@@ -83,7 +83,7 @@ async def test_a_mesh_opened_again_goes_on_from_where_it_was(url: str) -> None:
 
 
 def reset(store: TraceStore) -> RouterMark:
-    fresh = KernelRouter()
+    fresh = CascadeRouter()
     root = fresh.parameters_hash
     mark = RouterMark(router=KEY, root=root, parameters=root, kind="reset", at=1.0)
     return store.put_mark(mark, fresh.snapshot().model_copy(update={"router": KEY}))
@@ -94,7 +94,7 @@ async def test_decisions_before_and_after_a_reset_replay_as_they_were(url: str) 
         ids = [await lesson(mesh, f"before-{place}") for place in range(3)]
         reset(mesh.store)
         await mesh.learned()
-        assert mesh.router.version == f"{KernelRouter().parameters_hash}@4"
+        assert mesh.router.version == f"{CascadeRouter().parameters_hash}@4"
         ids += [await lesson(mesh, f"after-{place}") for place in range(3)]
         assert mesh.router.sequence == 7
     with open_store(url, read_only=True) as store:
@@ -134,7 +134,7 @@ async def test_a_mesh_that_opens_after_a_reset_begins_there(url: str) -> None:
         reset(store)
     async with Mesh(team(), store=url, learning=LOOP, explore=0) as mesh:
         decision = await mesh.route("is water wet")
-        assert decision.router_version == f"{KernelRouter().parameters_hash}@2"
+        assert decision.router_version == f"{CascadeRouter().parameters_hash}@2"
         assert await lesson(mesh, "r2")
     with open_store(url, read_only=True) as store:
         assert (await replay(store, "r2")).identical

@@ -70,7 +70,7 @@ async def test_every_run_replays_identically_with_every_router(router: str, url:
 async def test_a_replay_after_a_snapshot_starts_from_it(url: str) -> None:
     ids = await _taught(url, rounds=70)
     with open_store(url, read_only=True) as store:
-        assert store.nearest_state(f"kernel+{_embedder(url)}", _parameters(url)) is not None
+        assert store.nearest_state(f"cascade+{_embedder(url)}", _parameters(url)) is not None
         for run_id in (ids[0], ids[63], ids[64], ids[-1]):
             assert (await replay(store, run_id)).identical
 
@@ -217,7 +217,7 @@ async def test_a_router_of_ones_own_is_passed_in(url: str) -> None:
 
 async def test_a_router_of_other_parameters_is_refused(url: str) -> None:
     ids = await _taught(url)
-    with open_store(url, read_only=True) as store, pytest.raises(ReplayError, match="no state of router 'kernel'"):
+    with open_store(url, read_only=True) as store, pytest.raises(ReplayError, match="no state of router 'cascade'"):
         await replay(store, ids[0], router=KernelRouter(temperature=0.5))
 
 

@@ -88,7 +88,7 @@ def test_the_prefilter_may_be_a_name_its_arguments_or_a_router():
     "wrong", [{}, {"router": 3}, {"router": "cosine", "arguments": []}, {"router": "cosine", "k": 3}]
 )
 def test_a_prefilter_that_cannot_be_built_is_refused(wrong):
-    with pytest.raises(ConfigError, match="prefilter is"):
+    with pytest.raises(ConfigError, match="names no router"):
         ReasoningRouter(prefilter=wrong)
 
 
