@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError
 from agentmesh.routing.inputs import Outcomes
-from agentmesh.routing.kinds import KindModel
+from agentmesh.routing.kinds import KindModel, rounded
 from agentmesh.routing.ledger import part
 from agentmesh.routing.state import Arrays
 from agentmesh.types import FloatArray, IndexArray, JsonValue, VectorArray
@@ -24,13 +23,13 @@ class Familiarity:
     """What in-domain tasks look like: their kinds, some past ones in the order of these, and scores of held back ones.
 
     Shapes:
-        tasks: (t, d) float16. starts: (kinds + 1,) where the tasks of each kind begin. scale: (2, 2) mean and standard
-        deviation of both signals over the held back tasks. centre: (kinds,) the usual score of tasks taken for each
-        kind. usual: (n,) how far the held back tasks lie above it, rising.
+        tasks: (t, d) float32, rounded to what float16 holds. starts: (kinds + 1,) where the tasks of each kind begin.
+        scale: (2, 2) mean and standard deviation of both signals over the held back tasks. centre: (kinds,) the usual
+        score of tasks taken for each kind. usual: (n,) how far the held back tasks lie above it, rising.
     """
 
     model: KindModel
-    tasks: NDArray[np.float16]
+    tasks: VectorArray
     starts: IndexArray
     nearness: float
     scale: FloatArray
@@ -48,7 +47,7 @@ class Familiarity:
         """
         kept = evenly(kind, most)
         starts = np.searchsorted(kind[kept], np.arange(model.kinds + 1))
-        tasks = known.vectors[kept].astype(np.float16)
+        tasks = rounded(known.vectors[kept])
         return cls(model, tasks, starts, nearness, np.zeros((2, 2)), np.zeros(model.kinds), np.zeros(0))
 
     def calibrated(self, held_back: Outcomes) -> "Familiarity":
@@ -79,7 +78,7 @@ class Familiarity:
             )
         logits = self.model.logits(vector, text)
         kind = int(logits.argmax())
-        near = self.tasks[self.starts[kind] : self.starts[kind + 1]].astype(np.float32) @ vector
+        near = self.tasks[self.starts[kind] : self.starts[kind + 1]] @ vector
         return kind, np.array([logits[kind] - logits.mean(), near.max(initial=-1.0)], np.float64)
 
     def sums(self, signals: FloatArray) -> FloatArray:
@@ -97,7 +96,7 @@ class Familiarity:
     def arrays(self) -> Arrays:
         """Return the arrays of the state by name."""
         own: Arrays = {
-            "tasks": self.tasks,
+            "tasks": self.tasks.astype(np.float16),
             "starts": self.starts,
             "scale": self.scale,
             "centre": self.centre,
@@ -123,7 +122,7 @@ class Familiarity:
         if shapes != (2, (model.kinds + 1,), (2, 2), (model.kinds,), 1) or not isinstance(nearness, float):
             raise ConfigError(f"tasks {tasks.shape!r} do not fit {model.kinds!r} kinds; take a state of arrays()")
         parts = (starts.copy(), nearness, scale.copy(), centre.copy(), usual.copy())
-        return cls(model, tasks.astype(np.float16), *parts)
+        return cls(model, tasks.astype(np.float32), *parts)
 
 
 def evenly(kind: IndexArray, most: int) -> IndexArray:

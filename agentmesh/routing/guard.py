@@ -1,7 +1,7 @@
 """Says how familiar a task is, so that a cascade can answer "nobody fits" where it is not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -124,13 +124,13 @@ class Guard:
             ConfigError: ``val`` holds no task that somebody fits.
         """
         labels = are_labels(outcomes)
-        known = _rows(outcomes, np.flatnonzero(in_scope(outcomes, labels=labels)))
+        known = outcomes.rows(np.flatnonzero(in_scope(outcomes, labels=labels)))
         if val is None:
             places = np.arange(len(known))
             held = places % HELD_BACK == HELD_BACK - 1
-            known, val = _rows(known, places[~held]), _rows(known, places[held])
+            known, val = known.rows(places[~held]), known.rows(places[held])
         else:
-            val = _rows(val, np.flatnonzero(in_scope(val, labels=labels)))
+            val = val.rows(np.flatnonzero(in_scope(val, labels=labels)))
             if not len(val):
                 raise ConfigError("val holds no task that somebody fits; expected some, or no val at all")
         self._fitted = None
@@ -204,15 +204,3 @@ def coverage_point(familiar: FloatArray, quality: FloatArray, threshold: float) 
     answered = familiar >= threshold
     mean = float(quality[answered].mean()) if answered.any() else np.nan
     return CoveragePoint(threshold=threshold, coverage=float(answered.mean()), quality=mean)
-
-
-def _rows(outcomes: Outcomes, places: IndexArray) -> Outcomes:
-    return replace(
-        outcomes,
-        vectors=outcomes.vectors[places],
-        texts=tuple(outcomes.texts[place] for place in places),
-        groups=tuple(outcomes.groups[place] for place in places),
-        quality=outcomes.quality[places],
-        cost=outcomes.cost[places],
-        propensity=None if outcomes.propensity is None else outcomes.propensity[places],
-    )

@@ -159,6 +159,20 @@ class Outcomes:
             pool=None if pool is None else pool.taken(chosen, registry_version=f"{pool.registry_version}/{named}"),
         )
 
+    def rows(self, places: Sequence[int] | IndexArray) -> "Outcomes":
+        """Return the table with only the tasks at ``places``, in that order."""
+        chosen, drawn = np.asarray(places, dtype=np.int64), self.propensity
+        listed = chosen.tolist()
+        return replace(
+            self,
+            vectors=self.vectors[chosen],
+            texts=tuple(self.texts[place] for place in listed),
+            groups=tuple(self.groups[place] for place in listed),
+            quality=self.quality[chosen],
+            cost=self.cost[chosen],
+            propensity=None if drawn is None else drawn[chosen],
+        )
+
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that name this table's content; what is not given does not enter."""
         digest = blake2b(json.dumps([self.agent_ids, self.texts, self.groups]).encode(), digest_size=8)
