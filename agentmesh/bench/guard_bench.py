@@ -75,7 +75,7 @@ def guard_report(
         guard_ms=_p50(trials[-1], None, guard, None),
         bytes=len(pack_state(guard.arrays(), guard.meta())),
         rows=tuple(_row(scores, guard, coverage) for coverage in COVERAGES),
-        notes=(_note(split, len(trials)),),
+        notes=(_note(split, len(trials)), *([f"The guard turns nobody away: {guard.reason}."] if guard.reason else [])),
     )
 
 

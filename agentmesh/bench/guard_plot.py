@@ -23,8 +23,8 @@ def coverage_svg(reports: Sequence[GuardReport]) -> str:
     """Return an SVG document: what answered tasks are worth (drawn through) and recall out of scope (dashed)."""
     rows = [row for report in reports for row in report.rows]
     lowest = min(value for row in rows for value in (row.quality, row.oos_recall) if value is not None)
-    across = Axis(min(row.answered for row in rows), 1.0, LEFT, WIDTH - RIGHT)
-    up = Axis(lowest if lowest < 1.0 else 0.0, 1.0, HEIGHT - BOTTOM, TOP)
+    across = Axis(_below_one(min(row.answered for row in rows)), 1.0, LEFT, WIDTH - RIGHT)
+    up = Axis(_below_one(lowest), 1.0, HEIGHT - BOTTOM, TOP)
     first = reports[0]
     title = f"{first.set}, {first.split}: coverage of the guard, and accuracy of what is answered"
     lines = [_lines(report, across, up, place) for place, report in enumerate(reports)]
@@ -33,6 +33,10 @@ def coverage_svg(reports: Sequence[GuardReport]) -> str:
         f"<style>{STYLE}</style>{text(LEFT, 22, title)}"
         f"{frame(across, up, 'share of tasks in scope that are answered')}{''.join(lines)}</svg>\n"
     )
+
+
+def _below_one(low: float) -> float:
+    return low if low < 1.0 else 0.0  # an axis needs a length
 
 
 def _lines(report: GuardReport, across: Axis, up: Axis, place: int) -> str:

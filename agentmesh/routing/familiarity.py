@@ -10,12 +10,13 @@ from agentmesh.errors import ConfigError
 from agentmesh.routing.inputs import Outcomes
 from agentmesh.routing.kinds import KindModel, rounded
 from agentmesh.routing.ledger import part
+from agentmesh.routing.regression import softmax
 from agentmesh.routing.state import Arrays
 from agentmesh.types import FloatArray, IndexArray, JsonValue, VectorArray
 
 TINY: Final = 1e-6
-KIND_STRENGTH: Final = 5.0
-"""How many held back tasks the mean over all kinds is worth beside those of a kind itself; 20 did a little worse."""
+KIND_STRENGTH: Final = 2.0
+"""How many held back tasks the mean over all kinds is worth beside those of a kind itself; 1 to 5 did nearly alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Familiarity:
     Shapes:
         tasks: (t, d) float32, rounded to what float16 holds. starts: (kinds + 1,) where the tasks of each kind begin.
         scale: (2, 2) mean and standard deviation of both signals over the held back tasks. centre: (kinds,) the usual
-        score of tasks taken for each kind. usual: (n,) how far the held back tasks lie above it, rising.
+        score of tasks of each kind. usual: (n,) how far the held back tasks lie above it, rising.
     """
 
     model: KindModel
@@ -57,16 +58,16 @@ class Familiarity:
         """
         pairs = zip(held_back.vectors, held_back.texts, strict=True)
         kinds, rows = zip(*(self.signals(vector, text) for vector, text in pairs), strict=True)
-        kind, signals = np.array(kinds), np.stack(rows)
+        shares, signals = np.stack(kinds), np.stack(rows)
         scale = np.stack([signals.mean(axis=0), signals.std(axis=0) + TINY])
         scores = replace(self, scale=scale).sums(signals)
-        counts = np.bincount(kind, minlength=self.model.kinds)
-        sums = np.bincount(kind, scores, minlength=self.model.kinds)  # their mean over all kinds is 0
-        others = (sums[kind] - scores) / (counts[kind] - 1 + KIND_STRENGTH)
-        return replace(self, scale=scale, centre=sums / (counts + KIND_STRENGTH), usual=np.sort(scores - others))
+        masses, sums = shares.sum(axis=0) + KIND_STRENGTH, scores @ shares  # the mean of all scores is 0
+        others = (sums - shares * scores[:, None]) / (masses - shares)
+        usual = np.sort(scores - (shares * others).sum(axis=1))
+        return replace(self, scale=scale, centre=sums / masses, usual=usual)
 
-    def signals(self, vector: VectorArray, text: str) -> tuple[int, FloatArray]:
-        """Return the likeliest kind, and the lead and the nearness of a task, (2,).
+    def signals(self, vector: VectorArray, text: str) -> tuple[FloatArray, FloatArray]:
+        """Return how likely each kind is, (kinds,), and the lead and the nearness of a task, (2,).
 
         Raises:
             ConfigError: the vector has another length than those of past tasks.
@@ -79,7 +80,8 @@ class Familiarity:
         logits = self.model.logits(vector, text)
         kind = int(logits.argmax())
         near = self.tasks[self.starts[kind] : self.starts[kind + 1]] @ vector
-        return kind, np.array([logits[kind] - logits.mean(), near.max(initial=-1.0)], np.float64)
+        signals = np.array([logits[kind] - logits.mean(), near.max(initial=-1.0)], np.float64)
+        return softmax(logits).astype(np.float64), signals
 
     def sums(self, signals: FloatArray) -> FloatArray:
         """Add up standardised signals, (m,) of (m, 2)."""
@@ -89,8 +91,8 @@ class Familiarity:
 
     def share(self, vector: VectorArray, text: str) -> float:
         """Return the share of held back tasks that are at most as familiar as this one, itself counted in."""
-        kind, signals = self.signals(vector, text)
-        score = self.sums(signals[None])[0] - self.centre[kind]
+        shares, signals = self.signals(vector, text)
+        score = self.sums(signals[None])[0] - shares @ self.centre
         return float((1 + np.searchsorted(self.usual, score, side="right")) / (1 + len(self.usual)))
 
     def arrays(self) -> Arrays:

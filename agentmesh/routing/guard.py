@@ -34,10 +34,10 @@ class Guard:
     Rule: two signals, each as standard deviations from its mean over the held back tasks, are added. The *lead* is how
     far the logit of the likeliest kind of task lies above the mean of all kinds; a kind is what one agent is right for,
     or a group. *Nearness* is the cosine with the nearest past task of that kind; it weighs ``nearness``. With one kind
-    only nearness counts. What held back tasks taken for the same kind usually have is subtracted, since some kinds are
-    worded more alike than others. With n held back tasks, r of them at most as familiar as this one, familiarity is
-    (1 + r) / (1 + n): a task like those held back falls below 1 - ``coverage`` with at most about that chance. Few
-    held back tasks turn nobody away: it never falls below 1 / (1 + n).
+    only nearness counts. What is usual for the kinds that the task may be of, each by its likelihood, is subtracted,
+    since some kinds are worded more alike than others. With n held back tasks, r of them at most as familiar as this
+    one, familiarity is (1 + r) / (1 + n): a task like those held back falls below 1 - ``coverage`` with at most about
+    that chance. Few held back tasks turn nobody away: it never falls below 1 / (1 + n).
 
     Only tasks that somebody fits are learned from; what is out of scope has no effect. Before it is fitted everything
     is familiar, and :attr:`reason` says why.
