@@ -11,10 +11,10 @@ from agentmesh.routing.familiarity import Familiarity
 from agentmesh.routing.inputs import Outcomes, TaskFeatures
 from agentmesh.routing.kinds import KindModel, are_labels, in_scope, kinds_of
 from agentmesh.routing.state import Arrays
-from agentmesh.types import FloatArray, IndexArray, JsonValue
+from agentmesh.types import AgentId, FloatArray, IndexArray, JsonValue
 
 HELD_BACK: Final = 5
-"""Without val every fifth task is held back from what is learned, to calibrate on."""
+"""Without val a fifth of the tasks is held back from what is learned, to calibrate on."""
 COVERAGES: Final = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 1.0)
 FEWEST: Final = 8  # held back tasks; fewer say nothing of what is usual
 
@@ -77,6 +77,7 @@ class Guard:
         self._buckets, self._seed = buckets, seed
         self._fitted: Familiarity | None = None
         self._reason = "it was not fitted yet"
+        self._agent_ids: tuple[AgentId, ...] = ()
 
     @property
     def parameters(self) -> Mapping[str, JsonValue]:
@@ -100,6 +101,11 @@ class Guard:
         return "" if self.is_fitted else self._reason
 
     @property
+    def agent_ids(self) -> tuple[AgentId, ...]:
+        """Return the agents whose tasks it knows, () before it is fitted; tasks of others are strange to it."""
+        return self._agent_ids
+
+    @property
     def threshold(self) -> float:
         """Return the familiarity below which nobody fits; 0 before it is fitted, so nothing is turned away."""
         return self.at_coverage(self.coverage)
@@ -117,8 +123,8 @@ class Guard:
     def fit(self, outcomes: Outcomes, *, val: Outcomes | None = None) -> None:
         """Learn what is familiar from ``outcomes`` and calibrate it on ``val``, in place of what was learned before.
 
-        Without ``val`` every fifth task of ``outcomes`` is held back for that. With too few tasks to hold back it stays
-        unfitted and says so by :attr:`reason`.
+        Without ``val`` a fifth of the tasks, drawn by the seed, is held back for that. With too few to hold back it
+        stays unfitted and says so by :attr:`reason`.
 
         Raises:
             ConfigError: ``val`` holds no task that somebody fits.
@@ -126,18 +132,18 @@ class Guard:
         labels = are_labels(outcomes)
         known = outcomes.rows(np.flatnonzero(in_scope(outcomes, labels=labels)))
         if val is None:
-            places = np.arange(len(known))
-            held = places % HELD_BACK == HELD_BACK - 1
-            known, val = known.rows(places[~held]), known.rows(places[held])
+            held = np.random.default_rng(self._seed).permutation(len(known)) % HELD_BACK == HELD_BACK - 1
+            known, val = known.rows(np.flatnonzero(~held)), known.rows(np.flatnonzero(held))
         else:
             val = val.rows(np.flatnonzero(in_scope(val, labels=labels)))
             if not len(val):
                 raise ConfigError("val holds no task that somebody fits; expected some, or no val at all")
-        self._fitted = None
+        self._fitted, self._agent_ids = None, ()
         if len(val) < FEWEST or not len(known):
             self._reason = f"{len(val)} held back tasks are too few to say what is usual; expected {FEWEST} or more"
             return
         self._fitted = self._learned(known, kinds_of(known, labels=labels), val)
+        self._agent_ids = _with_tasks(known, labels=labels)
 
     def _learned(self, known: Outcomes, kind: IndexArray, held_back: Outcomes) -> Familiarity:
         model = KindModel.trained(known.vectors, known.texts, kind, buckets=self._buckets, seed=self._seed)
@@ -178,7 +184,9 @@ class Guard:
 
     def meta(self) -> dict[str, JsonValue]:
         """Return the part of the state that is no array."""
-        return {"reason": self._reason} if self._fitted is None else {"reason": "", **self._fitted.meta()}
+        if self._fitted is None:
+            return {"reason": self._reason, "agents": []}
+        return {"reason": "", "agents": list(self._agent_ids), **self._fitted.meta()}
 
     def load(self, arrays: Arrays, meta: Mapping[str, JsonValue]) -> None:
         """Become the guard that :meth:`arrays` and :meth:`meta` were taken from.
@@ -186,10 +194,18 @@ class Guard:
         Raises:
             ConfigError: a part is missing or the parts do not fit together.
         """
-        reason = meta.get("reason")
-        if not isinstance(reason, str):
-            raise ConfigError(f"the state of a guard gives the reason {reason!r}; take one of arrays() and meta()")
+        reason, agents = meta.get("reason"), meta.get("agents")
+        if not isinstance(reason, str) or not isinstance(agents, list):
+            raise ConfigError(
+                f"the state of a guard has reason {reason!r} and agents {agents!r}; take one of arrays() and meta()"
+            )
         self._fitted, self._reason = (None, reason) if reason else (Familiarity.load(arrays, meta), "")
+        self._agent_ids = tuple(str(agent_id) for agent_id in agents)
+
+
+def _with_tasks(known: Outcomes, *, labels: bool) -> tuple[AgentId, ...]:
+    seen = (known.quality > 0.0) if labels else ~np.isnan(known.quality)
+    return tuple(known.agent_ids[column] for column in np.flatnonzero(seen.any(axis=0)))
 
 
 def coverage_point(familiar: FloatArray, quality: FloatArray, threshold: float) -> CoveragePoint:

@@ -88,6 +88,17 @@ def test_a_restored_guard_is_the_same_bit_for_bit(fitted: Guard) -> None:
     for text in (*KITCHEN, *STRANGE):
         assert twin.familiarity(features(text)) == fitted.familiarity(features(text))
     assert pack_state(twin.arrays(), twin.meta()) == pack_state(fitted.arrays(), fitted.meta())
+    assert twin.agent_ids == fitted.agent_ids
+
+
+def test_it_names_the_agents_whose_tasks_it_knows(fitted: Guard) -> None:
+    assert Guard().agent_ids == ()
+    assert fitted.agent_ids == ("agent-0", "agent-1")
+    rows = label_rows(times=5)
+    idle = np.zeros((len(rows), 1))
+    wider = Guard()
+    wider.fit(table(list(rows.texts), np.hstack([rows.quality, idle])))
+    assert wider.agent_ids == fitted.agent_ids
 
 
 def test_a_parameter_out_of_its_range_is_refused() -> None:
