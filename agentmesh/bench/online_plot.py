@@ -83,24 +83,25 @@ def _panel(report: OnlineReport) -> str:
     legend = [_legend(row, rows.index(row), TOP + 10 + apart * place) for place, row in enumerate(ordered)]
     title = f"{report.set}: cumulative regret, {len(report.seeds)} seeds, {report.feedback} feedback, {report.scenario}"
     return "".join(
-        [_text(LEFT, 22, title), _frame(across, up), _changes(report, across), *lines, *legend],
+        [text(LEFT, 22, title), frame(across, up), _changes(report, across), *lines, *legend],
     )
 
 
-def _frame(across: Axis, up: Axis) -> str:
+def frame(across: Axis, up: Axis, below: str = "tasks") -> str:
+    """Return the axes with their ticks and grid; ``below`` names what runs across."""
     parts = []
     for tick in up.ticks():
         y = up.at(tick)
         parts.append(f'<path class="grid" d="M{across.start:.1f} {y:.1f}H{across.end:.1f}"/>')
-        parts.append(_text(across.start - 8, y + 4, f"{tick:g}", anchor="end"))
+        parts.append(text(across.start - 8, y + 4, f"{tick:g}", anchor="end"))
     for tick in across.ticks():
         x = across.at(tick)
         parts.append(f'<path class="axis" d="M{x:.1f} {up.start:.1f}v5"/>')
-        parts.append(_text(x, up.start + 20, f"{tick:g}", anchor="middle"))
+        parts.append(text(x, up.start + 20, f"{tick:g}", anchor="middle"))
     parts.append(
         f'<path class="axis" d="M{across.start:.1f} {up.end:.1f}V{up.start:.1f}H{across.end:.1f}" fill="none"/>'
     )
-    parts.append(_text((across.start + across.end) / 2, up.start + 40, "tasks", anchor="middle"))
+    parts.append(text((across.start + across.end) / 2, up.start + 40, below, anchor="middle"))
     return "".join(parts)
 
 
@@ -110,24 +111,25 @@ def _changes(report: OnlineReport, across: Axis) -> str:
         if step is not None:
             x = across.at(step)
             parts.append(f'<path class="mark" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
-            parts.append(_text(x + 4, TOP + 12, what))
+            parts.append(text(x + 4, TOP + 12, what))
     return "".join(parts)
 
 
 def _line(row: OnlineRow, across: Axis, up: Axis, place: int) -> str:
     start = CurvePoint(step=0, regret=0.0, low=0.0, high=0.0)
     points = (start, *row.curve)
-    middle = _path([(across.at(point.step), up.at(point.regret)) for point in points])
+    middle = path([(across.at(point.step), up.at(point.regret)) for point in points])
     edge = [(across.at(point.step), up.at(point.low)) for point in points]
     edge += [(across.at(point.step), up.at(point.high)) for point in reversed(points)]
     colour = _colour(place)
     return (
-        f'<polygon class="band" fill="{colour}" points="{_path(edge)}"/>'
+        f'<polygon class="band" fill="{colour}" points="{path(edge)}"/>'
         f'<polyline class="line" stroke="{colour}"{_dash(row, place)} points="{middle}"/>'
     )
 
 
-def _path(points: Sequence[tuple[float, float]]) -> str:
+def path(points: Sequence[tuple[float, float]]) -> str:
+    """Return points as SVG writes them."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
@@ -137,7 +139,7 @@ def _legend(row: OnlineRow, colour: int, y: float) -> str:
         row.router if len(row.router) <= MOST_LETTERS else row.router[: MOST_LETTERS - 1] + "…",
     )
     stroke = f'stroke="{_colour(colour)}"{_dash(row, colour)}'
-    return f'<path class="line" {stroke} d="M{x} {y:.1f}h24"/>' + _text(x + 32, y + 4, f"{name} {row.regret:.0f}")
+    return f'<path class="line" {stroke} d="M{x} {y:.1f}h24"/>' + text(x + 32, y + 4, f"{name} {row.regret:.0f}")
 
 
 def _colour(place: int) -> str:
@@ -150,5 +152,6 @@ def _dash(row: OnlineRow, place: int) -> str:
     return ' stroke-dasharray="7 3"' if place >= len(COLOURS) else ""
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def text(x: float, y: float, said: str, *, anchor: str = "start") -> str:
+    """Return a line of text."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(said)}</text>'

@@ -158,7 +158,9 @@ class _Attempt:
         if parts is None:
             return self._told(None, "too few outcomes")
         candidate = self._fitted(parts)
-        comparison = self._compared(candidate, parts) if parts.newer else None
+        serving = self._serving_at(parts.cut)
+        candidate.inherit(serving)
+        comparison = self._compared(serving, candidate, parts) if parts.newer else None
         reason = "too few outcomes" if comparison is None else reason_against(comparison, self.trial)
         if not reason or self.trial.force:
             return self._promoted(candidate, self._told(parts, reason, comparison), clock)
@@ -172,11 +174,13 @@ class _Attempt:
         candidate.skip(parts.cut, parts.older[-1].at)
         return candidate
 
-    def _compared(self, candidate: ScoringRouter, parts: Parted) -> Comparison:
+    def _serving_at(self, cut: int) -> ScoringRouter:
+        version = f"{self.stored.held_at(cut)}@{cut}"
+        return fittable(router_at(self.store, self.stored, version, fresh=_twin(self.fresh)))
+
+    def _compared(self, serving: ScoringRouter, candidate: ScoringRouter, parts: Parted) -> Comparison:
         self.say(f"comparing on {len(parts.newer)} outcomes that were held back")
         embedder = EmbedderOf(self.stored.embedder)
-        version = f"{self.stored.held_at(parts.cut)}@{parts.cut}"
-        serving = fittable(router_at(self.store, self.stored, version, fresh=_twin(self.fresh)))
         recorded = RecordedTasks(self.store, self.pool, embedder)
         tasks = [recorded.of(first) for first in tasks_of(parts.newer).values()]
         held_back = HeldBack(tasks, table_of(parts.newer, self.pool))

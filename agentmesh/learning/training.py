@@ -177,7 +177,7 @@ def _from_set(router: ScoringRouter, recorded: RecordedSet, embedder: Embedder, 
     parts = open_parts(recorded)
     say(f"embedding {sum(map(len, parts))} tasks of {recorded.info.name}")
     pool = pool_of_cards(recorded.agents, embedder)
-    tables = [_outcomes(rows, embedder, pool) for rows in parts]
+    tables = [outcomes_of(rows, embedder, pool) for rows in parts]
     held_out = None
     if len(parts) > 1:
         say(f"checking {router.name} on val")
@@ -199,7 +199,8 @@ def _from_set(router: ScoringRouter, recorded: RecordedSet, embedder: Embedder, 
     )
 
 
-def _outcomes(rows: Rows, embedder: Embedder, pool: AgentPool) -> Outcomes:
+def outcomes_of(rows: Rows, embedder: Embedder, pool: AgentPool) -> Outcomes:
+    """Return the rows of a recorded set as a table to fit on; those of test are sealed in it."""
     texts = texts_of(rows)
     return Outcomes(
         agent_ids=rows.agent_ids,

@@ -329,6 +329,9 @@ class ScoringRouter(Router):
         """
         self._base, self._sequence = base, 0
 
+    def inherit(self, serving: "ScoringRouter") -> None:
+        """Take over from ``serving``, a router of the same parameters, what no table of outcomes teaches."""
+
     def snapshot(self) -> RouterState:
         """Return the whole state; ``at`` is the time of the last experience, so no clock is read."""
         meta: dict[str, JsonValue] = {"base": self._base, "router": dict(self._meta())}

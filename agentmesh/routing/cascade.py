@@ -114,20 +114,39 @@ class CascadeRouter(ScoringRouter):
         decision = await self._reasoner.consult(features, heard.pool, context, heard.decision)
         return _after_reasoning(heard.decision, decision, elapsed_ms=(time.perf_counter() - begun) * 1e3)
 
-    def calibrate(self, outcomes: Outcomes, *, val: Outcomes | None = None) -> None:
+    def calibrate(self, outcomes: Outcomes, *, val: Outcomes | None = None, coverage: float | None = None) -> None:
         """Fit the guard on tasks that somebody can do, and read the thresholds off ``val``; the routers stay.
 
         Args:
             outcomes: Tasks with what agents were worth on them.
             val: Tasks that the routers have not learned; by default a part of ``outcomes``, held back from the guard.
+            coverage: The share of tasks such as these that are to be answered; by default the guard's own.
 
         Raises:
             ConfigError: there is too little to calibrate on.
         """
-        self._gatekeeper.fit(outcomes, val)
+        self._gatekeeper.fit(outcomes, val, coverage=coverage)
         self._thresholds = self._read_thresholds(outcomes if val is None else val)
-        both = f"{self._base} {outcomes.fingerprint()} {'' if val is None else val.fingerprint()}"
-        self._base = blake2b(both.encode(), digest_size=16).hexdigest()
+        calibrated_on = f"{outcomes.fingerprint()} {'' if val is None else val.fingerprint()} {coverage}"
+        self._base = _joined(self._base, calibrated_on)
+
+    def inherit(self, serving: ScoringRouter) -> None:
+        """Take over guard and thresholds, if ``serving`` was calibrated."""
+        if not isinstance(serving, CascadeRouter) or not serving.is_calibrated:
+            return
+        self._gatekeeper.load(serving._gatekeeper.arrays(), serving._gatekeeper.meta())
+        self._thresholds = serving._thresholds.copy()
+        self._base = _joined(self._base, serving._base)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Return whether a guard stands before the routers."""
+        return self._gatekeeper.guard.is_fitted
+
+    @property
+    def gatekeeper(self) -> Gatekeeper:
+        """Return what stands before the routers."""
+        return self._gatekeeper
 
     def _heard(self, features: TaskFeatures, pool: AgentPool, context: RouteContext) -> _Heard:
         begun = time.perf_counter()
@@ -232,6 +251,10 @@ class CascadeRouter(ScoringRouter):
         keeper.load(arrays, meta["gatekeeper"])
         restore_all(self._routers, arrays, meta["routers"])
         self._gatekeeper, self._thresholds = keeper, thresholds.astype(np.float64)
+
+
+def _joined(base: str, more: str) -> str:
+    return blake2b(f"{base} {more}".encode(), digest_size=8).hexdigest()
 
 
 def _reasoner(arguments: Mapping[str, JsonValue]) -> Reasoner:

@@ -36,26 +36,39 @@ class Gatekeeper:
             self.guard = Guard(**dict(arguments))  # type: ignore[arg-type]  # checked by the guard itself
         except TypeError as error:
             raise ConfigError(f"a guard cannot be built with {dict(arguments)!r}: {error}") from error
+        self.coverage = self.guard.coverage
         self._known: dict[AgentId, int] = {}
 
-    def fit(self, outcomes: Outcomes, val: Outcomes | None) -> None:
+    @property
+    def threshold(self) -> float:
+        """Return the familiarity below which nobody fits."""
+        return self.guard.at_coverage(self.coverage)
+
+    def fit(self, outcomes: Outcomes, val: Outcomes | None, *, coverage: float | None = None) -> None:
         """Calibrate the guard.
 
         Raises:
-            ConfigError: there is too little to calibrate it on.
+            ConfigError: there is too little to calibrate it on, or ``coverage`` is not above 0 and at most 1.
         """
-        self.guard.fit(outcomes, val=val)
+        wanted = self.guard.coverage if coverage is None else coverage
+        self.guard.at_coverage(wanted)
+        guard = Guard(**dict(self.guard.parameters))  # type: ignore[arg-type]  # its own arguments
+        guard.fit(outcomes, val=val)
+        if not guard.is_fitted:
+            raise ConfigError(f"the guard cannot be calibrated: {guard.reason}")
+        self.guard, self.coverage = guard, wanted
         self._known = dict(zip(outcomes.agent_ids, outcomes.versions.tolist(), strict=True))
 
     def clear(self) -> None:
         """Let everything through again."""
-        self.guard, self._known = type(self.guard)(**dict(self.guard.parameters)), {}  # type: ignore[arg-type]
+        self.guard = Guard(**dict(self.guard.parameters))  # type: ignore[arg-type]  # its own arguments
+        self.coverage, self._known = self.guard.coverage, {}
 
     def check(self, features: TaskFeatures, pool: AgentPool) -> tuple[AgentPool, Stage | None]:
         """Return whom the task may go to, and what the guard said; it has ``decided`` where that is nobody."""
         if not self.guard.is_fitted or PIN in pool.refused.values():
             return pool, None
-        familiarity, threshold = self.guard.familiarity(features), self.guard.threshold
+        familiarity, threshold = self.guard.familiarity(features), self.threshold
         said = Stage(name=GUARD, confidence=familiarity, threshold=threshold)
         if familiarity >= threshold:
             return pool, said
@@ -80,7 +93,7 @@ class Gatekeeper:
 
     def meta(self) -> dict[str, JsonValue]:
         """Return the part of the state that is no array."""
-        return {"guard": dict(self.guard.meta()), "known": dict(self._known)}
+        return {"guard": dict(self.guard.meta()), "known": dict(self._known), "coverage": self.coverage}
 
     def load(self, arrays: Mapping[str, NDArray[Any]], meta: JsonValue) -> None:
         """Become the gatekeeper that :meth:`arrays` and :meth:`meta` were taken from.
@@ -89,9 +102,10 @@ class Gatekeeper:
             ConfigError: a part is missing or the parts do not fit together.
         """
         parts = meta if isinstance(meta, dict) else {}
-        guard, known = parts.get("guard"), parts.get("known")
-        if not isinstance(guard, dict) or not isinstance(known, dict):
+        guard, known, coverage = parts.get("guard"), parts.get("known"), parts.get("coverage")
+        if not isinstance(guard, dict) or not isinstance(known, dict) or not isinstance(coverage, float):
             raise ConfigError(f"a state's gatekeeper is {meta!r}; take one that snapshot() wrote")
         own = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
         self.guard.load(own, guard)
+        self.coverage = coverage
         self._known = {agent_id: int(version) for agent_id, version in known.items()}  # type: ignore[arg-type]

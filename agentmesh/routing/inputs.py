@@ -163,14 +163,15 @@ class Outcomes:
             pool=None if pool is None else pool.taken(chosen, registry_version=f"{pool.registry_version}/{named}"),
         )
 
-    def tasks_at(self, rows: Sequence[int] | IndexArray | MaskArray) -> "Outcomes":
-        """Return the table with only the tasks at ``rows``, in that order, or where a mask is True."""
-        chosen, drawn = np.arange(len(self))[np.asarray(rows)], self.propensity
+    def rows(self, places: Sequence[int] | IndexArray) -> "Outcomes":
+        """Return the table with only the tasks at ``places``, in that order."""
+        chosen, drawn = np.asarray(places, dtype=np.int64), self.propensity
+        listed = chosen.tolist()
         return replace(
             self,
             vectors=self.vectors[chosen],
-            texts=tuple(self.texts[row] for row in chosen.tolist()),
-            groups=tuple(self.groups[row] for row in chosen.tolist()),
+            texts=tuple(self.texts[place] for place in listed),
+            groups=tuple(self.groups[place] for place in listed),
             quality=self.quality[chosen],
             cost=self.cost[chosen],
             propensity=None if drawn is None else drawn[chosen],

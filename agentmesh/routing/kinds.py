@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError
 from agentmesh.routing.inputs import Outcomes
@@ -60,10 +59,10 @@ class KindModel:
     """Tells kinds apart by a task's vector and hashed n-grams: z = W x, trained as a softmax.
 
     Shapes:
-        weights: (d + buckets + 1, kinds) float16: half the memory, and what it rounds off moves no choice.
+        weights: (d + buckets + 1, kinds) float32, rounded to what float16 holds, in which they are stored.
     """
 
-    weights: NDArray[np.float16]
+    weights: VectorArray
     buckets: int
 
     @classmethod
@@ -80,7 +79,7 @@ class KindModel:
             buckets //= 2
         design = Design(vectors, SparseRows.of(texts, buckets), buckets, SCALE, SCALE)
         weights = train(design, np.eye(kinds)[kind], Training(*TRAINING, seed, exclusive=True, drop=DROP))
-        return cls(weights.astype(np.float16), buckets)
+        return cls(rounded(weights), buckets)
 
     @property
     def kinds(self) -> int:
@@ -91,15 +90,15 @@ class KindModel:
         """Return z, (kinds,)."""
         dimension = len(vector)
         row = hashed(text, self.buckets)
-        z: VectorArray = vector @ self.weights[:dimension].astype(np.float32)
-        z += row.values @ self.weights.take(row.places + dimension, axis=0).astype(np.float32)
+        z: VectorArray = vector @ self.weights[:dimension]
+        z += row.values @ self.weights.take(row.places + dimension, axis=0)
         z *= np.float32(SCALE)
         z += self.weights[-1]
         return z
 
     def arrays(self) -> Arrays:
         """Return the arrays of the state by name."""
-        return {"kind_weights": self.weights}
+        return {"kind_weights": self.weights.astype(np.float16)}
 
     def meta(self) -> dict[str, JsonValue]:
         """Return the part of the state that is no array."""
@@ -115,4 +114,9 @@ class KindModel:
         weights, buckets = part(arrays, "kind_weights"), meta.get("buckets")
         if not isinstance(buckets, int) or weights.ndim != 2 or len(weights) <= buckets:
             raise ConfigError(f"weights {weights.shape!r} do not fit {buckets!r} buckets; take a state of arrays()")
-        return cls(weights.astype(np.float16), buckets)
+        return cls(weights.astype(np.float32), buckets)
+
+
+def rounded(values: VectorArray) -> VectorArray:
+    """Return ``values`` as float16 holds them: half the memory in a state, and what is lost moves no choice."""
+    return values.astype(np.float16).astype(np.float32)

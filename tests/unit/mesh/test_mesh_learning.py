@@ -10,8 +10,8 @@ from agentmesh.embed.static import StaticEmbedder
 from agentmesh.errors import ConfigError, DuplicateFeedbackError, ReplayError
 from agentmesh.learning.learner import learn_until, state_key
 from agentmesh.records import RouterMark
-from agentmesh.routing.named import router_named
 from agentmesh.routing.cascade import CascadeRouter
+from agentmesh.routing.named import router_named
 from agentmesh.store.base import TraceStore
 from agentmesh.testing.agents import CannedAgent
 

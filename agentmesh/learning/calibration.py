@@ -1,0 +1,153 @@
+"""Calibrates the guard of a cascade, and the thresholds behind it, on tasks that its agents are known to do."""
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from agentmesh.errors import ConfigError, StoreError
+from agentmesh.learning.learner import log_of, seen_by
+from agentmesh.learning.pools import pool_of_cards, pool_of_log
+from agentmesh.learning.sets import open_parts
+from agentmesh.learning.tables import table_of
+from agentmesh.learning.training import DATABASE, outcomes_of
+from agentmesh.learning.versions import StoredRouter, put_router_mark
+from agentmesh.protocols import Embedder
+from agentmesh.recorded.reader import load_set
+from agentmesh.records import Record, RouterMark
+from agentmesh.routing.base import AgentPool, Outcomes, Router, TaskFeatures
+from agentmesh.routing.cascade import CascadeRouter
+from agentmesh.routing.progress import Say, unsaid
+from agentmesh.store import open_store
+from agentmesh.store.base import TraceStore
+from agentmesh.types import Clock, FloatArray, SystemClock
+
+WANTED = (0.99, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8)
+"""Coverages that a calibration tells of, so that another one can be chosen."""
+
+MOST_TRIED = 2000
+"""Held back tasks that are decided for it, spread evenly; the curve's points move by a point at most beyond that."""
+
+
+class Answered(Record):
+    """What answering a share ``coverage`` of in-domain tasks would be worth: the mean quality of what is answered.
+
+    Tasks less familiar than ``threshold`` are turned away.
+    """
+
+    coverage: float
+    threshold: float
+    quality: float
+
+
+class Calibration(Record):
+    """What a guard was calibrated on, and what it costs: turned away are ``1 - coverage`` of tasks such as these.
+
+    ``tasks`` were learned as familiar, on ``held_back`` others the threshold was read off.
+    """
+
+    router: str
+    source: str
+    kind: Literal["outcomes", "labels", "experiences"]
+    embedder: str
+    tasks: int
+    held_back: int
+    coverage: float
+    threshold: float
+    curve: tuple[Answered, ...] = ()
+
+
+def calibrate_router(
+    router: Router, source: str, embedder: Embedder, *, coverage: float | None = None, say: Say = unsaid
+) -> Calibration:
+    """Calibrate a cascade on a recorded set or on a database; its routers stay as they are.
+
+    Test rows are never read, and tasks that nobody fits have no effect. A set's train rows are learned as familiar and
+    the threshold is read off its val rows; otherwise a part of the tasks is held back for that.
+
+    Args:
+        router: A cascade, with what it has learned.
+        source: The folder of a recorded set, or the ``sqlite:///...`` URL of a database.
+        embedder: The one whose vectors the router reads.
+        coverage: The share of such tasks that are to be answered, above 0 to 1; by default the guard's own.
+        say: Told in words what is being done.
+
+    Raises:
+        ConfigError: the router is no cascade, or there is too little to calibrate on.
+        RecordedSetError: the set is malformed, or has no rows but those for testing.
+        StoreError: the database cannot be read, or holds no experience.
+    """
+    if not isinstance(router, CascadeRouter):
+        raise ConfigError(f"router {router.name!r} has no guard to calibrate; expected a 'cascade'")
+    say(f"reading {source}")
+    kind, parts, pool = _from_database(source, embedder) if source.startswith(DATABASE) else _from_set(source, embedder)
+    say(f"calibrating on {sum(map(len, parts))} tasks")
+    val = parts[1] if len(parts) > 1 else None
+    router.calibrate(parts[0], val=val, coverage=coverage)
+    keeper = router.gatekeeper
+    return Calibration(
+        router=router.name,
+        source=source,
+        kind=kind,
+        embedder=embedder.version,
+        tasks=len(parts[0]),
+        held_back=0 if val is None else len(val),
+        coverage=keeper.coverage,
+        threshold=keeper.threshold,
+        curve=() if val is None else _curve(router, val, pool),
+    )
+
+
+def publish_calibrated(
+    store: TraceStore, stored: StoredRouter, router: Router, found: Calibration, *, clock: Clock | None = None
+) -> RouterMark:
+    """Store a calibrated router under a mark, so that a mesh which builds the same router serves from it."""
+    store.put_router(router.name, router.parameters_hash, json.dumps(dict(router.parameters)))
+    mark = RouterMark(
+        router=stored.key,
+        root=stored.root,
+        parameters=router.parameters_hash,
+        kind="trained",
+        at=(clock or SystemClock()).now(),
+        note=f"calibrated on {found.tasks} tasks in {found.source}: {found.coverage:.0%} to be answered",
+    )
+    return put_router_mark(store, mark, router)
+
+
+Read = tuple[Literal["outcomes", "labels", "experiences"], Sequence[Outcomes], AgentPool]
+
+
+def _from_database(source: str, embedder: Embedder) -> Read:
+    with open_store(source, read_only=True) as store:
+        experiences = list(seen_by(embedder, log_of(store)))
+        pool = pool_of_log(store, experiences, embedder)
+        table = table_of(experiences, pool)
+    if not len(table):
+        raise StoreError(f"{source!r} holds no experience to calibrate on; score some runs, or name a recorded set")
+    return "experiences", (table,), pool
+
+
+def _from_set(source: str, embedder: Embedder) -> Read:
+    recorded = load_set(source)
+    pool = pool_of_cards(recorded.agents, embedder)
+    return recorded.info.kind, tuple(outcomes_of(rows, embedder, pool) for rows in open_parts(recorded)), pool
+
+
+def _curve(router: CascadeRouter, val: Outcomes, pool: AgentPool) -> tuple[Answered, ...]:
+    """Return what is answered at each coverage, over held back tasks that somebody fits, those of known outcome."""
+    fits = np.flatnonzero(np.nanmax(np.nan_to_num(val.quality, nan=-1.0), axis=1, initial=-1.0) > 0)
+    rows = fits[np.linspace(0, len(fits) - 1, min(len(fits), MOST_TRIED)).astype(np.int64)] if len(fits) else fits
+    tasks = [TaskFeatures(vector=val.vectors[row], text=val.texts[row]) for row in rows.tolist()]
+    quality = np.array([_came(router, task, val, row, pool) for task, row in zip(tasks, rows.tolist(), strict=True)])
+    known = np.flatnonzero(~np.isnan(quality))
+    if not len(known):
+        return ()
+    points = router.gatekeeper.guard.curve([tasks[place] for place in known.tolist()], quality[known], WANTED)
+    return tuple(Answered(coverage=one.coverage, threshold=one.threshold, quality=one.quality) for one in points)
+
+
+def _came(router: CascadeRouter, task: TaskFeatures, val: Outcomes, row: int, pool: AgentPool) -> float:
+    """Return what came of the agent that the last router holds to be best, NaN where that is not known."""
+    expected: FloatArray = router.estimate(task, pool).quality
+    return float(val.quality[row, int(np.argmax(expected))])
