@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def kinds_of(outcomes: Outcomes, *, labels: bool) -> IndexArray:
         returns (m,); every kind from 0 to the highest occurs.
     """
     if labels:
-        named: Sequence[Any] = outcomes.quality.argmax(axis=1).tolist()
+        named: Sequence[int] | Sequence[str] = outcomes.quality.argmax(axis=1).tolist()
     else:
         named = outcomes.groups if all(outcomes.groups) else [""] * len(outcomes)
     return np.unique(np.asarray(named), return_inverse=True)[1].astype(np.int64)
