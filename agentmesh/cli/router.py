@@ -7,6 +7,7 @@ import click
 
 from agentmesh.cli.app import FAILED
 from agentmesh.cli.output import json_text, note, print_json, print_text
+from agentmesh.cli.router_calibrate import calibrate
 from agentmesh.cli.router_retrain import retrain
 from agentmesh.cli.router_sft import export_sft
 from agentmesh.cli.router_show import show
@@ -25,6 +26,7 @@ def router() -> None:
 
 router.add_command(train)
 router.add_command(retrain)
+router.add_command(calibrate)
 router.add_command(show)
 router.add_command(export_sft)
 

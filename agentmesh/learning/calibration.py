@@ -18,6 +18,7 @@ from agentmesh.recorded.reader import load_set
 from agentmesh.records import Record, RouterMark
 from agentmesh.routing.base import AgentPool, Outcomes, Router, TaskFeatures
 from agentmesh.routing.cascade import CascadeRouter
+from agentmesh.routing.guard import Guard
 from agentmesh.routing.progress import Say, unsaid
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
@@ -25,6 +26,9 @@ from agentmesh.types import Clock, FloatArray, SystemClock
 
 WANTED = (0.99, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8)
 """Coverages that a calibration tells of, so that another one can be chosen."""
+
+HELD_BACK = 5
+"""Where a source has no val rows, the newest fifth of its tasks is held back."""
 
 MOST_TRIED = 2000
 """Held back tasks that are decided for it, spread evenly; the curve's points move by a point at most beyond that."""
@@ -44,7 +48,7 @@ class Answered(Record):
 class Calibration(Record):
     """What a guard was calibrated on, and what it costs: turned away are ``1 - coverage`` of tasks such as these.
 
-    ``tasks`` were learned as familiar, on ``held_back`` others the threshold was read off.
+    ``tasks`` were learned as familiar; off ``held_back`` others the threshold was read.
     """
 
     router: str
@@ -63,8 +67,9 @@ def calibrate_router(
 ) -> Calibration:
     """Calibrate a cascade on a recorded set or on a database; its routers stay as they are.
 
-    Test rows are never read, and tasks that nobody fits have no effect. A set's train rows are learned as familiar and
-    the threshold is read off its val rows; otherwise a part of the tasks is held back for that.
+    Test rows are never read, and the guard learns nothing of tasks that nobody fits. What a set's train rows hold is
+    familiar, and the guard's threshold is read off its val rows; of other sources the newest fifth is held back. How
+    sure the routers are is read off the same tasks, from a twin that was fitted on the others.
 
     Args:
         router: A cascade, with what it has learned.
@@ -82,20 +87,22 @@ def calibrate_router(
         raise ConfigError(f"router {router.name!r} has no guard to calibrate; expected a 'cascade'")
     say(f"reading {source}")
     kind, parts, pool = _from_database(source, embedder) if source.startswith(DATABASE) else _from_set(source, embedder)
-    say(f"calibrating on {sum(map(len, parts))} tasks")
-    val = parts[1] if len(parts) > 1 else None
-    router.calibrate(parts[0], val=val, coverage=coverage)
+    train, val = parts if len(parts) == 2 else _parted(parts[0])
+    say(f"calibrating on {len(train) + len(val)} tasks")
+    twin = CascadeRouter(**dict(router.parameters))  # type: ignore[arg-type]  # its own arguments
+    twin.fit(train, val=val, say=say)
+    router.calibrate(train, val=val, coverage=coverage, thresholds=twin.thresholds)
     keeper = router.gatekeeper
     return Calibration(
         router=router.name,
         source=source,
         kind=kind,
         embedder=embedder.version,
-        tasks=len(parts[0]),
-        held_back=0 if val is None else len(val),
+        tasks=len(train),
+        held_back=len(val),
         coverage=keeper.coverage,
         threshold=keeper.threshold,
-        curve=() if val is None else _curve(router, val, pool),
+        curve=_curve(keeper.guard, twin, val, pool),
     )
 
 
@@ -134,7 +141,13 @@ def _from_set(source: str, embedder: Embedder) -> Read:
     return recorded.info.kind, tuple(outcomes_of(rows, embedder, pool) for rows in open_parts(recorded)), pool
 
 
-def _curve(router: CascadeRouter, val: Outcomes, pool: AgentPool) -> tuple[Answered, ...]:
+def _parted(table: Outcomes) -> tuple[Outcomes, Outcomes]:
+    """Return the table without its newest fifth, and these."""
+    cut = len(table) - len(table) // HELD_BACK
+    return table.rows(np.arange(cut)), table.rows(np.arange(cut, len(table)))
+
+
+def _curve(guard: Guard, router: CascadeRouter, val: Outcomes, pool: AgentPool) -> tuple[Answered, ...]:
     """Return what is answered at each coverage, over held back tasks that somebody fits, those of known outcome."""
     fits = np.flatnonzero(np.nanmax(np.nan_to_num(val.quality, nan=-1.0), axis=1, initial=-1.0) > 0)
     rows = fits[np.linspace(0, len(fits) - 1, min(len(fits), MOST_TRIED)).astype(np.int64)] if len(fits) else fits
@@ -143,7 +156,7 @@ def _curve(router: CascadeRouter, val: Outcomes, pool: AgentPool) -> tuple[Answe
     known = np.flatnonzero(~np.isnan(quality))
     if not len(known):
         return ()
-    points = router.gatekeeper.guard.curve([tasks[place] for place in known.tolist()], quality[known], WANTED)
+    points = guard.curve([tasks[place] for place in known.tolist()], quality[known], WANTED)
     return tuple(Answered(coverage=one.coverage, threshold=one.threshold, quality=one.quality) for one in points)
 
 

@@ -114,19 +114,29 @@ class CascadeRouter(ScoringRouter):
         decision = await self._reasoner.consult(features, heard.pool, context, heard.decision)
         return _after_reasoning(heard.decision, decision, elapsed_ms=(time.perf_counter() - begun) * 1e3)
 
-    def calibrate(self, outcomes: Outcomes, *, val: Outcomes | None = None, coverage: float | None = None) -> None:
-        """Fit the guard on tasks that somebody can do, and read the thresholds off ``val``; the routers stay.
+    def calibrate(
+        self,
+        outcomes: Outcomes,
+        *,
+        val: Outcomes | None = None,
+        coverage: float | None = None,
+        thresholds: FloatArray | None = None,
+    ) -> None:
+        """Fit the guard on tasks that somebody can do, and set the thresholds; the routers stay as they are.
 
         Args:
             outcomes: Tasks with what agents were worth on them.
-            val: Tasks that the routers have not learned; by default a part of ``outcomes``, held back from the guard.
+            val: Other tasks; by default a part of ``outcomes`` is held back from the guard.
             coverage: The share of tasks such as these that are to be answered; by default the guard's own.
+            thresholds: Those of a twin, (stages,), where these routers have learned ``val``; by default they are read
+                off it.
 
         Raises:
             ConfigError: there is too little to calibrate on.
         """
         self._gatekeeper.fit(outcomes, val, coverage=coverage)
-        self._thresholds = self._read_thresholds(outcomes if val is None else val)
+        read = self._read_thresholds(outcomes if val is None else val) if thresholds is None else thresholds
+        self._thresholds = read
         calibrated_on = f"{outcomes.fingerprint()} {'' if val is None else val.fingerprint()} {coverage}"
         self._base = _joined(self._base, calibrated_on)
 
@@ -142,6 +152,11 @@ class CascadeRouter(ScoringRouter):
     def is_calibrated(self) -> bool:
         """Return whether a guard stands before the routers."""
         return self._gatekeeper.guard.is_fitted
+
+    @property
+    def thresholds(self) -> FloatArray:
+        """Return how sure each router must be to decide by itself, (stages,)."""
+        return self._thresholds.copy()
 
     @property
     def gatekeeper(self) -> Gatekeeper:
