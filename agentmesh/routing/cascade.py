@@ -92,9 +92,14 @@ class CascadeRouter(ScoringRouter):
         """Return what its routers say of their training, by name."""
         return {router.name: dict(router.training) for router in self._routers if router.training}
 
+    @property
+    def scorer(self) -> ScoringRouter:
+        """Return the last router: the one that the others hand over to."""
+        return self._routers[-1]
+
     def estimate(self, features: TaskFeatures, pool: AgentPool) -> Estimate:
-        """Return what the last router expects: the one that the others hand over to."""
-        return self._routers[-1].estimate(features, pool)
+        """Return what the last router expects."""
+        return self.scorer.estimate(features, pool)
 
     def decide(self, features: TaskFeatures, pool: AgentPool, context: RouteContext) -> RouteDecision:
         """Decide without asking a model.
