@@ -28,6 +28,7 @@ def runs() -> None:
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over this many of the newest.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only those that ended so.")
 @click.option("--text", help="Only those whose task contains this.")
+@click.option("--reason", help="Only those in whose decision's reason this occurs.")
 @click.option("--agent", "agent_id", metavar="ID", help="Only those that called this agent.")
 @click.option("--since", type=number(), metavar="UNIX_SECONDS", help="Only those started at or after this time.")
 @db_option

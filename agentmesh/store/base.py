@@ -32,12 +32,16 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to list. ``since`` is Unix seconds; ``text`` is looked for in the task, ignoring case."""
+    """Which runs to list. ``since`` is Unix seconds.
+
+    ``text`` is looked for in the task, ``reason`` in why its agents were chosen; both ignore case.
+    """
 
     status: RunStatus | None = None
     text: str | None = None
     agent_id: str | None = None
     since: float | None = None
+    reason: str | None = None
 
 
 class TraceStore(ABC):

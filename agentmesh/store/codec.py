@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from agentmesh.errors import SchemaVersionError, StoreError
 from agentmesh.events import SCHEMA, CallFinished, Event, RunFinished, RunStarted, lift, parse_event
-from agentmesh.records import RunStatus, RunSummary
+from agentmesh.records import RouteDecision, RunStatus, RunSummary
 from agentmesh.types import AgentId, RunId
 
 EventRow: TypeAlias = tuple[RunId, int, str, int, float, str]
@@ -57,6 +57,14 @@ def decode(body: str, schema: int, *, where: str) -> Event:
         return lift(json.loads(body), schema=schema)
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{where} is damaged: its body {body[:60]!r} is no event of schema {schema}") from error
+
+
+def reason_of(decision: RouteDecision | None) -> str:
+    """Return all that is said of why a decision was made: by the router, and whole by a model that was asked."""
+    if decision is None:
+        return ""
+    reasoned = "" if decision.reasoning is None else decision.reasoning.reason
+    return decision.reason if reasoned in decision.reason else f"{decision.reason}\n{reasoned}"
 
 
 def searchable(text: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from agentmesh.events import Event
+from agentmesh.events import DecisionMade, Event
 from agentmesh.records import RunStatus
 from agentmesh.store.bulk import insert_rows
-from agentmesh.store.codec import EVENT_COLUMNS, RUN_COLUMNS, EventRow, Outline, decode, outline
+from agentmesh.store.codec import EVENT_COLUMNS, RUN_COLUMNS, EventRow, Outline, decode, outline, reason_of, searchable
 from agentmesh.store.refusals import duplicate
 from agentmesh.store.schema import events as event_table
 from agentmesh.store.schema import runs as run_table
@@ -22,6 +22,7 @@ OUTLINE_COLUMNS = tuple(run_table.c[name] for name in RUN_COLUMNS if name != "fo
 _UPSERT = "ON CONFLICT (id) DO UPDATE SET folded_text = COALESCE(excluded.folded_text, runs.folded_text), " + ", ".join(
     f"{name} = excluded.{name}" for name in RUN_COLUMNS if name not in {"id", "folded_text"}
 )
+_NEWEST_REASON = "ON CONFLICT (run_id) DO UPDATE SET folded_reason = excluded.folded_reason"
 _IDS = 500  # ids in one IN list
 
 
@@ -45,6 +46,13 @@ def append_events(connection: Connection, events: Sequence[Event], rows: Sequenc
     insert_rows(connection, "runs", RUN_COLUMNS, drawn, conflict=_UPSERT)
     insert_rows(connection, "events", EVENT_COLUMNS, rows)
     insert_rows(connection, "run_agents", ("agent_id", "run_id"), agents)
+    insert_rows(connection, "run_reasons", ("run_id", "folded_reason"), _reasons(events), conflict=_NEWEST_REASON)
+
+
+def _reasons(events: Sequence[Event]) -> list[tuple[RunId, str]]:
+    """Return the last reason of each run that these events give one for."""
+    given = {event.run_id: reason_of(event.decision) for event in events if isinstance(event, DecisionMade)}
+    return [(run_id, searchable(reason)) for run_id, reason in given.items() if reason]
 
 
 def read_events(connection: Connection, run_id: RunId, *, url: str) -> list[Event]:

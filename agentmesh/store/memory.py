@@ -22,6 +22,7 @@ from agentmesh.records import (
     RunSummary,
 )
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
+from agentmesh.store.codec import reason_of
 from agentmesh.store.faults import MOST_IN_MEMORY, kept
 from agentmesh.store.refusals import (
     ScoredKey,
@@ -305,4 +306,5 @@ def matches(run: Run, where: RunFilter) -> bool:
         and (where.text is None or where.text.casefold() in run.task.text.casefold())
         and (where.agent_id is None or any(call.agent_id == where.agent_id for call in run.calls))
         and (where.since is None or run.started_at >= where.since)
+        and (where.reason is None or where.reason.casefold() in reason_of(run.decision).casefold())
     )

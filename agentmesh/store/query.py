@@ -15,6 +15,7 @@ from agentmesh.store.schema import (
     router_states,
     routers,
     run_agents,
+    run_reasons,
     runs,
 )
 
@@ -34,6 +35,9 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
         wanted = wanted.where(runs.c.status == where.status)
     if where.text is not None:  # not LIKE: it stops at a NUL character, and its patterns are limited in length
         wanted = wanted.where(func.instr(runs.c.folded_text, searchable(where.text)) > 0)
+    if where.reason is not None:
+        found = func.instr(run_reasons.c.folded_reason, searchable(where.reason)) > 0
+        wanted = wanted.where(runs.c.id.in_(select(run_reasons.c.run_id).where(found)))
     if where.agent_id is not None:
         theirs = select(run_agents.c.run_id).where(run_agents.c.agent_id == where.agent_id)
         wanted = wanted.where(runs.c.id.in_(theirs))

@@ -1,7 +1,7 @@
 """The tables, as SQLAlchemy Core sees them. The migrations make them; a test keeps the two the same.
 
-``events`` is the truth. ``runs`` and ``run_agents`` are drawn from it in the same transaction, so that lists and
-filters need not read event bodies; they could be rebuilt from it.
+``events`` is the truth. ``runs``, ``run_agents`` and ``run_reasons`` are drawn from it in the same transaction, so that
+lists and filters need not read event bodies; they could be rebuilt from it.
 """
 
 from sqlalchemy import (
@@ -46,6 +46,13 @@ run_agents = Table(
     Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
     Index("ix_run_agents_run_id", "run_id"),
     sqlite_with_rowid=False,
+)
+
+run_reasons = Table(
+    "run_reasons",
+    metadata,
+    Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
+    Column("folded_reason", Text, nullable=False),  # why its agents were chosen, case folded, to be searched
 )
 
 events = Table(

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from agentmesh.errors import DuplicateEventError, RunNotFoundError, StoreError
 from agentmesh.events import AnswerChunk, Event, fold, summarize
-from agentmesh.records import AgentCard, LearningFault, RegistrySnapshot, RunStatus
+from agentmesh.records import AgentCard, LearningFault, Reasoning, RegistrySnapshot, RunStatus
 from agentmesh.store.base import RunFilter
 from agentmesh.testing import strategies as draw
 from agentmesh.testing.learning_log import BOUNDED, LearningLogContract
 from agentmesh.testing.traces import call as call
+from agentmesh.testing.traces import decided as decided
 from agentmesh.testing.traces import end as end
 from agentmesh.testing.traces import lesson as lesson
 from agentmesh.testing.traces import mark as mark
@@ -182,6 +183,28 @@ class TraceStoreContract(LearningLogContract):
             store.append([start("open", text="y" * 300 + "X" * 60_000 + "after\0NUL", at=3)])
             assert {run.id for run in store.runs(where)} == found
             assert store.count_runs(where) == len(found)
+
+    @pytest.mark.parametrize(
+        ("reason", "found"),
+        [
+            ("BOUNDARY", {"asked"}),
+            ("fürstlich", {"asked"}),
+            ("threshold", {"old"}),
+            ("nobody", {"old"}),
+            ("100%", set()),
+        ],
+    )
+    def test_runs_are_found_by_why_their_agents_were_chosen(self, reason: str, found: set[str]) -> None:
+        """The router's reason and a model's are looked through, whole, ignoring case; the last decision counts."""
+        with self.make_store() as store:
+            store.append(whole("mute"))
+            long = f"{'It is about dates. ' * 60}The boundary is FÜRSTLICH."
+            asked = Reasoning(model="m", asked=("ada",), reason=long)
+            store.append([start("asked"), decided("asked", 1, reason="the model chose 'ada'", reasoning=asked)])
+            store.append([start("old"), decided("old", 1, reason="the boundary")])
+            store.append([decided("old", 2, reason="nobody reached the threshold")])
+            assert {run.id for run in store.runs(RunFilter(reason=reason))} == found
+            assert store.count_runs(RunFilter(reason=reason)) == len(found)
 
     def test_a_running_run_shows_its_cost_so_far(self) -> None:
         """It becomes unknown with the first call of unknown cost, and final with the end."""

@@ -3,16 +3,19 @@
 from decimal import Decimal
 from typing import Literal
 
-from agentmesh.events import CallFinished, Event, RunFinished, RunStarted
+from agentmesh.events import CallFinished, DecisionMade, Event, RunFinished, RunStarted
 from agentmesh.records import (
     AgentCall,
     CallStatus,
     Experience,
     Feedback,
     Limits,
+    Reasoning,
+    RouteDecision,
     RouterMark,
     RouterState,
     RunStatus,
+    Selection,
     Task,
 )
 from agentmesh.types import RunId
@@ -22,6 +25,23 @@ def start(run_id: RunId, *, text: str = "What is 12 * 7?", at: float = 0.0, seq:
     """Return the first event of a run."""
     rest = {"registry_version": "r", "embedder": "e", "router": "random", "mesh_seed": 7}
     return RunStarted(run_id=run_id, seq=seq, at=at, task=Task(text=text), limits=Limits(), **rest)
+
+
+def decided(run_id: RunId, seq: int, *, reason: str = "", reasoning: Reasoning | None = None) -> DecisionMade:
+    """Return the event of a decision for one agent."""
+    decision = RouteDecision(
+        router="random",
+        router_version="abc@0",
+        registry_version="r",
+        seed=7,
+        selected=(Selection(agent_id="ada", weight=1.0),),
+        candidates=(),
+        scores=b"",
+        probabilities=b"",
+        reason=reason,
+        reasoning=reasoning,
+    )
+    return DecisionMade(run_id=run_id, seq=seq, at=0, decision=decision)
 
 
 def call(run_id: RunId, seq: int, agent_id: str = "ada", cost_usd: str | None = "0.1") -> CallFinished:

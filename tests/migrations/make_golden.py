@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel
 
+from agentmesh.decisions import Evidence
 from agentmesh.events import (
     AnswerRefined,
     CallFinished,
@@ -21,6 +22,7 @@ from agentmesh.events import (
     TaskPrepared,
 )
 from agentmesh.packing import pack_floats, pack_vector
+from agentmesh.preferences import Preference
 from agentmesh.records import (
     AgentCall,
     AgentCard,
@@ -34,6 +36,7 @@ from agentmesh.records import (
     Limits,
     Objective,
     Position,
+    Reasoning,
     RegistrySnapshot,
     RouteDecision,
     RouterMark,
@@ -42,6 +45,7 @@ from agentmesh.records import (
     RunStatus,
     RunSummary,
     Selection,
+    Stage,
     Task,
     Turn,
     Usage,
@@ -122,6 +126,23 @@ def decision() -> RouteDecision:
         elapsed_ms=0.4,
         reason="three past tasks were alike",
         intent={"math": 0.75, "histoire é": 0.25},
+        evidence=(Evidence(kind="task", name="r1", weight=0.25, quality=1.0, text="What is 6 * 9?"),),
+        stages=(
+            Stage(name="kernel", chosen=("bob",), confidence=0.01, threshold=0.05, beyond="reasoning"),
+            Stage(name="reasoning", chosen=("ada",), decided=True, note="é"),
+        ),
+        reasoning=Reasoning(
+            model="small",
+            asked=("ada", "bob"),
+            reply='{"reason": "It is a sum.", "agents": ["ada"]}',
+            reason="It is a sum.",
+            named=("ada",),
+            repairs=("one id was given twice",),
+            input_tokens=300,
+            output_tokens=20,
+            cost_usd=Decimal("0.0001"),
+            latency_s=0.5,
+        ),
     )
 
 
@@ -136,6 +157,7 @@ def start(run_id: RunId, text: str, at: float) -> RunStarted:
         required_flags=frozenset({"eu"}),
         turns=(Turn(role="user", text="Hello"), Turn(role="assistant", text="Hi", agent_id="bob")),
         objective=Objective(quality=1.0, cost=0.5, latency=0.1),
+        preferences=(Preference(action="prefer", agents=("ada",), pattern="What", strength=0.2),),
     )
     limits = Limits(cost_usd="0.05", timeout_s=30.0, call_timeout_s=10.0, max_calls=4, max_agents=2, retries=1)
     return RunStarted(
@@ -149,6 +171,7 @@ def start(run_id: RunId, text: str, at: float) -> RunStarted:
         router="kernel",
         mesh_seed=7,
         explore=0.02,
+        fallback="bob",
     )
 
 
@@ -163,7 +186,7 @@ def full_run(run_id: RunId) -> list[Event]:
     conflict = Conflict(positions=positions, explanation="12 * 7 is 84")
     events = [
         start(run_id, "What is 12 * 7? Grüße ∑ 🜚", 1_700_000_000.125),
-        TaskPrepared(run_id=run_id, seq=0, at=1, vector=VECTOR, refused={"Čeněk": "skills"}),
+        TaskPrepared(run_id=run_id, seq=0, at=1, vector=VECTOR, refused={"Čeněk": "skills"}, faults=("é",)),
         DecisionMade(run_id=run_id, seq=0, at=2, decision=decision()),
         CallStarted(run_id=run_id, seq=0, at=3, agent_id="ada", attempt=1, wave=1),
         CallFinished(run_id=run_id, seq=0, at=4, call=first),

@@ -91,7 +91,7 @@ def test_progress_is_told_after_every_question_of_the_router_alone(
 
 def test_decisions_are_explained_in_words(result: DemoResult) -> None:
     assert result.explained[0].title.startswith("The first decision")
-    assert result.explained[0].words.startswith("Chosen by router kernel")
+    assert result.explained[0].words.startswith("Chosen by router cascade")
     assert len({explained.run_id for explained in result.explained}) == len(result.explained)
 
 

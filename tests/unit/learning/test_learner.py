@@ -22,7 +22,8 @@ from agentmesh.testing.agents import CannedAgent, EchoAgent
 
 
 async def _taught(store: TraceStore, feedbacks: int) -> Mesh:
-    mesh = Mesh([CannedAgent(["1"], id="a"), CannedAgent(["2"], id="b")], store=store, explore=0.5)
+    team = [CannedAgent(["1"], id="a"), CannedAgent(["2"], id="b")]
+    mesh = Mesh(team, router="kernel", store=store, explore=0.5)
     async with mesh:
         for place in range(feedbacks):
             run = await mesh.run(f"question {place}")
