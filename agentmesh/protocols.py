@@ -1,14 +1,17 @@
-"""What users may bring: chat clients, embedders, verifiers, judges and listeners. Structural: nothing to inherit."""
+"""What users may bring: chat clients, option models, embedders, verifiers, judges and listeners.
 
-from collections.abc import AsyncIterator, Sequence
+All are structural: there is nothing to inherit.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 
 from agentmesh.events import Event
-from agentmesh.records import Limits, Record, Run, Task, Usage
-from agentmesh.types import JsonValue, RunId, VectorArray
+from agentmesh.records import Limits, Record, Run, Task, Turn, Usage
+from agentmesh.types import AgentId, JsonValue, RunId, VectorArray
 
 
 class ChatMessage(Record):
@@ -57,6 +60,59 @@ class ChatModel(Protocol):
 
     def stream(self, request: ChatRequest) -> AsyncIterator[str | ChatResponse]:
         """Yield pieces of text as they arrive, then the whole response as the last item."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections. Closing twice is harmless."""
+        ...
+
+
+class Option(Record):
+    """An agent that may be chosen, and what it says of itself, in a line for each thing."""
+
+    id: AgentId
+    description: str
+
+
+class OptionRequest(Record):
+    """Which of the ``options`` should work on a task? Their order says nothing. All texts are those of strangers.
+
+    ``turns`` are the last of the conversation that the task belongs to; an agent is named there if it is an option.
+    """
+
+    task: str
+    options: tuple[Option, ...] = Field(min_length=1)
+    turns: tuple[Turn, ...] = ()
+
+
+class OptionWeights(Record):
+    """How probable it is that an option is right, by id, and that no option is (``none``).
+
+    An option that is not told has probability 0. ``model`` is what answered, where that is not the name of the model
+    asked; ``cost_usd`` is ``None`` when the price is unknown.
+    """
+
+    probabilities: Mapping[AgentId, Annotated[float, Field(ge=0, le=1)]]
+    none: float = Field(ge=0, le=1)
+    model: str | None = None
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None
+
+
+@runtime_checkable
+class OptionModel(Protocol):
+    """A decision model: it writes nothing, and says how probable each of a few options is; it may abstain.
+
+    Raises ``LlmError`` for every failure; ``retryable`` says whether the same call may succeed later.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the name of the model behind it, as cost tables know it."""
+        ...
+
+    async def weigh(self, request: OptionRequest) -> OptionWeights:
+        """Weigh the options of a task, and that none of them fits."""
         ...
 
     async def aclose(self) -> None:

@@ -4,9 +4,9 @@ import asyncio
 from collections import OrderedDict
 from decimal import Decimal
 
-from agentmesh.agents.prompted import chat_prices
 from agentmesh.errors import ConfigError, LlmError
 from agentmesh.graphs.limits import ASSUMED_OUTPUT_TOKENS, CHARACTERS_PER_TOKEN
+from agentmesh.llm.prices import prices_of
 from agentmesh.llm.recorded import request_key
 from agentmesh.llm.wire import price
 from agentmesh.protocols import ChatModel, ChatRequest, ChatResponse
@@ -46,7 +46,7 @@ class LiveAsker:
         """Return what a reply of the greatest length would cost, 0 for one in memory; ``None`` for an unknown price."""
         if request_key(self._client.name, request) in self._replies:
             return Decimal(0)
-        price_in, price_out = chat_prices(self._client)
+        price_in, price_out = prices_of(self._client)
         characters = sum(len(message.content) for message in request.messages)
         written = request.max_tokens or ASSUMED_OUTPUT_TOKENS
         usage = Usage(input_tokens=characters // CHARACTERS_PER_TOKEN + 1, output_tokens=written)

@@ -1,6 +1,7 @@
-"""Chat clients: what agents talk to models with.
+"""Chat clients: what agents talk to models with. One weighs options instead of writing: ``LogprobModel``.
 
-``OpenAIChat`` and ``LiteLlmChat`` load their packages, which take seconds, when they are first asked for here.
+``OpenAIChat``, ``LogprobModel`` and ``LiteLlmChat`` load their packages, which take seconds, when they are first asked
+for here.
 """
 
 from importlib import import_module
@@ -11,11 +12,16 @@ from agentmesh.llm.scripted import ScriptedChat
 
 if TYPE_CHECKING:
     from agentmesh.llm.litellm import LiteLlmChat
+    from agentmesh.llm.logprobs import LogprobModel
     from agentmesh.llm.openai import OpenAIChat
 
-__all__ = ["LiteLlmChat", "OpenAIChat", "RecordedChat", "ScriptedChat"]
+__all__ = ["LiteLlmChat", "LogprobModel", "OpenAIChat", "RecordedChat", "ScriptedChat"]
 
-_HEAVY = {"LiteLlmChat": "agentmesh.llm.litellm", "OpenAIChat": "agentmesh.llm.openai"}
+_HEAVY = {
+    "LiteLlmChat": "agentmesh.llm.litellm",
+    "LogprobModel": "agentmesh.llm.logprobs",
+    "OpenAIChat": "agentmesh.llm.openai",
+}
 
 if not TYPE_CHECKING:
 

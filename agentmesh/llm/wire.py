@@ -15,6 +15,8 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 _MILLION = 10**6
 _SHOWN = 200
 """How many characters of an unusable answer an error quotes."""
+_ROUNDED_UP = 0.01
+"""How far above 0 a log-probability may stand: some endpoints add them up in half precision."""
 
 
 def request_body(request: ChatRequest, model: str) -> JsonObject:
@@ -57,6 +59,22 @@ def read_completion(raw: object, *, name: str) -> ChatResponse:
         raise LlmError(f"{name}: the answer has no choices; expected at least one")
     choice = completion.choices[0]
     return _response(choice.message, choice.finish_reason, completion, name=name)
+
+
+def read_first_tokens(raw: object, *, name: str) -> tuple[tuple[str, float], ...]:
+    """Read the tokens that a whole answer might have begun with, each with its log-probability.
+
+    Raises:
+        LlmError: there are none, or they are not in the form of the protocol.
+    """
+    try:
+        choices = _Weighed.model_validate(raw).choices
+    except ValidationError as error:
+        raise LlmError(f"{name}: the log-probabilities cannot be read; the endpoint sent {_shown(raw)}") from error
+    content = choices[0].logprobs.content if choices and choices[0].logprobs else None
+    if not content or not content[0].top_logprobs:
+        raise LlmError(f"{name}: the answer has no top_logprobs; expected an endpoint and a model that give them")
+    return tuple((one.token, one.logprob) for one in content[0].top_logprobs)
 
 
 class StreamReader:
@@ -125,12 +143,36 @@ class _Completion(_Lenient):
     usage: _Usage | None = None
 
 
+class _TopToken(_Lenient):
+    token: str
+    logprob: float = Field(le=_ROUNDED_UP)  # which refuses what is no number, too
+
+
+class _Position(_Lenient):
+    top_logprobs: tuple[_TopToken, ...] | None = None
+
+
+class _Logprobs(_Lenient):
+    content: tuple[_Position, ...] | None = None
+
+
+class _WeighedChoice(_Lenient):
+    logprobs: _Logprobs | None = None
+
+
+class _Weighed(_Lenient):
+    choices: tuple[_WeighedChoice, ...] | None = None
+
+
 def _parse(raw: object, *, name: str) -> _Completion:
     try:
         return _Completion.model_validate(raw)
     except ValidationError as error:
-        shown = repr(raw)[:_SHOWN]
-        raise LlmError(f"{name}: the answer is no chat completion; the endpoint sent {shown}") from error
+        raise LlmError(f"{name}: the answer is no chat completion; the endpoint sent {_shown(raw)}") from error
+
+
+def _shown(raw: object) -> str:
+    return repr(raw)[:_SHOWN]
 
 
 def _response(said: _Message, finish_reason: str | None, completion: _Completion, *, name: str) -> ChatResponse:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentmesh.testing.agents import SlowAgent as SlowAgent
     from agentmesh.testing.agents import StreamingAgent as StreamingAgent
     from agentmesh.testing.asking import ScriptedAsker as ScriptedAsker
+    from agentmesh.testing.asking import ScriptedOptions as ScriptedOptions
     from agentmesh.testing.completions import ServedRequest as ServedRequest
     from agentmesh.testing.completions import ServerFault as ServerFault
     from agentmesh.testing.completions import ServerReply as ServerReply
@@ -36,6 +37,7 @@ _HOMES = {
     "NoneAgent": "agents",
     "RouterContract": "routers",
     "ScriptedAsker": "asking",
+    "ScriptedOptions": "asking",
     "ServedRequest": "completions",
     "ServerFault": "completions",
     "ServerReply": "completions",

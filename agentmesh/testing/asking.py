@@ -1,17 +1,22 @@
-"""Doubles around reasoning: a model that says what it is told, a router that rates as it is told, cards as a pool."""
+"""Doubles around reasoning: models that say what they are told, a router that rates as it is told, cards as a pool."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeAlias
 
 import numpy as np
 
-from agentmesh.protocols import ChatRequest
+from agentmesh.errors import LlmError
+from agentmesh.protocols import ChatRequest, OptionRequest, OptionWeights
 from agentmesh.records import AgentCard
 from agentmesh.routing.asking import Reply
 from agentmesh.routing.base import AgentPool, Estimate, ScoringRouter, TaskFeatures
 from agentmesh.testing.routers import plain_pool
 from agentmesh.types import AgentId
+
+Weights: TypeAlias = OptionWeights | Mapping[AgentId, float]
 
 
 class ScriptedAsker:
@@ -43,6 +48,66 @@ class ScriptedAsker:
         else:
             reply = Reply("", model="scripted", fault="the script is used up")
         return Reply(reply, model="scripted", cost_usd=Decimal(0)) if isinstance(reply, str) else reply
+
+
+class ScriptedOptions:
+    """Weighs options as a list tells it to, used up one by one, or as a function of the request.
+
+    Probabilities by id leave what they lack of 1 to nobody, and cost nothing; ``OptionWeights`` are handed out as they
+    are; an exception is raised. When the list is used up, further requests fail with an ``LlmError`` that says so.
+    ``requests`` keeps all it was asked, ``closed`` says whether it was closed.
+
+    >>> import asyncio
+    >>> from agentmesh.protocols import Option
+    >>> model = ScriptedOptions([{"solver": 0.75}])
+    >>> request = OptionRequest(task="2 + 2?", options=(Option(id="solver", description="Solves."),))
+    >>> asyncio.run(model.weigh(request)).none
+    0.25
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Weights | Exception] | Callable[[OptionRequest], Weights],
+        *,
+        name: str = "scripted",
+    ) -> None:
+        self.requests: list[OptionRequest] = []
+        self.closed = False
+        self._weights = weights
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """Return the name it was given."""
+        return self._name
+
+    async def weigh(self, request: OptionRequest) -> OptionWeights:
+        """Return the next weights.
+
+        Raises:
+            LlmError: the weights are used up.
+            Exception: the next ones are one.
+        """
+        place = len(self.requests)
+        self.requests.append(request)
+        if callable(self._weights):
+            found: Weights | Exception = self._weights(request)
+        elif place < len(self._weights):
+            found = self._weights[place]
+        else:
+            found = LlmError(f"{self._name}: the script is used up; it holds {len(self._weights)} weights")
+        if isinstance(found, Exception):
+            raise found
+        return found if isinstance(found, OptionWeights) else _shared(found)
+
+    async def aclose(self) -> None:
+        """Note that it was closed; there is no connection."""
+        self.closed = True
+
+
+def _shared(probabilities: Mapping[AgentId, float]) -> OptionWeights:
+    none = max(1.0 - math.fsum(probabilities.values()), 0.0)
+    return OptionWeights(probabilities=probabilities, none=none, cost_usd=Decimal(0))
 
 
 class RatedRouter(ScoringRouter):

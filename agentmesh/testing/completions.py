@@ -33,7 +33,9 @@ class ServerReply:
     """A good answer, or with ``body`` any text at all, sent as it is with status 200.
 
     ``usage`` is counted in words when it is ``None``; ``delay_s`` passes before the first byte, ``piece_delay_s``
-    before each later piece of a stream. Waiting ends at once when the client hangs up or the server stops.
+    before each later piece of a stream. Waiting ends at once when the client hangs up or the server stops. ``tokens``
+    are those that the answer might have begun with, each with its log-probability; they are sent with a whole answer to
+    a request that asks for ``logprobs``.
     """
 
     text: str = ""
@@ -44,6 +46,7 @@ class ServerReply:
     piece_delay_s: float = 0.0
     body: str | None = None
     content_type: str = "application/json"
+    tokens: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ class Completion:
         text = None if reply.refusal is not None else reply.text
         message: JsonObject = {"role": "assistant", "content": text, "refusal": reply.refusal}
         choice: JsonObject = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
+        if reply.tokens is not None and self.request.get("logprobs") is True:
+            choice["logprobs"] = {"content": self._first(reply.tokens)}
         return self._envelope("chat.completion", [] if self.empty else [choice]) | {"usage": self._usage()}
 
     def chunks(self) -> Iterator[JsonObject]:
@@ -163,6 +168,14 @@ class Completion:
         options = self.request.get("stream_options")
         if isinstance(options, dict) and options.get("include_usage"):
             yield self._envelope("chat.completion.chunk", []) | {"usage": self._usage()}
+
+    def _first(self, tokens: Mapping[str, float]) -> list[JsonValue]:
+        """Return what might have come first, nothing for no token: as many of the best as the request wants."""
+        wanted = self.request.get("top_logprobs")
+        ranked = sorted(tokens.items(), key=lambda one: -one[1])
+        told: list[JsonObject] = [{"token": token, "logprob": logprob, "bytes": None} for token, logprob in ranked]
+        top: list[JsonValue] = [*told[: wanted if isinstance(wanted, int) else 0]]
+        return [{**one, "top_logprobs": top} for one in told[:1]]
 
     def _usage(self) -> JsonObject:
         read, written = sum(map(count_words, contents(self.request))), count_words(self.reply.text)

@@ -3,10 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final
 
-from agentmesh.llm.quoting import quote
+from agentmesh.llm.quoting import quote, shuffled
 from agentmesh.protocols import ChatMessage, ChatRequest
 from agentmesh.records import AgentCard, Turn
 from agentmesh.routing.inputs import AgentPool, TaskFeatures
@@ -70,19 +69,6 @@ def question(features: TaskFeatures, pool: AgentPool, ids: Sequence[AgentId], *,
         ChatMessage(role="user", content=material(features, pool, asked)),
     )
     return Question(ChatRequest(messages=messages, temperature=0.0, json_schema=reply_schema(asked)), asked)
-
-
-def shuffled(ids: Sequence[AgentId], text: str) -> tuple[AgentId, ...]:
-    """Return agents in an order that hangs on the task alone, so that a place in the list says nothing of an agent.
-
-    >>> shuffled(["a", "b", "c"], "one task"), shuffled(["c", "b", "a"], "another task")
-    (('b', 'c', 'a'), ('c', 'a', 'b'))
-    """
-    return tuple(sorted(ids, key=lambda agent_id: (_digest(text, agent_id), agent_id)))
-
-
-def _digest(text: str, agent_id: AgentId) -> bytes:
-    return blake2b(f"{text}\0{agent_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def handles(asked: Sequence[AgentId]) -> tuple[str, ...]:

@@ -340,3 +340,25 @@ def test_leaving_without_entering_is_harmless() -> None:
     server.__exit__(None, None, None)
     with server:
         assert server.base_url.endswith("/v1")
+
+
+def test_what_might_have_come_first_is_told_to_those_who_ask_the_best_first():
+    with FakeOpenAIServer([ServerReply("A", tokens={"B": -2.0, "A": -0.5, "C": -3.0})]) as server:
+        (choice,) = completion(server, logprobs=True, top_logprobs=2)["choices"]
+    (first,) = choice["logprobs"]["content"]
+    told = [(one["token"], one["logprob"]) for one in (first, *first["top_logprobs"])]
+    assert told == [("A", -0.5), ("A", -0.5), ("B", -2.0)]
+
+
+@pytest.mark.parametrize(("asked", "wanted"), [({}, None), ({"logprobs": True}, 0)])
+def test_no_alternatives_are_told_unless_they_are_asked_for(asked, wanted):
+    with FakeOpenAIServer([ServerReply("A", tokens={"A": -0.5})]) as server:
+        (choice,) = completion(server, **asked)["choices"]
+    told = choice.get("logprobs")
+    assert (None if told is None else len(told["content"][0]["top_logprobs"])) == wanted
+
+
+def test_an_answer_of_no_token_has_no_log_probabilities():
+    with FakeOpenAIServer([ServerReply("", tokens={})]) as server:
+        (choice,) = completion(server, logprobs=True, top_logprobs=20)["choices"]
+    assert choice["logprobs"] == {"content": []}
