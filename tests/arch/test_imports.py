@@ -44,6 +44,8 @@ def test_help_loads_click_and_nothing_heavy():
         "routing.base",
         "routing.gnn.router",
         "routing.reasoning.router",
+        "routing.reasoning.options",
+        "llm",
         "agents.base",
         "store.base",
         "cli.runs",
