@@ -242,7 +242,7 @@ async def test_with_too_little_to_calibrate_on_the_mesh_decides_without_a_guard(
         router = mesh.router
         assert isinstance(router, CascadeRouter)
         before = router.version
-        with pytest.raises(ConfigError, match="holds 3 tasks .* expected 40 or more"):
+        with pytest.raises(ConfigError, match=r"holds 3 tasks .* expected 40 or more"):
             calibrate_router(router, url, embedder_named())
         run = await mesh.run(SUM)
     assert router.version == before
