@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import isfinite
@@ -116,7 +117,8 @@ class CascadeRouter(ScoringRouter):
         heard = self._heard(features, pool, context)
         if not heard.unsure or self._reasoner is None or context.asker is None:
             return heard.decision
-        decision = await self._reasoner.consult(features, heard.pool, context, heard.decision)
+        with nullcontext() if context.pace is None else context.pace.asking():
+            decision = await self._reasoner.consult(features, heard.pool, context, heard.decision)
         return _after_reasoning(heard.decision, decision, elapsed_ms=(time.perf_counter() - begun) * 1e3)
 
     def calibrate(
