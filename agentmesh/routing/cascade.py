@@ -325,7 +325,8 @@ def _turned_away(decision: RouteDecision, guarded: Stage) -> RouteDecision:
             "abstained": True,
             "log_propensity": 0.0,
             "explored": False,
-            "reason": f"{guarded.note}: familiarity {guarded.confidence:.3f}, under {guarded.threshold:.3f}",
+            "reason": f"the guard turned the task away: it is {guarded.note} "
+            f"(familiarity {guarded.confidence:.3f}, under {guarded.threshold:.3f})",
             "evidence": (),
         }
     )
@@ -338,7 +339,7 @@ def _after_reasoning(before: RouteDecision, decision: RouteDecision, *, elapsed_
         last = before.stages[-1].model_copy(update={"decided": True})
         return decision.model_copy(update={"stages": (*before.stages[:-1], last), "elapsed_ms": elapsed_ms})
     note = reasoning.fault or ("out of scope" if reasoning.out_of_scope else "")
-    settled = not reasoning.fault
+    settled = decision.abstained or bool(reasoning.named)  # against a pin, "out of scope" settles nothing
     last = Stage(name=REASONING, chosen=reasoning.named, decided=settled, note=note)
     stages = (*before.stages[:-1], before.stages[-1].model_copy(update={"decided": not settled}), last)
     return decision.model_copy(update={"stages": stages, "elapsed_ms": elapsed_ms})
