@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from math import ceil
+from textwrap import fill
 from typing import Final, Literal
 
 from pydantic import Field
@@ -15,6 +16,9 @@ COLUMNS: Final = 76
 """How wide an explanation may be: a terminal of 80 columns, less the frame of a panel."""
 
 HANGING: Final = "    "
+GUARD: Final = "guard"
+"""The name of the stage that knows how familiar a task is, and of the gate by which it refuses agents."""
+
 RIVALS: Final = 3  # of how many that were not chosen is said what would flip the choice
 LEAST_SAID: Final = 0.005  # a kind of task that rounds to 0 % is not worth a word
 ROUNDING: Final = 1e-6
@@ -151,13 +155,13 @@ class RouteDecision(Record):
         Args:
             most: How many candidates to list; those chosen are always listed.
         """
-        lines = [self._headline()]
+        lines = [in_lines(self._headline(), indent="")]
         if self.reason:
-            lines.append(f"  {self.reason}")
+            lines.append(in_lines(self.reason))
         if len(self.stages) > 1:
-            lines.extend(f"  {_stage_words(stage)}" for stage in self.stages)
+            lines.extend(in_lines(_stage_words(stage)) for stage in self.stages)
         if self.reasoning is not None and self.reasoning.repairs:
-            lines.append(_laid_out("  Its reply was mended: ", self.reasoning.repairs))
+            lines.append(in_lines(f"The model's reply was mended: {'; '.join(self.reasoning.repairs)}"))
         kinds = [f"{kind} {_percent(weight)}" for kind, weight in self.intent.items() if weight >= LEAST_SAID]
         if kinds:
             lines.append(_laid_out("  Taken for: ", kinds))
@@ -243,22 +247,47 @@ def _stage_words(stage: Stage) -> str:
     >>> _stage_words(Stage(name="kernel", chosen=("a",), confidence=0.01, threshold=0.05, beyond="reasoning"))
     'kernel would choose a, sure by 0.010 where 0.050 is asked for: on to reasoning'
     """
-    verb, what = "chose" if stage.decided else "would choose", ", ".join(stage.chosen) or "nobody"
+    if stage.name == GUARD:
+        return _guard_words(stage)
     if not stage.chosen and not stage.decided:
-        verb, what = "lets it", "through"
+        return f"{stage.name} was of no use: {_beginning(stage.note, COLUMNS) or 'it named nobody'}"
+    verb, whom = "chose" if stage.decided else "would choose", ", ".join(stage.chosen) or "nobody"
     sure = "" if stage.confidence is None else f", sure by {stage.confidence:.3f}"
-    asked = "" if stage.threshold is None else f" where {stage.threshold:.3f} is asked for"
     handed = f": on to {stage.beyond}" if stage.beyond and not stage.decided else ""
-    note = f" ({stage.note})" if stage.note else ""
-    return f"{stage.name} {verb} {what}{sure}{asked}{handed}{note}"
+    return f"{stage.name} {verb} {whom}{sure}{_asked_for(stage)}{handed}{_noted(stage)}"
 
 
-def _beginning(text: str) -> str:
-    return text if len(text) <= TOLD_TEXT else f"{text[: TOLD_TEXT - 1]}…"
+def _guard_words(stage: Stage) -> str:
+    done = "turned the task away" if stage.decided else "let the task through"
+    whom = f" to {', '.join(stage.chosen)} alone" if stage.chosen else ""
+    familiarity = "" if stage.confidence is None else f": familiarity {stage.confidence:.3f}"
+    return f"{stage.name} {done}{whom}{familiarity}{_asked_for(stage)}{_noted(stage)}"
+
+
+def _asked_for(stage: Stage) -> str:
+    return "" if stage.threshold is None else f" where {stage.threshold:.3f} is asked for"
+
+
+def _noted(stage: Stage) -> str:
+    return f" ({stage.note})" if stage.note else ""
+
+
+def _beginning(text: str, most: int = TOLD_TEXT) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
+
+
+def in_lines(text: str, *, indent: str = "  ") -> str:
+    """Return running text in lines of an explanation, further ones hanging.
+
+    >>> print(in_lines("the model chose 'solver': " + "it is a sum; " * 6))
+      the model chose 'solver': it is a sum; it is a sum; it is a sum; it is a
+        sum; it is a sum; it is a sum;
+    """
+    return fill(text, COLUMNS, initial_indent=indent, subsequent_indent=HANGING, break_on_hyphens=False)
 
 
 def _laid_out(head: str, parts: Sequence[str]) -> str:

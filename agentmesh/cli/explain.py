@@ -44,10 +44,12 @@ def prepared_in(events: "Sequence[Event]") -> "TaskPrepared | None":
 
 def explanation(run: "Run", prepared: "TaskPrepared | None" = None) -> str:
     """Return the decision of a run in words, with the rules that spoke; a run that ended before one says so."""
+    from agentmesh.decisions import in_lines
+
     if run.decision is None:
         return "No decision was made in this run."
     lines = [run.decision.explain()]
     if prepared is not None:
-        lines += [f"  Rule: {rule}" for rule in prepared.rules]
-        lines += [f"  Fault of a rule: {fault}" for fault in prepared.faults]
+        lines += [in_lines(f"Rule: {rule}") for rule in prepared.rules]
+        lines += [in_lines(f"Fault of a rule: {fault}") for fault in prepared.faults]
     return "\n".join(lines)

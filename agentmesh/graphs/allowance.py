@@ -1,13 +1,16 @@
-"""What one run may ask a chat model: no more than it has time and money for."""
+"""What one run may ask a chat model: no more than leaves time and money to those who are chosen."""
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from agentmesh.protocols import ChatRequest
 from agentmesh.records import Limits
 from agentmesh.routing.asking import Asker, Reply
 from agentmesh.types import Clock
+
+SHARE: Final = 2
+"""A question may take one part in so many of the time a run has left and of its money: who is chosen has to act."""
 
 
 class PricedAsker(Asker, Protocol):
@@ -25,7 +28,7 @@ class PricedAsker(Asker, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunAsker:
-    """Asks for one run, within its limits. What does not fit is not asked, and the fault says why.
+    """Asks for one run, within half of its limits. What does not fit is not asked, and the fault says why.
 
     ``deadline`` is on the clock's monotonic scale, ``None`` for no time limit.
     """
@@ -51,10 +54,12 @@ class RunAsker:
             if self.limits.allow_unknown_price:
                 return ""
             return f"the model {self.asker.model!r} has no price, so it may not fit the limit of {limit} USD"
-        return "" if estimate <= limit else f"asking is estimated at {estimate:f} USD and the limit is {limit} USD"
+        if estimate * SHARE <= limit:
+            return ""
+        return f"asking is estimated at {estimate:f} USD, more than half of the limit of {limit} USD"
 
     def _time_left_s(self, timeout_s: float | None) -> float | None:
         if self.deadline is None:
             return timeout_s
-        left = max(self.deadline - self.clock.monotonic(), 0.0)
+        left = max(self.deadline - self.clock.monotonic(), 0.0) / SHARE
         return left if timeout_s is None else min(timeout_s, left)

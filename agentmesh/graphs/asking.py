@@ -4,8 +4,9 @@ import asyncio
 from collections import OrderedDict
 from decimal import Decimal
 
-from agentmesh.errors import ConfigError, LlmError
+from agentmesh.errors import AgentMeshError, ConfigError, LlmError
 from agentmesh.graphs.limits import ASSUMED_OUTPUT_TOKENS, CHARACTERS_PER_TOKEN
+from agentmesh.graphs.log import named
 from agentmesh.llm.prices import prices_of
 from agentmesh.llm.recorded import request_key
 from agentmesh.llm.wire import price
@@ -18,7 +19,7 @@ from agentmesh.types import Clock
 class LiveAsker:
     """Asks a chat client, once for each request: the same request again costs nothing while it is remembered.
 
-    A client that fails or takes too long is a fault of the reply. Failures are not remembered.
+    A client that fails in any way or takes too long is a fault of the reply. Failures are not remembered.
 
     Args:
         client: The chat client. It stays the caller's to close.
@@ -63,14 +64,17 @@ class LiveAsker:
         if known is not None:
             self._replies.move_to_end(key)
             return _reply(known, cost_usd=Decimal(0), cached=True)
-        begun = self._clock.monotonic()
+        begun, scope = self._clock.monotonic(), asyncio.timeout(timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with scope:
                 response = await self._client.complete(request)
-        except TimeoutError:
-            return self._fault(f"it did not reply within {timeout_s!r} s", begun)
         except LlmError as error:
             return self._fault(str(error), begun)
+        except AgentMeshError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the node boundary: a client may be somebody's own and raise anything
+            late = f"it did not reply within {timeout_s:.3g} s" if scope.expired() else named(error)
+            return self._fault(late, begun)
         self._keep(key, response)
         return _reply(response, cost_usd=response.cost_usd, latency_s=self._since(begun))
 

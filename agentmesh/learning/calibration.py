@@ -18,7 +18,7 @@ from agentmesh.recorded.reader import load_set
 from agentmesh.records import Record, RouterMark
 from agentmesh.routing.base import AgentPool, Outcomes, Router, TaskFeatures
 from agentmesh.routing.cascade import CascadeRouter
-from agentmesh.routing.guard import Guard
+from agentmesh.routing.guard import FEWEST, Guard
 from agentmesh.routing.progress import Say, unsaid
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
@@ -87,7 +87,7 @@ def calibrate_router(
         raise ConfigError(f"router {router.name!r} has no guard to calibrate; expected a 'cascade'")
     say(f"reading {source}")
     kind, parts, pool = _from_database(source, embedder) if source.startswith(DATABASE) else _from_set(source, embedder)
-    train, val = parts if len(parts) == 2 else _parted(parts[0])
+    train, val = parts if len(parts) == 2 else _parted(parts[0], source)
     say(f"calibrating on {len(train) + len(val)} tasks")
     twin = CascadeRouter(**dict(router.parameters))  # type: ignore[arg-type]  # its own arguments
     twin.fit(train, val=val, say=say)
@@ -141,8 +141,17 @@ def _from_set(source: str, embedder: Embedder) -> Read:
     return recorded.info.kind, tuple(outcomes_of(rows, embedder, pool) for rows in open_parts(recorded)), pool
 
 
-def _parted(table: Outcomes) -> tuple[Outcomes, Outcomes]:
-    """Return the table without its newest fifth, and these."""
+def _parted(table: Outcomes, source: str) -> tuple[Outcomes, Outcomes]:
+    """Return the table without its newest fifth, and these.
+
+    Raises:
+        ConfigError: the fifth is too small to calibrate on.
+    """
+    if len(table) < HELD_BACK * FEWEST:
+        raise ConfigError(
+            f"{source!r} holds {len(table)} tasks of known outcome, too few to calibrate on; "
+            f"expected {HELD_BACK * FEWEST} or more: score more runs, or name a recorded set"
+        )
     cut = len(table) - len(table) // HELD_BACK
     return table.rows(np.arange(cut)), table.rows(np.arange(cut, len(table)))
 

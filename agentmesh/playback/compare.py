@@ -68,7 +68,8 @@ def _decisions(recorded: RouteDecision, replayed: RouteDecision, ids: Sequence[A
         after: FloatArray = getattr(replayed, f"{array}_array")()
         yield from _arrays(array, before, after, ids)
     yield from _intents(recorded.intent, replayed.intent)
-    yield from _fields("decision", recorded, replayed, ("stages", "reasoning") if recorded.stages else ())
+    said = [name for name in ("stages", "reasoning") if getattr(recorded, name)]  # an older trace has neither
+    yield from _fields("decision", recorded, replayed, said)
     chosen = [choice.agent_id for choice in recorded.selected], [choice.agent_id for choice in replayed.selected]
     if chosen[0] != chosen[1]:
         yield _differ("selection", *chosen)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import isfinite
@@ -116,7 +117,8 @@ class CascadeRouter(ScoringRouter):
         heard = self._heard(features, pool, context)
         if not heard.unsure or self._reasoner is None or context.asker is None:
             return heard.decision
-        decision = await self._reasoner.consult(features, heard.pool, context, heard.decision)
+        with nullcontext() if context.pace is None else context.pace.asking():
+            decision = await self._reasoner.consult(features, heard.pool, context, heard.decision)
         return _after_reasoning(heard.decision, decision, elapsed_ms=(time.perf_counter() - begun) * 1e3)
 
     def calibrate(
@@ -323,7 +325,8 @@ def _turned_away(decision: RouteDecision, guarded: Stage) -> RouteDecision:
             "abstained": True,
             "log_propensity": 0.0,
             "explored": False,
-            "reason": f"{guarded.note}: familiarity {guarded.confidence:.3f}, under {guarded.threshold:.3f}",
+            "reason": f"the guard turned the task away: it is {guarded.note} "
+            f"(familiarity {guarded.confidence:.3f}, under {guarded.threshold:.3f})",
             "evidence": (),
         }
     )
@@ -336,7 +339,7 @@ def _after_reasoning(before: RouteDecision, decision: RouteDecision, *, elapsed_
         last = before.stages[-1].model_copy(update={"decided": True})
         return decision.model_copy(update={"stages": (*before.stages[:-1], last), "elapsed_ms": elapsed_ms})
     note = reasoning.fault or ("out of scope" if reasoning.out_of_scope else "")
-    settled = not reasoning.fault
+    settled = decision.abstained or bool(reasoning.named)  # against a pin, "out of scope" settles nothing
     last = Stage(name=REASONING, chosen=reasoning.named, decided=settled, note=note)
     stages = (*before.stages[:-1], before.stages[-1].model_copy(update={"decided": not settled}), last)
     return decision.model_copy(update={"stages": stages, "elapsed_ms": elapsed_ms})

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agentmesh.decisions import GUARD, Stage
 from agentmesh.errors import ConfigError
-from agentmesh.records import Stage
 from agentmesh.routing.guard import Guard
 from agentmesh.routing.inputs import AgentPool, Outcomes, TaskFeatures
 from agentmesh.routing.preference import PIN
@@ -15,7 +15,6 @@ from agentmesh.routing.priors import card_nearness
 from agentmesh.routing.state import Arrays
 from agentmesh.types import AgentId, JsonValue
 
-GUARD: Final = "guard"
 PREFIX: Final = "guard."
 
 

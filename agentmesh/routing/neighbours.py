@@ -175,7 +175,7 @@ class KernelRouter(NeighbourRouter):
 
     Rule: task i weighs w_i = exp((cos_i - max_j cos_j) / temperature), so the most similar one weighs 1 and, without
     the prior, quality is the softmax(cosine / temperature)-weighted mean; the rest is :class:`NeighbourRouter`. It
-    needs no training, learns from the first outcome on, and is the default router.
+    needs no training, learns from the first outcome on, and is the one router in the default cascade.
 
     Reference: Nadaraya, On estimating regression, 1964; Watson, Smooth regression analysis, 1964. The added curiosity
     is the upper confidence bound UCB1 of Auer et al., Finite-time analysis of the multiarmed bandit problem, 2002.

@@ -1,6 +1,8 @@
 """Keeps the share of tasks that go on to a dearer stage at a budget, also when the mix of tasks changes."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Protocol
@@ -29,6 +31,10 @@ class Pace(Protocol):
         """Take note of how sure a stage was of a task, and whether the task went on."""
         ...
 
+    def asking(self) -> AbstractContextManager[None]:
+        """Count a task as one that went on while it is under way: others are decided meanwhile."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FixedPace:
@@ -47,6 +53,10 @@ class FixedPace:
     def observe(self, confidence: float, *, went_on: bool) -> None:
         """Take no note: nothing follows."""
 
+    def asking(self) -> AbstractContextManager[None]:
+        """Count nothing."""
+        return nullcontext()
+
 
 @dataclass(slots=True)
 class SlidingPace:
@@ -54,7 +64,8 @@ class SlidingPace:
 
     Rule: the threshold is a quantile of the last ``window`` confidences, at the level ``budget + gain * debt``, where
     debt is ``budget`` x the tasks seen less those that went on: one task too many lowers the level until it is made up
-    for. Before the first task the threshold is infinite: what knows nothing yet may ask once.
+    for; those that are on their way count as gone on. Before the first task the threshold is infinite: what knows
+    nothing yet may ask once.
 
     Reference: the level that is corrected by its own errors is that of adaptive conformal inference, Gibbs and Candès,
     2021, arXiv 2106.00170.
@@ -70,6 +81,7 @@ class SlidingPace:
     gain: float = GAIN
     _seen: int = 0
     _went_on: int = 0
+    _under_way: int = 0
     _last: deque[float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,11 +94,20 @@ class SlidingPace:
         self._seen += 1
         self._went_on += went_on
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Count one task more as gone on until the block ends."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
     def threshold(self, budget: float) -> float:
         """Return the quantile of the last confidences at today's level."""
         if not self._last:
-            return inf if budget > 0 else -inf
-        level = budget + self.gain * (budget * self._seen - self._went_on)
+            return inf if budget > 0 and not self._under_way else -inf
+        level = budget + self.gain * (budget * self._seen - self._went_on - self._under_way)
         if level <= 0:
             return -inf
         return _quantile(sorted(self._last), min(level, 1.0))

@@ -55,7 +55,7 @@ async def test_the_default_router_is_a_cascade_and_asks_no_model_without_one():
 
 async def test_a_model_decides_where_the_router_is_unsure_and_its_cost_is_the_runs():
     chat = ScriptedChat([priced(HISTORY)])
-    async with Mesh(AGENTS, chat=chat) as mesh:
+    async with Mesh(AGENTS, explore=0, chat=chat) as mesh:
         run = await mesh.run("What is 12 * 7?")
     assert run.answered_by == ("history",)
     assert run.cost_usd == Decimal("0.0015")
@@ -66,7 +66,7 @@ async def test_a_model_decides_where_the_router_is_unsure_and_its_cost_is_the_ru
 async def test_a_replay_asks_no_model_and_decides_the_same(tmp_path):
     url = f"sqlite:///{tmp_path / 'mesh.db'}"
     chat = ScriptedChat([priced(HISTORY), LlmError("small: HTTP 500"), "no idea, sorry"] + [HISTORY] * 20)
-    async with Mesh(AGENTS, chat=chat, store=url) as mesh:
+    async with Mesh(AGENTS, explore=0, chat=chat, store=url) as mesh:
         runs = [await mesh.run(f"What is {number} * 7?") for number in range(15)]
     reasonings = [run.decision.reasoning for run in runs if run.decision is not None]
     assert 1 <= sum(reasoning is not None for reasoning in reasonings) < 15
@@ -78,7 +78,7 @@ async def test_a_replay_asks_no_model_and_decides_the_same(tmp_path):
 
 
 async def test_a_failing_model_leaves_the_choice_to_the_router_and_the_fault_in_the_trace():
-    async with Mesh(AGENTS, chat=ScriptedChat([LlmError("small: HTTP 500")])) as mesh:
+    async with Mesh(AGENTS, explore=0, chat=ScriptedChat([LlmError("small: HTTP 500")])) as mesh:
         run = await mesh.run("What is 12 * 7?")
     assert run.answered_by == ("maths",)
     assert run.decision is not None
@@ -89,10 +89,10 @@ async def test_a_failing_model_leaves_the_choice_to_the_router_and_the_fault_in_
 
 async def test_a_model_without_a_price_is_not_asked_under_a_cost_limit():
     chat = ScriptedChat([HISTORY, HISTORY])
-    async with Mesh(AGENTS, chat=chat) as mesh:
+    async with Mesh(AGENTS, explore=0, chat=chat) as mesh:
         refused = await mesh.run("What is 12 * 7?", limits=Limits(cost_usd="0.01"))
     assert chat.requests == []
-    async with Mesh(AGENTS, chat=chat) as mesh:
+    async with Mesh(AGENTS, explore=0, chat=chat) as mesh:
         allowed = await mesh.run("What is 5 * 7?", limits=Limits(cost_usd="0.01", allow_unknown_price=True))
     assert refused.decision is not None
     assert refused.decision.reasoning is not None
@@ -104,9 +104,9 @@ async def test_a_model_without_a_price_is_not_asked_under_a_cost_limit():
 async def test_a_priced_model_is_asked_when_it_fits_the_limit_and_what_it_cost_is_gone():
     with FakeOpenAIServer([HISTORY]) as server:
         chat = OpenAIChat("fake-model", base_url=server.base_url, price_in_per_m_usd="1", price_out_per_m_usd="2")
-        async with Mesh(AGENTS, chat=chat) as mesh:
+        async with Mesh(AGENTS, explore=0, chat=chat) as mesh:
             dear = await mesh.run("What is 12 * 7?", limits=Limits(cost_usd="0.001"))
-        async with Mesh(AGENTS, chat=chat) as mesh:
+        async with Mesh(AGENTS, explore=0, chat=chat) as mesh:
             fits = await mesh.run("What is 5 * 7?", limits=Limits(cost_usd="0.1"))
         await chat.aclose()
     assert dear.decision is not None
@@ -119,14 +119,14 @@ async def test_a_priced_model_is_asked_when_it_fits_the_limit_and_what_it_cost_i
 
 async def test_a_model_has_no_longer_than_the_run():
     chat = ScriptedChat([HISTORY])
-    async with Mesh(AGENTS, chat=chat) as mesh:
+    async with Mesh(AGENTS, explore=0, chat=chat) as mesh:
         run = await mesh.run("What is 12 * 7?", limits=Limits(timeout_s=5.0))
     assert run.status is RunStatus.COMPLETED
 
 
 async def test_a_dry_route_asks_the_model_too():
     chat = ScriptedChat([HISTORY])
-    async with Mesh(AGENTS, chat=chat) as mesh:
+    async with Mesh(AGENTS, explore=0, chat=chat) as mesh:
         decision = await mesh.route("What is 12 * 7?")
     assert [choice.agent_id for choice in decision.selected] == ["history"]
 
@@ -134,26 +134,26 @@ async def test_a_dry_route_asks_the_model_too():
 async def test_the_budget_of_questions_holds_across_processes(tmp_path):
     url, chat = f"sqlite:///{tmp_path / 'mesh.db'}", ScriptedChat(lambda request: HISTORY)
     for number in range(12):
-        async with Mesh(AGENTS, chat=chat, store=url) as mesh:
+        async with Mesh(AGENTS, explore=0, chat=chat, store=url) as mesh:
             await mesh.run(f"What is {number} * 7?")
     assert 1 <= len(chat.requests) <= 4
 
 
 async def test_a_pin_stands_above_the_model():
     chat = ScriptedChat([HISTORY])
-    async with Mesh(AGENTS, chat=chat, preferences=[Preference(action="pin", agents=("maths",))]) as mesh:
+    async with Mesh(AGENTS, explore=0, chat=chat, preferences=[Preference(action="pin", agents=("maths",))]) as mesh:
         run = await mesh.run("When did Rome fall?")
     assert run.answered_by == ("maths",)
 
 
 async def test_where_nobody_fits_the_run_abstains():
-    async with Mesh(AGENTS, router=Nobody()) as mesh:
+    async with Mesh(AGENTS, explore=0, router=Nobody()) as mesh:
         run = await mesh.run("What is 12 * 7?")
     assert run.status is RunStatus.ABSTAINED
 
 
 async def test_where_nobody_fits_the_fallback_agent_acts_and_a_replay_agrees():
-    async with Mesh(AGENTS, router=Nobody(), fallback="history") as mesh:
+    async with Mesh(AGENTS, explore=0, router=Nobody(), fallback="history") as mesh:
         run = await mesh.run("What is 12 * 7?")
         again = await replay(mesh.store, run.id, router=Nobody())
         decided = next(event for event in mesh.store.events(run.id) if isinstance(event, DecisionMade))
@@ -165,9 +165,9 @@ async def test_where_nobody_fits_the_fallback_agent_acts_and_a_replay_agrees():
 
 async def test_a_fallback_agent_that_is_refused_or_gone_leaves_the_abstention():
     forbidden = Preference(action="forbid", agents=("history",))
-    async with Mesh(AGENTS, router=Nobody(), fallback="history", preferences=[forbidden]) as mesh:
+    async with Mesh(AGENTS, explore=0, router=Nobody(), fallback="history", preferences=[forbidden]) as mesh:
         refused = await mesh.run("What is 12 * 7?")
-    async with Mesh(AGENTS, router=Nobody(), fallback="history") as mesh:
+    async with Mesh(AGENTS, explore=0, router=Nobody(), fallback="history") as mesh:
         mesh.remove("history")
         gone = await mesh.run("What is 12 * 7?")
     assert refused.status is gone.status is RunStatus.ABSTAINED

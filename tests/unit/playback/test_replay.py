@@ -17,6 +17,7 @@ from agentmesh.agents.refiner import Refined, WeightedAnswer
 from agentmesh.embed.static import StaticEmbedder
 from agentmesh.errors import ReplayError, ReplayMissError, RunNotFoundError
 from agentmesh.events import Event
+from agentmesh.llm.scripted import ScriptedChat
 from agentmesh.routing.cascade import CascadeRouter
 from agentmesh.routing.inputs import Outcomes
 from agentmesh.routing.neighbours import KernelRouter
@@ -155,6 +156,22 @@ async def test_a_corrupted_score_is_found(url: str, tmp_path: Path) -> None:
         again = await replay(store, ids[-1])
     assert not again.identical
     assert [difference.where for difference in again.differences] == ["score of 'bad'"]
+
+
+@pytest.mark.parametrize("router", ["reasoning", "auto"])
+async def test_a_reason_that_was_tampered_with_is_found(router: str, url: str, tmp_path: Path) -> None:
+    team = [CannedAgent(["good"], id="good"), CannedAgent(["bad"], id="bad")]
+    chat = ScriptedChat(['{"reason": "It is good.", "agents": ["good"], "out_of_scope": false}'])
+    async with Mesh(team, router=router, chat=chat, store=url, explore=0) as mesh:
+        await mesh.run("who built petra", run_id="r")
+    with open_store(url, read_only=True) as store:
+        assert (await replay(store, "r")).identical
+    connection = sqlite3.connect(tmp_path / "mesh.db")
+    connection.execute("""UPDATE events SET body = replace(body, '"reason":"It is good."', '"reason":"It is bad."')""")
+    connection.commit()
+    connection.close()
+    with open_store(url, read_only=True) as store:
+        assert [one.where for one in (await replay(store, "r")).differences] == ["decision reasoning"]
 
 
 def _edit_decision(database: Path, run_id: str) -> None:

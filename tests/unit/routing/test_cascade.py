@@ -111,6 +111,16 @@ def test_a_model_is_asked_where_the_last_router_is_less_sure_than_the_pace_deman
     assert len(asker.requests) == 1
 
 
+def test_where_a_pin_stands_against_out_of_scope_the_router_has_decided_and_not_the_model():
+    router = CascadeRouter(stages=(RatedRouter(quality=NEAR),))
+    asker = said('{"reason": "It fits nobody.", "agents": [], "out_of_scope": true}')
+    pinned = POOL.gated({"agent-02": PIN})
+    decision = route(router, RouteContext(seed=1, asker=asker, pace=FixedPace(0.5)), pinned)
+    assert chosen(decision) == ["agent-00"]
+    assert [(stage.name, stage.decided) for stage in decision.stages] == [("rated", True), ("reasoning", False)]
+    assert "reasoning was of no use: out of scope" in decision.explain()
+
+
 def test_no_model_is_asked_by_a_sure_router_or_without_one_to_ask_or_by_a_cascade_that_asks_none():
     asker = said(one("agent-02"))
     sure = RouteContext(seed=1, asker=asker, pace=FixedPace(0.001))

@@ -29,6 +29,30 @@ def test_the_first_task_may_go_on_unless_the_budget_is_nothing():
     assert SlidingPace().threshold(0.0) == -inf
 
 
+def test_while_the_first_is_under_way_no_other_goes_on():
+    pace = SlidingPace()
+    with pace.asking():
+        assert pace.threshold(0.1) == -inf
+    assert pace.threshold(0.1) == inf
+
+
+def test_those_under_way_count_as_gone_on():
+    pace = SlidingPace()
+    for confidence in np.linspace(0, 1, 11).tolist():
+        pace.observe(confidence, went_on=False)
+    alone = pace.threshold(0.1)
+    with pace.asking(), pace.asking():
+        assert pace.threshold(0.1) == pytest.approx(alone - 2 * pace.gain)
+    assert pace.threshold(0.1) == alone
+
+
+def test_a_task_that_fails_under_way_is_no_longer_counted():
+    pace = SlidingPace()
+    with pytest.raises(RuntimeError), pace.asking():
+        raise RuntimeError
+    assert pace.threshold(0.1) == inf
+
+
 @pytest.mark.parametrize("budget", [0.02, 0.1, 0.5])
 def test_the_share_keeps_to_its_budget(budget):
     confidences = np.random.default_rng(1).random(3000)

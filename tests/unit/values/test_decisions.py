@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmesh.decisions import COLUMNS, Candidate, Evidence, RouteDecision, Selection
+from agentmesh.decisions import COLUMNS, Candidate, Evidence, Reasoning, RouteDecision, Selection, Stage
 from agentmesh.packing import pack_floats
 
 BEST = Candidate(
@@ -56,7 +56,8 @@ def test_a_decision_says_who_was_chosen_and_over_whom() -> None:
 
 
 def test_a_draw_at_random_is_owned_up_to() -> None:
-    assert "0.250 behind the next best; drawn to explore." in _decision("next", explored=True, margin=-0.25).explain()
+    text = " ".join(_decision("next", explored=True, margin=-0.25).explain().split())
+    assert "0.250 behind the next best; drawn to explore." in text
 
 
 def test_an_abstention_gives_its_reason_and_speaks_of_nobody_being_chosen() -> None:
@@ -133,3 +134,40 @@ def test_the_arrays_of_a_decision_are_read_back() -> None:
     decision = RouteDecision.model_validate_json(_decision("best").model_dump_json())
     np.testing.assert_array_equal(decision.score_array(), [0.9, 0.65, np.nan, np.nan])
     assert decision.probability_array().tolist() == [0.7, 0.2, 0.1, 0.0]
+
+
+def test_long_reasons_and_repairs_are_told_in_lines_that_fit() -> None:
+    fields = {
+        "reason": "the model 'm' chose 'best': " + "it knows sums and what comes of them, " * 9 + "x" * 200,
+        "reasoning": Reasoning(model="m", asked=("best", "next"), repairs=("unknown ids were left out " * 4, "cut")),
+        "stages": (
+            Stage(name="kernel", chosen=("best", "next"), confidence=0.1, threshold=0.2, beyond="reasoning"),
+            Stage(name="reasoning", chosen=tuple(f"agent-{place}" for place in range(12)), decided=True),
+        ),
+    }
+    lines = _decision("best", **fields).explain().splitlines()
+    assert max(map(len, lines)) <= COLUMNS
+    told = " ".join(" ".join(lines).split())
+    assert "kernel would choose best, next, sure by 0.100 where 0.200 is asked for: on to reasoning" in told
+    assert "The model's reply was mended: unknown ids" in told
+
+
+def _stages_told(*stages: Stage) -> str:
+    return " ".join(_decision("best", stages=(*stages, Stage(name="last", decided=True))).explain().split())
+
+
+def test_a_guard_says_how_familiar_a_task_is_and_whom_it_lets_it_through_to() -> None:
+    guard = Stage(name="guard", confidence=0.02, threshold=0.08)
+    assert "guard let the task through: familiarity 0.020 where 0.080 is asked for" in _stages_told(guard)
+    away = guard.model_copy(update={"decided": True, "note": "unlike the tasks it knows"})
+    assert "guard turned the task away: familiarity 0.020" in _stages_told(away)
+    assert "asked for (unlike the tasks it knows)" in _stages_told(away)
+    newcomer = guard.model_copy(update={"chosen": ("best",)})
+    assert "guard let the task through to best alone: familiarity 0.020" in _stages_told(newcomer)
+
+
+def test_a_model_of_no_use_says_why_in_a_few_words() -> None:
+    told = _stages_told(Stage(name="reasoning", note="HTTP 500 " + "x" * 300))
+    assert "reasoning was of no use: HTTP 500 xxx" in told
+    assert "x" * 100 not in told
+    assert "reasoning was of no use: it named nobody" in _stages_told(Stage(name="reasoning"))

@@ -86,6 +86,7 @@ async def test_where_nothing_is_probable_the_routers_choice_stands(pool, rated):
     ("weights", "fault"),
     [
         (LlmError("small: HTTP 500"), "small: HTTP 500"),
+        (RuntimeError("out of memory"), "out of memory"),
         ({"ghost": 0.9, "poet": 0.1}, "it weighed ['ghost']; expected only options that it was asked about"),
     ],
 )
