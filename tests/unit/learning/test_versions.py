@@ -117,7 +117,13 @@ def test_routers_are_listed_with_the_newest_state_first() -> None:
     assert [router.root for router in find_routers(store, "kernel")] == [other.parameters_hash, KERNEL]
     assert [router.root for router in find_routers(store, "kernel", parameters=KERNEL)] == [KERNEL]
     for embedder in (EMBEDDER.version, "hashing"):
-        assert len(find_routers(store, "auto", embedder=embedder)) == 2
+        assert len(find_routers(store, "kernel", embedder=embedder)) == 2
+
+
+def test_auto_finds_what_it_stands_for() -> None:
+    store = kernel_store()
+    store.put_router("cascade", "c", "{}")
+    assert [router.name for router in find_routers(store, "auto")] == ["cascade"]
 
 
 def test_what_is_not_stored_is_named_with_what_is() -> None:
