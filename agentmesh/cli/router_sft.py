@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     help="Write JSON lines here.",
 )
 @click.option("--from", "folder", metavar="SET", help="A recorded set in place of a database; no test rows.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("rows", "messages")),
+    default="rows",
+    show_default=True,
+    help="Fields to make a prompt of, or chats with the reasoning router's own prompt.",
+)
 @click.option("--cards", type=click.IntRange(min=1), default=12, show_default=True, help="Agents that a row shows.")
 @click.option("--most", type=click.IntRange(min=1), default=3, show_default=True, help="Right agents that a row names.")
 @click.option("--seed", type=int, default=0, show_default=True, help="What fixes draws and order.")
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
 def export_sft(
     out: Path,
     folder: str | None,
+    kind: str,
     cards: int,
     most: int,
     seed: int,
@@ -42,7 +52,7 @@ def export_sft(
     db: str | None,
     as_json: bool,
 ) -> None:
-    """Write rows to train a reasoning model on: {task, turns, cards, reason, ids, reasoned}.
+    """Write rows to train a reasoning model on: {task, turns, cards, reason, ids, reasoned}, or {messages}.
 
     The texts of tasks, turns, cards and reasons are written in the clear, as they were stored: look through FILE before
     you hand it on.
@@ -52,13 +62,14 @@ def export_sft(
     of scope makes a row without ids. The reason is a model's where one named a right agent, else drafted from cards.
     """
     from agentmesh.learning.sft import SftOptions
+    from agentmesh.learning.sft_chat import chat_row
     from agentmesh.learning.sft_file import write_rows
 
     if folder is not None and db is not None:
         raise click.UsageError("give --from SET or --db URL, not both.")
     options = SftOptions(cards=cards, most_right=most, least_quality=least_quality, seed=seed)
     with rows_from(folder, db, options) as rows:
-        written = write_rows(out, rows)
+        written = write_rows(out, rows, shaped=partial(chat_row, most=most) if kind == "messages" else None)
     if as_json:
         print_json({"out": str(out), **written.model_dump(mode="json")})
         return

@@ -8,6 +8,7 @@ import click
 from agentmesh.cli.app import FAILED
 from agentmesh.cli.heat import HeatMap, amount
 from agentmesh.cli.output import note, print_drawn, print_json, print_table, print_text
+from agentmesh.cli.router_cascade import cascade_lines
 from agentmesh.cli.router_target import called, router_options
 from agentmesh.cli.router_training import told
 from agentmesh.cli.target import open_traces
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from agentmesh.learning.changes import TrailChange, TrailChanges
     from agentmesh.learning.inspection import RouterReport
     from agentmesh.learning.versions import StoredRouter
+    from agentmesh.types import JsonValue
 
 NEWEST = 8
 """States and marks that are listed; --json has all."""
@@ -91,8 +93,23 @@ def head(report: "RouterReport") -> str:
     if report.error is None:
         lines.append(f"version {report.version}")
     if report.arguments:
-        lines.append("built with " + ", ".join(f"{name} {value!r}" for name, value in report.arguments.items()))
+        lines.append("built with " + ", ".join(f"{name} {spelled(value)}" for name, value in report.arguments.items()))
     return "\n".join(lines)
+
+
+def spelled(value: "JsonValue") -> str:
+    """Return an argument as text; a router inside a router by its name and arguments.
+
+    >>> spelled([{"router": "kernel", "arguments": {"curiosity": 0.1}}])
+    '[kernel (curiosity 0.1)]'
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(spelled(one) for one in value)}]"
+    if not isinstance(value, dict):
+        return repr(value)
+    if value.keys() == {"router", "arguments"}:
+        return f"{value['router']} {spelled(value['arguments'])}"
+    return f"({', '.join(f'{name} {spelled(one)}' for name, one in value.items())})"
 
 
 def sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
@@ -101,6 +118,7 @@ def sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
 
 
 def _all_sections(report: "RouterReport") -> Iterator[tuple[str, list[str]]]:
+    yield "Cascade", [] if report.cascade is None else list(cascade_lines(report.cascade))
     yield "Training", told(report.training)
     strongest = [
         f"{one.trail:.3f}  {_edge(one.type, one.edge.previous, one.edge.agent_id)}  (evidence {amount(one.evidence)})"

@@ -4,6 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from agentmesh.errors import AgentMeshError
+from agentmesh.learning.cascade_record import CascadeRecord
 from agentmesh.learning.changes import TrailChanges, changes, trails_of
 from agentmesh.learning.versions import StoredRouter, place_of, router_at
 from agentmesh.records import LearningFault, Record
@@ -78,14 +79,15 @@ class RouterReport(Record):
     """What is known of a stored router. ``error`` says why its state could not be rebuilt; the rest holds all the same.
 
     ``version`` is the one that was rebuilt; ``since`` the one that ``changes`` compares it with. ``training`` is what
-    the router says of its training, {} where it was not trained. ``passed_over`` names stored states that could not be
-    read and were not needed.
+    the router says of its training, {} where it was not trained; ``cascade`` what a cascade holds. ``passed_over``
+    names stored states that could not be read and were not needed.
     """
 
     stored: StoredRouter
     version: str | None
     arguments: dict[str, JsonValue] | None = None
     training: dict[str, JsonValue] = Field(default_factory=dict)
+    cascade: CascadeRecord | None = None
     trails: TrailsRecord | None = None
     strongest: tuple[StrongTrail, ...] = ()
     since: str | None = None
@@ -96,7 +98,7 @@ class RouterReport(Record):
 
 
 class RouterExport(Record):
-    """A router at a version, for programs: what it is built with, how its training went, its trails if it has any."""
+    """A router at a version, for programs: how it is built and was trained, its trails or stages if it has any."""
 
     router: str
     embedder: str
@@ -105,6 +107,7 @@ class RouterExport(Record):
     at: float
     arguments: dict[str, JsonValue]
     training: dict[str, JsonValue] = Field(default_factory=dict)
+    cascade: CascadeRecord | None = None
     trails: TrailsRecord | None = None
 
 
@@ -126,6 +129,7 @@ def inspect_router(
             "version": router.version,
             "arguments": dict(router.parameters),
             "training": dict(router.training),
+            "cascade": CascadeRecord.of(router),
             "passed_over": tuple(passed_over),
         }
         found = base.model_copy(update=known)
@@ -162,5 +166,6 @@ def export_router(store: TraceStore, stored: StoredRouter, version: str | None =
         at=router.snapshot().at,
         arguments=dict(router.parameters),
         training=dict(router.training),
+        cascade=CascadeRecord.of(router),
         trails=None if trails is None else TrailsRecord.of(trails),
     )

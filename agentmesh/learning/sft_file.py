@@ -1,6 +1,6 @@
 """Writes training rows to a file of JSON lines."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from agentmesh.errors import ConfigError
@@ -16,8 +16,13 @@ class Written(Record):
     reasoned: int = 0
 
 
-def write_rows(path: Path, rows: Iterable[SftRow]) -> Written:
+def write_rows(path: Path, rows: Iterable[SftRow], *, shaped: Callable[[SftRow], Record] | None = None) -> Written:
     """Write rows as they come, whole or not at all.
+
+    Args:
+        path: The file.
+        rows: What is written.
+        shaped: Makes of each row what is written in its place.
 
     Raises:
         ConfigError: there is no row, or the file cannot be written.
@@ -27,7 +32,7 @@ def write_rows(path: Path, rows: Iterable[SftRow]) -> Written:
         with draft.open("w", encoding="utf-8") as stream:
             written = Written()
             for row in rows:
-                stream.write(row.model_dump_json() + "\n")
+                stream.write((row if shaped is None else shaped(row)).model_dump_json() + "\n")
                 written = Written(
                     rows=written.rows + 1,
                     nobody=written.nobody + (not row.ids),

@@ -161,6 +161,21 @@ class CascadeRouter(ScoringRouter):
         return self._gatekeeper.guard.is_fitted
 
     @property
+    def stages(self) -> tuple[str, ...]:
+        """Return the names of the routers, in the order in which they are asked."""
+        return tuple(router.name for router in self._routers)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Return for each router the share of tasks that may go past it."""
+        return self._shares
+
+    @property
+    def asked(self) -> int | None:
+        """Return how many agents a model is asked about, ``None`` where no model is asked."""
+        return None if self._reasoner is None else self._reasoner.candidates
+
+    @property
     def thresholds(self) -> FloatArray:
         """Return how sure each router must be to decide by itself, (stages,)."""
         return self._thresholds.copy()

@@ -64,11 +64,23 @@ def question(features: TaskFeatures, pool: AgentPool, ids: Sequence[AgentId], *,
         most: How many the model may name.
     """
     asked = shuffled(ids, features.text)
-    messages = (
-        ChatMessage(role="system", content=RULES.format(most=most)),
-        ChatMessage(role="user", content=material(features, pool, asked)),
-    )
+    messages = prompt(features.text, features.turns, [_card(pool, agent_id) for agent_id in asked], most=most)
     return Question(ChatRequest(messages=messages, temperature=0.0, json_schema=reply_schema(asked)), asked)
+
+
+def prompt(text: str, turns: Sequence[Turn], cards: Sequence[AgentCard], *, most: int) -> tuple[ChatMessage, ...]:
+    """Return the messages that ask which of the agents with these cards, in this order, should work on a task.
+
+    Args:
+        text: The task.
+        turns: The conversation that it belongs to.
+        cards: The agents to choose from.
+        most: How many the model may name.
+    """
+    return (
+        ChatMessage(role="system", content=RULES.format(most=most)),
+        ChatMessage(role="user", content=_material(text, turns, cards)),
+    )
 
 
 def handles(asked: Sequence[AgentId]) -> tuple[str, ...]:
@@ -98,12 +110,23 @@ def reply_schema(asked: Sequence[AgentId]) -> JsonValue:
     }
 
 
-def material(features: TaskFeatures, pool: AgentPool, asked: Sequence[AgentId]) -> str:
+def wanted_reply(reason: str, ids: Sequence[AgentId]) -> str:
+    """Return a reply just as it is asked for; without ids it says that the task is out of scope.
+
+    >>> wanted_reply("It is a sum.", ["solver"])
+    '{"reason": "It is a sum.", "agents": ["solver"], "out_of_scope": false}'
+    """
+    said, named = json.dumps(reason, ensure_ascii=False), ", ".join(id_text(agent_id) for agent_id in ids)
+    return f'{{"reason": {said}, "agents": [{named}], "out_of_scope": {json.dumps(not ids)}}}'
+
+
+def _material(text: str, turns: Sequence[Turn], cards: Sequence[AgentCard]) -> str:
     """Return candidates, conversation and task, each between tags that nothing in them can close."""
-    named = dict(zip(asked, handles(asked), strict=True))
-    parts = [_candidate(_card(pool, agent_id), handle) for agent_id, handle in named.items()]
-    parts += [_turn(turn, named.get(turn.agent_id or "")) for turn in features.turns[-TURNS:]]
-    return "\n\n".join([*parts, quote("task", both_ends(features.text, TASK))])
+    ids = [card.id for card in cards]
+    named = dict(zip(ids, handles(ids), strict=True))
+    parts = [_candidate(card, named[card.id]) for card in cards]
+    parts += [_turn(turn, named.get(turn.agent_id or "")) for turn in turns[-TURNS:]]
+    return "\n\n".join([*parts, quote("task", both_ends(text, TASK))])
 
 
 def _card(pool: AgentPool, agent_id: AgentId) -> AgentCard:

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from agentmesh import open_store
+from agentmesh.cli.router_cascade import cascade_lines
 from agentmesh.embed.hashing import HashingEmbedder
+from agentmesh.learning.cascade_record import CascadeRecord
 from agentmesh.learning.training import publish_router, train_router
 from agentmesh.recorded import AgentLine, SetInfo, TaskLine, write_set
 from agentmesh.routing.cascade import CascadeRouter
@@ -63,3 +65,51 @@ def test_a_router_without_a_guard_and_a_coverage_out_of_range_are_refused(comman
         store.put_router("kernel", KernelRouter().parameters_hash, "{}")
     assert command("router", "calibrate", "kernel", "--from", "set").code == 2
     assert command("router", "calibrate", "cascade", "--from", "set", "--coverage", "0").code == 2
+
+
+def test_show_says_in_words_what_a_cascade_holds_before_and_after(command: Any) -> None:
+    trained(label_set(20))
+    before = command("router", "show", "cascade")
+    assert "guard: none yet, so no task is turned away" in before.out
+    assert "linear: at most 10% of all tasks go on to a reasoning model" in before.out
+    assert "margin" not in before.out
+    command("router", "calibrate", "cascade", "--from", "set", "--coverage", "0.9")
+    after = command("router", "show", "cascade").out
+    assert "guard: calibrated on tasks of 2 agents; 90% of their like are answered," in after
+    assert "those with a margin under" in after
+    assert "built with stages [linear (" in after
+    section = after.partition("\nCascade\n")[2].partition("\n\n")[0].splitlines()
+    assert len(section) == 6
+    assert max(map(len, section)) <= 80
+
+
+def test_what_a_cascade_holds_is_told_to_programs(command: Any) -> None:
+    trained(label_set(20))
+    command("router", "calibrate", "cascade", "--from", "set")
+    for words in (("router", "show", "cascade", "--json"), ("router", "export", "cascade")):
+        cascade = command(*words).json["cascade"]
+        assert (cascade["guarded"], cascade["coverage"], cascade["known_agents"], cascade["asked"]) == (
+            True,
+            0.92,
+            2,
+            12,
+        )
+        assert [(stage["router"], stage["share"]) for stage in cascade["stages"]] == [("linear", 0.1)]
+        assert cascade["stages"][0]["threshold"] > 0
+
+
+def test_a_router_without_stages_has_no_such_section(command: Any) -> None:
+    with open_store(DB) as store:
+        store.put_router("kernel", KernelRouter().parameters_hash, "{}")
+    assert "Cascade" not in command("router", "show", "kernel").out
+    assert command("router", "export", "kernel").json["cascade"] is None
+
+
+def test_stages_after_one_another_and_without_a_model_are_told() -> None:
+    router = CascadeRouter(stages=("kernel", "linear"), shares=(0.3, 0.1), reasoning=None)
+    found = CascadeRecord.of(router)
+    assert found is not None
+    assert list(cascade_lines(found))[1:] == [
+        "kernel: at most 30% of all tasks go on to linear",
+        "linear: decides what comes to it",
+    ]

@@ -158,6 +158,7 @@ def test_show_as_json_holds_everything(command, tally):
         "version",
         "arguments",
         "training",
+        "cascade",
         "trails",
         "strongest",
         "since",
@@ -171,9 +172,9 @@ def test_show_as_json_holds_everything(command, tally):
 
 
 def test_show_of_a_router_without_trails_says_what_its_state_says(command):
-    parameters = teach("cascade")
-    keep_state("cascade", 2)
-    outcome = command("router", "show", "auto")
+    parameters = teach("kernel")
+    keep_state("kernel", 2)
+    outcome = command("router", "show", "kernel")
     assert outcome.code == 0
     assert f"version {parameters}@4" in outcome.out
     assert "built with " in outcome.out

@@ -29,6 +29,31 @@ def test_a_recorded_set_becomes_rows_without_its_test_tasks(command, folder, rec
     assert "add 7 and 2" not in texts
 
 
+def test_rows_are_written_as_chats_where_that_is_asked_for(command, folder, recorded_set):
+    words = (
+        "router",
+        "export-sft",
+        "--from",
+        recorded_set,
+        "--out",
+        "chats.jsonl",
+        "--format",
+        "messages",
+        "--most",
+        "1",
+    )
+    assert command(*words, "--json").json["rows"] == 18
+    for line in (folder / "chats.jsonl").read_text(encoding="utf-8").splitlines():
+        rules, material, reply = json.loads(line)["messages"]
+        assert "up to 1" in rules["content"]
+        assert material["content"].endswith("</task>")
+        assert len(json.loads(reply["content"])["agents"]) == 1
+
+
+def test_a_format_that_is_not_known_is_refused(command, recorded_set):
+    assert command("router", "export-sft", "--from", recorded_set, "--out", "y", "--format", "csv").code == 2
+
+
 def test_the_same_seed_writes_the_same_bytes(command, folder, recorded_set):
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         command("router", "export-sft", "--from", recorded_set, "--out", name, "--seed", seed)

@@ -24,7 +24,6 @@ from agentmesh.learning.versions import (
 )
 from agentmesh.packing import pack_vector
 from agentmesh.records import Experience, Feedback, RouterMark, RouterState
-from agentmesh.routing.cascade import CascadeRouter
 from agentmesh.routing.category import CategoryRouter
 from agentmesh.routing.inputs import Outcomes
 from agentmesh.routing.neighbours import KernelRouter
@@ -121,10 +120,10 @@ def test_routers_are_listed_with_the_newest_state_first() -> None:
         assert len(find_routers(store, "kernel", embedder=embedder)) == 2
 
 
-def test_the_default_router_is_found_under_auto() -> None:
-    store, router = kernel_store(), CascadeRouter()
-    store.put_router("cascade", router.parameters_hash, json.dumps(dict(router.parameters)))
-    assert [one.root for one in find_routers(store, "auto")] == [router.parameters_hash]
+def test_auto_finds_what_it_stands_for() -> None:
+    store = kernel_store()
+    store.put_router("cascade", "c", "{}")
+    assert [router.name for router in find_routers(store, "auto")] == ["cascade"]
 
 
 def test_what_is_not_stored_is_named_with_what_is() -> None:
