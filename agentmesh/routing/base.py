@@ -145,8 +145,7 @@ class ScoringRouter(Router):
     """
 
     calibrated: bool = False
-    """Whether ``estimate`` gives qualities of 0 to 1; otherwise affinities, which only rank the agents. It holds for a
-    class, or, where a router is made of others, for one of its objects."""
+    """Whether ``estimate`` gives qualities of 0 to 1, else affinities, which only rank; a router of others may vary."""
 
     tunables: ClassVar[Mapping[str, tuple[JsonValue, ...]]] = {}
     """The constructor arguments worth choosing on validation data, and the values to try."""
