@@ -215,8 +215,7 @@ class Mesh:
             ConfigError: the task cannot be used, or the mesh is not open.
             RoutingError: nobody passes the gates, or the router returned no decision.
         """
-        checked, parts = as_task(task), self._parts()
-        services = parts.services
+        checked, services = as_task(task), self._parts().services
         considered = await consider(
             checked, services, run_id="", max_agents=max_agents, explore=0.0, asker=services.asker
         )

@@ -99,7 +99,7 @@ ORDERS: Final[tuple[Literal["mixed", "changing"], ...]] = ("mixed", "changing")
 
 
 def fitted_cascade(material: Material, stage: str, budget: float, say: Say) -> CascadeRouter:
-    """Return a cascade that has learned the in-scope tasks of train, its guard calibrated."""
+    """Return a cascade that has learned the in-scope tasks of train, its threshold read off val; it has no guard."""
     train, val = (part.outcomes(material.pool) for part in (material.train, material.val))
     known = train.rows(np.flatnonzero(in_scope(train.quality)))
     router = CascadeRouter(stages=(stage,), shares=(budget,))

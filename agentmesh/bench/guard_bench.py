@@ -10,7 +10,7 @@ import numpy as np
 from agentmesh.bench.decision_timing import times_ms
 from agentmesh.bench.guard_records import GuardReport, GuardRow, GuardSplit
 from agentmesh.bench.guard_trials import GuardTrial, guard_trials
-from agentmesh.bench.label_bench import in_scope
+from agentmesh.bench.label_bench import harmonic, in_scope
 from agentmesh.protocols import Embedder
 from agentmesh.recorded import load_set
 from agentmesh.routing.base import RouteContext
@@ -115,15 +115,6 @@ def scored_at(scores: GuardScores, coverage: float, threshold: float) -> GuardRo
         oos_recall=recall,
         gqr=None if recall is None else harmonic(top1, recall),
     )
-
-
-def harmonic(first: float, second: float) -> float:
-    """Return the harmonic mean, 0 when both are 0.
-
-    >>> harmonic(0.9, 0.9), harmonic(0.0, 0.0)
-    (0.9, 0.0)
-    """
-    return 2 * first * second / (first + second) if first + second else 0.0
 
 
 def auroc(higher: FloatArray, lower: FloatArray) -> float | None:

@@ -100,9 +100,13 @@ def fit_threshold(scores: FloatArray, right: FloatArray) -> float:
     return float(tried[max(0, place - 1) : place + 1].mean())  # midway to the next score below: equal on val, safer
 
 
-def _harmonic(first: FloatArray, second: FloatArray) -> FloatArray:
-    total = first + second
-    return np.divide(2 * first * second, total, out=np.zeros_like(total), where=total > 0)
+def harmonic(first: float, second: float) -> float:
+    """Return the harmonic mean, 0 when both are 0.
+
+    >>> harmonic(0.9, 0.9), harmonic(0.0, 0.0)
+    (0.9, 0.0)
+    """
+    return 2 * first * second / (first + second) if first + second else 0.0
 
 
 def fit_gap(scores: FloatArray, right: FloatArray, threshold: float) -> float:
@@ -157,7 +161,7 @@ def label_row(choice: LabelChoice, routed: Routed, part: Part) -> LabelRow:
         hit_at_set=float((sets & (right > 0))[scope].any(axis=1).mean()),
         mean_agents=_mean_named(sets[scope]),
         oos_recall=recall,
-        gqr=None if recall is None else float(_harmonic(np.array(top1), np.array(recall))),
+        gqr=None if recall is None else harmonic(top1, recall),
         p50_ms=routed.percentile_ms(50),
         top1_closed=float(hits[1].mean()),
         chosen=choice.chosen,

@@ -17,7 +17,7 @@ from agentmesh.graphs.log import named
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.graphs.vectors import embedded
 from agentmesh.packing import pack_floats, pack_vector
-from agentmesh.records import AgentCall, CallStatus, RouteDecision, Selection, Task
+from agentmesh.records import AgentCall, CallStatus, Candidate, RouteDecision, Selection, Task
 from agentmesh.routing.asking import Asker
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
 from agentmesh.routing.pacing import take_note
@@ -126,9 +126,15 @@ def fallen_back(decision: RouteDecision, fallback: AgentId, pool: AgentPool) -> 
         return decision.model_copy(update={"reason": f"{decision.reason}; the fallback agent {fallback!r} {why}"})
     chances = np.zeros(len(pool))
     chances[place] = 1.0
+    sure = {"probability": 1.0, "inclusion": 1.0}
+    others = tuple(one for one in decision.candidates if one.agent_id != fallback)
+    told = next((one for one in decision.candidates if one.agent_id == fallback), None) or Candidate(
+        agent_id=fallback, score=None, agent_version=int(pool.versions[place]), **sure
+    )
     return decision.model_copy(
         update={
             "selected": (Selection(agent_id=fallback, weight=1.0),),
+            "candidates": (told.model_copy(update=sure), *others),
             "probabilities": pack_floats(chances),
             "abstained": False,
             "reason": f"{decision.reason}; the fallback agent {fallback!r} acts",

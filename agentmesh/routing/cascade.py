@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from math import isfinite
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmesh.errors import ConfigError
-from agentmesh.packing import pack_floats
 from agentmesh.records import Experience, RouteDecision, Stage
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, RouteContext, ScoringRouter, TaskFeatures
+from agentmesh.routing.cascade_stages import after_reasoning, stage_of, turned_away
 from agentmesh.routing.gatekeeping import Gatekeeper
 from agentmesh.routing.nested import Named, member, named_as, restore_all, states_of
 from agentmesh.routing.pacing import REASONING
@@ -119,7 +118,7 @@ class CascadeRouter(ScoringRouter):
             return heard.decision
         with nullcontext() if context.pace is None else context.pace.asking():
             decision = await self._reasoner.consult(features, heard.pool, context, heard.decision)
-        return _after_reasoning(heard.decision, decision, elapsed_ms=(time.perf_counter() - begun) * 1e3)
+        return after_reasoning(heard.decision, decision, elapsed_ms=(time.perf_counter() - begun) * 1e3)
 
     def calibrate(
         self,
@@ -145,7 +144,7 @@ class CascadeRouter(ScoringRouter):
         read = self._read_thresholds(outcomes if val is None else val) if thresholds is None else thresholds
         self._thresholds = read
         calibrated_on = f"{outcomes.fingerprint()} {'' if val is None else val.fingerprint()} {coverage}"
-        self._base = _joined(self._base, calibrated_on)
+        self._base = _hash_of(self._base, calibrated_on)
 
     def inherit(self, serving: ScoringRouter) -> None:
         """Take over guard and thresholds, if ``serving`` was calibrated."""
@@ -153,7 +152,7 @@ class CascadeRouter(ScoringRouter):
             return
         self._gatekeeper.load(serving._gatekeeper.arrays(), serving._gatekeeper.meta())
         self._thresholds = serving._thresholds.copy()
-        self._base = _joined(self._base, serving._base)
+        self._base = _hash_of(self._base, serving._base)
 
     @property
     def is_calibrated(self) -> bool:
@@ -191,8 +190,8 @@ class CascadeRouter(ScoringRouter):
         if guarded is not None and guarded.decided:
             first = self._routers[0]
             decision, unsure = first.decide(features, allowed, context), False
-            spoken = [_stage_of(first.name, decision, -np.inf, "")]
-            decision = _turned_away(decision, guarded)
+            spoken = [stage_of(first.name, decision, -np.inf, "")]
+            decision = turned_away(decision, guarded)
         else:
             decision, spoken, unsure = self._spoken(features, allowed, context)
         update = {
@@ -212,7 +211,7 @@ class CascadeRouter(ScoringRouter):
             context = replace(context, top=max(context.top, self._reasoner.candidates))
         for place, router in enumerate(self._routers):
             decision, threshold = router.decide(features, pool, context), self._threshold(place, context)
-            stage = _stage_of(router.name, decision, threshold, self._beyond(place, context))
+            stage = stage_of(router.name, decision, threshold, self._beyond(place, context))
             spoken.append(stage)
             unsure = stage.confidence is not None and stage.confidence < threshold
             if not unsure:
@@ -290,7 +289,7 @@ class CascadeRouter(ScoringRouter):
         self._gatekeeper, self._thresholds = keeper, thresholds.astype(np.float64)
 
 
-def _joined(base: str, more: str) -> str:
+def _hash_of(base: str, more: str) -> str:
     return blake2b(f"{base} {more}".encode(), digest_size=8).hexdigest()
 
 
@@ -314,47 +313,3 @@ def _confidence(router: ScoringRouter, outcomes: Outcomes, row: int, pool: Agent
     features = TaskFeatures(vector=outcomes.vectors[row], text=outcomes.texts[row])
     margin = router.decide(features, pool, RouteContext(seed=0)).margin
     return np.inf if margin is None else margin
-
-
-def _stage_of(name: str, decision: RouteDecision, threshold: float, beyond: str) -> Stage:
-    """Return what a router said. What was drawn at random says nothing of how sure it is."""
-    return Stage(
-        name=name,
-        chosen=tuple(selection.agent_id for selection in decision.selected),
-        confidence=None if decision.explored else decision.margin,
-        threshold=threshold if isfinite(threshold) else None,
-        beyond=beyond,
-        note="drawn to explore" if decision.explored else "",
-    )
-
-
-def _turned_away(decision: RouteDecision, guarded: Stage) -> RouteDecision:
-    """Return a decision for nobody, with what was known of the agents."""
-    untouched = {"probability": 0.0, "inclusion": 0.0}
-    return decision.model_copy(
-        update={
-            "selected": (),
-            "candidates": tuple(candidate.model_copy(update=untouched) for candidate in decision.candidates),
-            "probabilities": pack_floats(np.zeros(len(decision.probability_array()))),
-            "margin": None,
-            "abstained": True,
-            "log_propensity": 0.0,
-            "explored": False,
-            "reason": f"the guard turned the task away: it is {guarded.note} "
-            f"(familiarity {guarded.confidence:.3f}, under {guarded.threshold:.3f})",
-            "evidence": (),
-        }
-    )
-
-
-def _after_reasoning(before: RouteDecision, decision: RouteDecision, *, elapsed_ms: float) -> RouteDecision:
-    """Return a decision with the reasoning as its last stage; it has not decided where nothing came of it."""
-    reasoning = decision.reasoning
-    if reasoning is None:  # nothing was worth asking
-        last = before.stages[-1].model_copy(update={"decided": True})
-        return decision.model_copy(update={"stages": (*before.stages[:-1], last), "elapsed_ms": elapsed_ms})
-    note = reasoning.fault or ("out of scope" if reasoning.out_of_scope else "")
-    settled = decision.abstained or bool(reasoning.named)  # against a pin, "out of scope" settles nothing
-    last = Stage(name=REASONING, chosen=reasoning.named, decided=settled, note=note)
-    stages = (*before.stages[:-1], before.stages[-1].model_copy(update={"decided": not settled}), last)
-    return decision.model_copy(update={"stages": stages, "elapsed_ms": elapsed_ms})

@@ -13,6 +13,7 @@ from agentmesh.protocols import ChatResponse
 from agentmesh.records import RunStatus
 from agentmesh.routing.cascade import CascadeRouter
 from agentmesh.routing.policy import PolicySpec
+from agentmesh.testing import CannedAgent
 from agentmesh.testing.asking import RatedRouter
 from agentmesh.testing.server import FakeOpenAIServer
 
@@ -160,6 +161,22 @@ async def test_where_nobody_fits_the_fallback_agent_acts_and_a_replay_agrees():
     assert run.answered_by == ("history",)
     assert "the fallback agent 'history' acts" in decided.decision.explain()
     assert decided.decision.probability_array().tolist() == [1.0, 0.0]
+    assert [(one.agent_id, one.probability, one.inclusion) for one in decided.decision.candidates] == [
+        ("history", 1.0, 1.0),
+        ("maths", 0.0, 0.0),
+    ]
+    assert again.differences == ()
+
+
+async def test_a_fallback_agent_that_was_no_candidate_is_listed_as_the_one_that_acts():
+    crowd = [CannedAgent(["1"], f"agent-{place:02}") for place in range(40)]
+    async with Mesh([*crowd, CannedAgent(["7"], "zed")], explore=0, router=Nobody(), fallback="zed") as mesh:
+        run = await mesh.run("What is 12 * 7?")
+        again = await replay(mesh.store, run.id, router=Nobody())
+    assert run.answered_by == ("zed",)
+    assert run.decision is not None
+    assert [one.agent_id for one in run.decision.candidates if one.probability > 0] == ["zed"]
+    assert "* zed: score unknown, p 1.000" in run.decision.explain()
     assert again.differences == ()
 
 
