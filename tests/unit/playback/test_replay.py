@@ -17,6 +17,7 @@ from agentmesh.agents.refiner import Refined, WeightedAnswer
 from agentmesh.embed.static import StaticEmbedder
 from agentmesh.errors import ReplayError, ReplayMissError, RunNotFoundError
 from agentmesh.events import Event
+from agentmesh.routing.cascade import CascadeRouter
 from agentmesh.routing.inputs import Outcomes
 from agentmesh.routing.neighbours import KernelRouter
 from agentmesh.routing.similarity import CosineRouter
@@ -218,7 +219,7 @@ async def test_a_router_of_ones_own_is_passed_in(url: str) -> None:
 async def test_a_router_of_other_parameters_is_refused(url: str) -> None:
     ids = await _taught(url)
     with open_store(url, read_only=True) as store, pytest.raises(ReplayError, match="no state of router 'cascade'"):
-        await replay(store, ids[0], router=KernelRouter(temperature=0.5))
+        await replay(store, ids[0], router=CascadeRouter(shares=(0.5,)))
 
 
 async def test_a_fitted_router_replays_from_its_first_snapshot(url: str) -> None:
