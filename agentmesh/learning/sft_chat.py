@@ -34,4 +34,5 @@ def _reply(row: SftRow, most: int) -> str:
         return reply
     # the reason speaks of none of the right agents, only of others, or there is none: then it names them first
     named = ", ".join(f"'{agent_id}'" for agent_id in row.ids)
-    return wanted_reply(one_line(f"This is for {named or 'none of them'}. {row.reason}", REASON), row.ids)
+    said = one_line(row.reason, REASON)
+    return wanted_reply(f"This is for {named or 'none of them'}. {said}".rstrip(), row.ids)

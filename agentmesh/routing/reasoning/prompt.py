@@ -116,8 +116,8 @@ def wanted_reply(reason: str, ids: Sequence[AgentId]) -> str:
     >>> wanted_reply("It is a sum.", ["solver"])
     '{"reason": "It is a sum.", "agents": ["solver"], "out_of_scope": false}'
     """
-    said, named = json.dumps(reason, ensure_ascii=False), ", ".join(id_text(agent_id) for agent_id in ids)
-    return f'{{"reason": {said}, "agents": [{named}], "out_of_scope": {json.dumps(not ids)}}}'
+    named = ", ".join(_json_text(agent_id) for agent_id in ids)
+    return f'{{"reason": {_json_text(reason)}, "agents": [{named}], "out_of_scope": {json.dumps(not ids)}}}'
 
 
 def _material(text: str, turns: Sequence[Turn], cards: Sequence[AgentCard]) -> str:
@@ -134,20 +134,20 @@ def _card(pool: AgentPool, agent_id: AgentId) -> AgentCard:
 
 
 def _candidate(card: AgentCard, handle: str) -> str:
-    lines = [quote("id", id_text(card.id)), quote("description", beginning(card.description, DESCRIPTION))]
+    lines = [quote("id", _json_text(card.id)), quote("description", beginning(card.description, DESCRIPTION))]
     if card.skills:
         lines.append(quote("skills", beginning(", ".join(card.skills), SKILLS)))
     lines += [quote("example", beginning(example, EXAMPLE)) for example in card.examples[:EXAMPLES]]
     return "\n".join([f'<candidate handle="{handle}">', *lines, "</candidate>"])
 
 
-def id_text(agent_id: AgentId) -> str:
-    r"""Return an id as a JSON text; one with characters that do not print is written in ASCII.
+def _json_text(text: str) -> str:
+    r"""Return an id or a reason as a JSON text; one with characters that do not print is written in ASCII.
 
-    >>> id_text('the "best"'), id_text("a\u202eb")
+    >>> _json_text('the "best"'), _json_text("a\u202eb")
     ('"the \\"best\\""', '"a\\u202eb"')
     """
-    return json.dumps(agent_id, ensure_ascii=legible(agent_id) != agent_id)
+    return json.dumps(text, ensure_ascii=legible(text) != text)
 
 
 def _turn(turn: Turn, handle: str | None) -> str:

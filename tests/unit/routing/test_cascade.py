@@ -6,9 +6,11 @@ import pytest
 
 from agentmesh.errors import ConfigError
 from agentmesh.plugins import load, names
+from agentmesh.records import Stage
 from agentmesh.routing.asking import Reply
 from agentmesh.routing.base import Outcomes, RouteContext, ScoringRouter, TaskFeatures
 from agentmesh.routing.cascade import CascadeRouter
+from agentmesh.routing.cascade_stages import after_reasoning
 from agentmesh.routing.pacing import FixedPace
 from agentmesh.routing.preference import PIN
 from agentmesh.testing.asking import RatedRouter, ScriptedAsker
@@ -119,6 +121,27 @@ def test_where_a_pin_stands_against_out_of_scope_the_router_has_decided_and_not_
     assert chosen(decision) == ["agent-00"]
     assert [(stage.name, stage.decided) for stage in decision.stages] == [("rated", True), ("reasoning", False)]
     assert "reasoning was of no use: out of scope" in decision.explain()
+
+
+@pytest.mark.parametrize(
+    ("policy", "nobody"), [("threshold:0.9", True), ("softmax:0.5", False), ("greedy", False)], ids=str
+)
+def test_where_nothing_is_worth_asking_the_router_has_decided(policy, nobody):
+    router, asker = CascadeRouter(stages=(RatedRouter(quality=NEAR, policy=policy),)), said(one("agent-00"))
+    context = RouteContext(seed=1, explore=1.0 if policy == "greedy" else 0.0, asker=asker, pace=FixedPace(0.5))
+    decision = route(router, context)
+    assert (decision.abstained, decision.reasoning) == (nobody, None)
+    assert [stage.decided for stage in decision.stages] == [True]
+    assert asker.requests == []
+
+
+def test_the_last_router_has_decided_where_a_reasoner_had_nothing_to_ask():
+    router = CascadeRouter(stages=(RatedRouter(quality=NEAR),))
+    unsure = route(router, RouteContext(seed=1, pace=FixedPace(0.5)))
+    waiting = unsure.model_copy(update={"stages": (Stage(name="rated", beyond="reasoning"),)})
+    decision = after_reasoning(waiting, waiting, elapsed_ms=2.0)
+    assert [stage.decided for stage in decision.stages] == [True]
+    assert decision.elapsed_ms == 2.0
 
 
 def test_no_model_is_asked_by_a_sure_router_or_without_one_to_ask_or_by_a_cascade_that_asks_none():
