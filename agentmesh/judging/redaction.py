@@ -32,7 +32,7 @@ SHORTEST_REPEATED: Final = 4
 
 _MARK: Final = re.compile(r"-([0-9a-f]{6})\]\]")
 
-_EMAIL: Final = re.compile(r"(?<![\w.%+&~-])[\w.%+&~-]++@[\w-]++(?:\.[\w-]++)++")
+_EMAIL: Final = re.compile(r"(?<![\w.%+&~-])(?:[\w.%+&~-]++'){0,2}+[\w.%+&~-]++@[\w-]++(?:\.[\w-]++)++")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 
@@ -156,6 +156,8 @@ class Placeholders:
         """Return ``text`` with a placeholder for each secret in it, and for each that was hidden before."""
         if text not in self._found:
             self._found[text] = self.secrets.find(text)
+            for found in self._found[text]:
+                self.hide(text[found.start : found.end], found.kind)
         parts, place = [], 0
         for found in _joined([*self._found[text], *self._repeated(text)]):
             parts += [text[place : found.start], self.hide(text[found.start : found.end], found.kind)]

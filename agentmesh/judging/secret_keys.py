@@ -29,7 +29,7 @@ _JWT: Final = re.compile(rf"(?<![A-Za-z0-9])eyJ{_BODY}{{5,}}+\.{_BODY}{{4,}}+(?:
 _PEM: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"(?:(?:(?!-----)[\s\S])*+-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-    r"|(?:(?:\s|\\n)*+[A-Za-z0-9+/=]{16,}+)*+)"
+    r"|(?:(?:\s|\\n)*+[A-Za-z0-9+/=]{16,}+)++)"
 )
 _URL_PASSWORD: Final = re.compile(r"(?<=://)[^\s/:@]{0,128}:([^\s/@]{1,256})@")
 _BEARER: Final = re.compile(r"\b(?:bearer|authorization: *basic) +(?![a-z]++\b)([a-z0-9._~+/=-]{16,}+)")
@@ -52,6 +52,7 @@ _NO_VALUE: Final = re.compile(
 )
 _LONG: Final = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,}+=*+")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_JOINTS: Final = re.compile(r"[+/=_-]")
 _HEX: Final = re.compile(r"[0-9a-f]{32,128}|[0-9A-F]{32,128}")
 _TRAILING: Final = ".,;:!?)]}>"
 
@@ -109,9 +110,9 @@ def is_random(token: str) -> bool:
     >>> is_random("f3Zx9QpL2vT7mKc4RwYb8N"), is_random("counter-revolutionary-1917-movements")
     (True, False)
     """
-    token = token.rstrip("=")
     if len(token) > LONGEST_KEY or _UUID.fullmatch(token) is not None:
         return False
+    token = _JOINTS.sub("", token)
     turns = sum(_class(one) != _class(other) for one, other in pairwise(token))
     digits = sum(character.isdigit() for character in token)
     if digits < 2 or digits == len(token) or _bits(token) < LEAST_BITS:
@@ -120,7 +121,7 @@ def is_random(token: str) -> bool:
 
 
 def _class(character: str) -> int:
-    return 0 if character.isdigit() else 1 if character.islower() else 2 if character.isupper() else 3
+    return 0 if character.isdigit() else 1 if character.islower() else 2
 
 
 def _bits(token: str) -> float:

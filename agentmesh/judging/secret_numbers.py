@@ -41,9 +41,9 @@ def _cards_in(text: str, groups: Sequence[Span]) -> Iterator[Span]:
     digits = "".join(text[start:end] for start, end in groups)
     before, taken = 0, 0  # digits before this group, and up to where they belong to a card that was found
     for first, (start, end) in enumerate(groups):
-        if before >= taken and digits[before] in "23456" and not _is_fraction(text, start, alone=len(groups) == 1):
+        if before >= taken and digits[before] in "23456":
             last = _last_group(digits, before, groups[first : first + MOST_GROUPS])
-            if last is not None:
+            if last is not None and not (last == 0 and _is_fraction(text, start)):
                 yield start, groups[first + last][1]
                 taken = before + sum(to - begin for begin, to in groups[first : first + last + 1])
         before += end - start
@@ -63,8 +63,8 @@ def _last_group(digits: str, before: int, groups: Sequence[Span]) -> int | None:
     return None
 
 
-def _is_fraction(text: str, start: int, *, alone: bool) -> bool:
-    return alone and start >= 2 and text[start - 1] in ".," and text[start - 2].isdigit()
+def _is_fraction(text: str, start: int) -> bool:
+    return start >= 2 and text[start - 1] in ".," and text[start - 2].isdigit()
 
 
 def luhn(digits: str) -> bool:
@@ -120,7 +120,7 @@ _PHONES: Final = (
     ),
 )
 _NATIONAL: Final = re.compile(
-    rf"(?<![\w.,/+:-])\(?0(?:0[1-9](?:{_GAP}\d){{8,13}}|[1-9](?:{_GAP}\d){{7,10}})(?!\w|[./:-]\d)"
+    rf"(?<![\w.,/+:-])(?<!\d\d[ -])\(?0(?:0[1-9](?:{_GAP}\d){{8,13}}|[1-9](?:{_GAP}\d){{7,10}})(?!\w|[./:-]\d)"
 )
 _CUE: Final = re.compile(
     r"\b(?:(?:(?:tele|cell|mobile )?phone|tel|telefon|t\u00e9l\u00e9phone|mobile|cell|fax|whatsapp|sms)\b[^\d\n]{0,24}"

@@ -9,7 +9,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-WHOLE = [DOCS / "gnn.md", DOCS / "preferences.md"]
+WHOLE = [DOCS / "gnn.md", DOCS / "preferences.md", DOCS / "secrets.md"]
 """Pages whose blocks of code are whole programs."""
 
 LINKS = [
