@@ -34,7 +34,7 @@ class Edge:
         """The task as the run sees it."""
         if secrets is not None:
             held = Placeholders.for_run(secrets, run_id, _texts(task))
-            _redacted(task, held)  # to know all secrets: one that its neighbours gave away may stand elsewhere too
+            _learn(task, held)  # first all of them: one that its neighbours gave away may stand elsewhere too
             self.task = _redacted(task, held)
             self._held = held if held.by_placeholder else None
 
@@ -122,6 +122,12 @@ class UnmarkedEmbedder:
 
 def _texts(task: Task) -> list[str]:
     return [task.text, *texts_of(dict(task.inputs)), *(turn.text for turn in task.turns)]
+
+
+def _learn(task: Task, held: Placeholders) -> None:
+    for text in (task.text, *(turn.text for turn in task.turns)):
+        held.learn(text)
+    held.learn_json(dict(task.inputs))
 
 
 def _redacted(task: Task, held: Placeholders) -> Task:

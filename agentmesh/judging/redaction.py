@@ -30,6 +30,9 @@ PLACEHOLDER: Final = re.compile(r"\[\[([a-z][a-z0-9_]{0,29})-\d{1,7}-[0-9a-f]{6}
 SHORTEST_REPEATED: Final = 4
 """Characters of a secret that is also looked for where nothing around it gives it away."""
 
+MOST_LOOKED_FOR: Final = 200
+"""Beginnings of secrets that are looked for one by one; of more, every place of a text is tried."""
+
 _MARK: Final = re.compile(r"-([0-9a-f]{6})\]\]")
 
 _EMAIL: Final = re.compile(r"(?<![\w.%+&~-])(?:[\w.%+&~-]++'){0,2}+[\w.%+&~-]++@[\w-]++(?:\.[\w-]++)++")
@@ -152,12 +155,17 @@ class Placeholders:
         marks = (blake2b(f"{run_id}/{attempt}".encode(), digest_size=3).hexdigest() for attempt in count())
         return cls(secrets, next(mark for mark in marks if mark not in taken))
 
-    def redact(self, text: str) -> str:
-        """Return ``text`` with a placeholder for each secret in it, and for each that was hidden before."""
+    def learn(self, text: str) -> str:
+        """Take note of the secrets in ``text`` and return it as it is."""
         if text not in self._found:
             self._found[text] = self.secrets.find(text)
             for found in self._found[text]:
                 self.hide(text[found.start : found.end], found.kind)
+        return text
+
+    def redact(self, text: str) -> str:
+        """Return ``text`` with a placeholder for each secret in it, and for each that is known already."""
+        self.learn(text)
         parts, place = [], 0
         for found in _joined([*self._found[text], *self._repeated(text)]):
             parts += [text[place : found.start], self.hide(text[found.start : found.end], found.kind)]
@@ -179,13 +187,17 @@ class Placeholders:
 
     def _repeated(self, text: str) -> Iterator[Found]:
         """Yield where known secrets stand in ``text``."""
-        if not self._lengths:
-            return
-        for start in range(len(text) - SHORTEST_REPEATED + 1):
+        for start in self._places(text):
             for length in self._lengths.get(text[start : start + SHORTEST_REPEATED], ()):
                 placeholder = self.by_secret.get(text[start : start + length])
                 if placeholder is not None and start + length <= len(text):
                     yield Found(start, start + length, placeholder[2:].partition("-")[0])
+
+    def _places(self, text: str) -> Iterable[int]:
+        """Return where a known secret may begin in ``text``."""
+        if len(self._lengths) > MOST_LOOKED_FOR:
+            return range(len(text) - SHORTEST_REPEATED + 1)
+        return [place for beginning in self._lengths for place in _places_of(beginning, text)]
 
     def restore(self, text: str) -> str:
         """Return ``text`` with this run's secrets back in it; what is no placeholder of this run stays as it is."""
@@ -199,17 +211,31 @@ class Placeholders:
         What stands under a name such as "password" is a secret, whatever it looks like, if ``key`` is among the kinds.
         A whole number that is a secret becomes the text of its placeholder.
         """
+        return self._changed(value, name, self.redact)
+
+    def learn_json(self, value: JsonValue) -> None:
+        """Take note of the secrets in a JSON value."""
+        self._changed(value, "", self.learn)
+
+    def _changed(self, value: JsonValue, name: str, change: Callable[[str], str]) -> JsonValue:
         if isinstance(value, dict):
-            return {self.redact(key): self.redact_json(item, name=key) for key, item in value.items()}
+            return {change(key): self._changed(item, key, change) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.redact_json(item, name=name) for item in value]
+            return [self._changed(item, name, change) for item in value]
         if isinstance(value, bool) or not isinstance(value, str | int):
             return value
         text = str(value)
         if "key" in self.secrets.kinds and is_named(name) and is_value(text) and not self.secrets.keeps(text):
             return self.hide(text, "key")
-        hidden = self.redact(text)
-        return value if hidden == text else hidden
+        changed = change(text)
+        return value if changed == text else changed
+
+
+def _places_of(part: str, text: str) -> Iterator[int]:
+    place = text.find(part)
+    while place >= 0:
+        yield place
+        place = text.find(part, place + 1)
 
 
 def texts_of(value: JsonValue) -> Iterator[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from agentmesh import Secrets
 from agentmesh.errors import ConfigError
-from agentmesh.judging.redaction import Placeholders, StreamRestorer, texts_of
+from agentmesh.judging.redaction import MOST_LOOKED_FOR, Placeholders, StreamRestorer, texts_of
 
 
 def held(*texts: str, run_id: str = "run-1", secrets: Secrets | None = None) -> Placeholders:
@@ -110,3 +110,17 @@ def test_secrets_do_not_stand_in_what_is_printed() -> None:
     one = held()
     one.redact("ann@example.com")
     assert "ann" not in repr(one)
+
+
+def test_hundreds_of_secrets_are_hidden_elsewhere_too() -> None:
+    one, passwords = held(), [f"{place:03}hunter" for place in range(MOST_LOOKED_FOR + 1)]
+    one.redact(" ".join(f"password={password}" for password in passwords))
+    hidden = one.redact(f"tell x{'y'.join(passwords)} 00")
+    assert not any(password in hidden for password in passwords)
+    assert one.restore(hidden) == f"tell x{'y'.join(passwords)} 00"
+
+
+def test_where_two_known_secrets_overlap_in_a_text_both_are_hidden() -> None:
+    one = held()
+    one.redact("password=abcdef token: defghi")
+    assert one.redact("to abcdefghi") == f"to [[key-3-{one.mark}]]"
