@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentmesh.agents.refiner import Refiner as Refiner
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.errors import AgentMeshError as AgentMeshError
+    from agentmesh.judging.redaction import Secrets as Secrets
     from agentmesh.learning.settings import Learning as Learning
     from agentmesh.mesh import Mesh as Mesh
     from agentmesh.playback.player import Replay as Replay
@@ -54,6 +55,7 @@ else:
         "Run": "records",
         "RunStatus": "records",
         "ScoringRouter": "routing.base",
+        "Secrets": "judging.redaction",
         "Task": "records",
         "Usage": "records",
         "VoteRefiner": "agents.refiner",
@@ -99,6 +101,7 @@ __all__ = [
     "Run",
     "RunStatus",
     "ScoringRouter",
+    "Secrets",
     "Task",
     "Usage",
     "VoteRefiner",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,7 @@ from agentmesh.events import Event
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
 from agentmesh.graphs.dispatch import LiveCaller
+from agentmesh.graphs.edge import Edge, UnmarkedEmbedder
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.intake import as_task, new_run_id
 from agentmesh.graphs.limits import overlay
@@ -24,6 +25,8 @@ from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.recalled import recalled_pace
 from agentmesh.graphs.state import Services
+from agentmesh.graphs.streaming import streamed
+from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
 from agentmesh.learning.opening import open_learner
@@ -73,6 +76,7 @@ class Mesh:
             its own learns when the store is a file, and the event loop in short slices otherwise.
         chat: The chat client that a router may ask where it is unsure. It stays the caller's to close.
         fallback: The id of the agent that acts where the router finds that nobody fits; by default the run abstains.
+        secrets: What agents, models, verifiers and the store see placeholders of; by default nothing is hidden.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -97,6 +101,7 @@ class Mesh:
         learning: Learning | None = None,
         chat: ChatModel | None = None,
         fallback: AgentId | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
@@ -116,7 +121,7 @@ class Mesh:
         self._limits = overlay(DEFAULT_LIMITS, limits)
         self._explore, self._seed = explore, seed or 0
         self._learning = learning or Learning()
-        self._chat, self._fallback = chat, fallback
+        self._chat, self._fallback, self._secrets = chat, fallback, secrets
         if fallback is not None:
             self._registry.get(fallback)
         self._clock = SystemClock()
@@ -215,11 +220,11 @@ class Mesh:
             ConfigError: the task cannot be used, or the mesh is not open.
             RoutingError: nobody passes the gates, or the router returned no decision.
         """
-        checked, services = as_task(task), self._parts().services
+        edge, services = Edge(self._secrets, as_task(task), ""), self._parts().services
         considered = await consider(
-            checked, services, run_id="", max_agents=max_agents, explore=0.0, asker=services.asker
+            edge.task, services, run_id="", max_agents=max_agents, explore=0.0, asker=services.asker
         )
-        return considered.decision
+        return edge.restored(considered.decision)
 
     async def run(self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None) -> Run:
         """Route the task, call the chosen agents, make one answer, and return when the trace is committed.
@@ -262,22 +267,13 @@ class Mesh:
             ConfigError, RoutingError, StoreError: as for :meth:`run`, after the events that came before.
         """
         checked, parts = as_task(task), self._parts()
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        work = self._run(checked, limits=limits, run_id=run_id, listeners=(lambda event: queue.put_nowait(event),))
-        running = parts.tasks.create_task(_outcome(work))
-        parts.streaming.add(running)
-        running.add_done_callback(parts.streaming.discard)
-        running.add_done_callback(lambda _: queue.put_nowait(None))
-        try:
-            while (event := await queue.get()) is not None:
+
+        def begin(listener: EventSink) -> Coroutine[Any, Any, Run]:
+            return self._run(checked, limits=limits, run_id=run_id, listeners=(listener,))
+
+        async with aclosing(streamed(begin, parts.tasks, parts.streaming)) as events:
+            async for event in events:
                 yield event
-            outcome = await running
-            if isinstance(outcome, Exception):
-                raise outcome
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
 
     async def feedback(
         self, run_id: RunId, score: float, *, agent: AgentId | None = None, source: str = "user"
@@ -308,18 +304,16 @@ class Mesh:
     async def _run(
         self, task: Task, *, limits: Limits | None, run_id: RunId | None, listeners: Sequence[EventSink] = ()
     ) -> Run:
-        parts = self._parts()
+        parts, run_id = self._parts(), new_run_id(self._clock.now()) if run_id is None else run_id
+        edge = Edge(self._secrets, task, run_id)
         run = await parts.executor.submit(
-            task,
-            run_id=run_id if run_id is not None else new_run_id(self._clock.now()),
-            limits=self._effective(limits),
-            listeners=listeners,
+            edge.task, run_id=run_id, limits=self._effective(limits), listeners=edge.listeners(listeners)
         )
         if self._verifiers or self._judge is not None:
             scoring = parts.tasks.create_task(parts.learner.score(run, self._verifiers, self._judge, seed=self._seed))
             parts.scoring.add(scoring)
             scoring.add_done_callback(parts.scoring.discard)
-        return run
+        return edge.run(run)
 
     async def _run_once(self, task: str | Task, limits: Limits | None, run_id: RunId | None) -> Run:
         async with self:
@@ -345,7 +339,7 @@ class Mesh:
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         await stack.enter_async_context(await open_schedule(follower, self._learning))
         services = Services(
-            embedder=self._embedder,
+            embedder=self._embedder if self._secrets is None else UnmarkedEmbedder(self._embedder),
             serving=self._serving,
             refiner=self._refiner or VoteRefiner(),
             caller=LiveCaller(self._registry, self._clock),
@@ -390,11 +384,3 @@ def _in_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-async def _outcome(work: Coroutine[Any, Any, Run]) -> Run | Exception:
-    """Return an error as a value, since one raised in the mesh's task group would end all other runs."""
-    try:
-        return await work
-    except Exception as error:  # noqa: BLE001 - the worker boundary: whoever reads the stream raises it again
-        return error

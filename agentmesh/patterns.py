@@ -5,6 +5,7 @@ the text it is tried on may come from anybody; patterns that can blow up are ref
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -16,7 +17,9 @@ SEARCHED: Final = 500
 """Only so many characters of a text are searched: with two open repeats the time grows with the cube of it."""
 MOST_REPEATS: Final = 2
 MOST_CHOICES: Final = 256
-_REPEAT: Final = re.compile(r"\*|\+|\?|\{(\d*)(,?)\d*\}")
+MOST_TRIES: Final = 2 * SEARCHED
+"""Of a pattern that whole texts are searched by: one open repeat and one optional part, or repeats that are bounded."""
+_REPEAT: Final = re.compile(r"\*|\+|\?|\{(\d*)(,?)(\d*)\}")
 _GROUP: Final = re.compile(r"\((?:\?(?:P?<\w+>|<?[=!]|[a-zA-Z]*:|[a-zA-Z]+(?=\))))?")
 _OPAQUE: Final = re.compile(r"\(\?(?:#|[a-zA-Z]*x)")
 _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
@@ -49,6 +52,49 @@ def found(pattern: str, text: str) -> bool:
     return compiled(pattern).search(text[:SEARCHED]) is not None
 
 
+@lru_cache(maxsize=256)
+def compiled_for_all(pattern: str) -> re.Pattern[str]:
+    r"""Return ``pattern`` compiled as by :func:`compiled`, if a text of any length may be searched by it.
+
+    Raises:
+        ConfigError: as for :func:`compiled`, or one place of a text could take too many tries.
+
+    >>> bool(compiled_for_all(r"\bEMP\d+").search("Ask emp1234."))
+    True
+    """
+    made, scan = compiled(pattern), _Scan()
+    scan.blow_up(pattern)
+    if scan.tries * scan.choices > MOST_TRIES:
+        raise ConfigError(
+            f"the pattern {pattern!r} is too slow for whole texts; expected one open repeat at most, or bounded ones "
+            r"such as \d{4,12}"
+        )
+    return made
+
+
+def everywhere(pattern: str, text: str) -> Iterator[tuple[int, int]]:
+    r"""Yield where ``pattern`` occurs in ``text``, in time that grows with its length alone; places may overlap.
+
+    It is searched in windows of 500 characters that overlap by half, so what needs more than 250 may be missed.
+
+    Raises:
+        ConfigError: as for :func:`compiled_for_all`.
+
+    >>> list(everywhere(r"EMP\d+", "emp12 and emp3"))
+    [(0, 5), (10, 14)]
+    """
+    made, half = compiled_for_all(pattern), SEARCHED // 2
+    for start in range(0, max(len(text), 1), half):
+        is_last = start + SEARCHED >= len(text)
+        for found in made.finditer(text, start, start + SEARCHED):
+            if found.start() >= start + half and not is_last:
+                break  # the next window sees it whole
+            if found.end() > found.start():
+                yield found.span()
+        if is_last:
+            break
+
+
 @dataclass(slots=True)
 class _Group:
     """What is inside one pair of parentheses: its alternatives, and whether anything in it is optional or repeated."""
@@ -64,6 +110,7 @@ class _Scan:
     groups: list[_Group] = field(default_factory=lambda: [_Group()])
     repeats: int = 0
     choices: int = 1
+    tries: int = 1
     closed: _Group | None = None
     nested: bool = False
     opaque: bool = False
@@ -108,12 +155,13 @@ class _Scan:
         self.closed = group
 
     def _repeat(self, repeat: re.Match[str]) -> None:
-        low, comma = repeat.groups()
+        low, comma, high = repeat.groups()
         fixed = low is not None and not comma
         if repeat.group() == "?":
             self.choices *= 2
         elif not fixed:
             self.repeats += 1
+            self.tries *= int(high) - int(low or 0) + 1 if high else SEARCHED
         self.nested = self.nested or (repeat.group() != "?" and self.closed is not None and self.closed.branching)
         self.groups[-1].branching = self.groups[-1].branching or not fixed
         self.closed = None
