@@ -50,7 +50,10 @@ class Placeholders:
     def for_run(cls, secrets: Secrets, run_id: str, texts: Iterable[str]) -> "Placeholders":
         """Return an empty set of placeholders whose mark stands in none of the run's ``texts``."""
         taken = {mark for text in texts for mark in _MARK.findall(text)}
-        marks = (blake2b(f"{run_id}/{attempt}".encode(errors="surrogatepass"), digest_size=3).hexdigest() for attempt in count())
+        marks = (
+            blake2b(f"{run_id}/{attempt}".encode(errors="surrogatepass"), digest_size=3).hexdigest()
+            for attempt in count()
+        )
         return cls(secrets, next(mark for mark in marks if mark not in taken))
 
     def learn(self, text: str) -> str:
