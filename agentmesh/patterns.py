@@ -17,7 +17,9 @@ SEARCHED: Final = 500
 """Only so many characters of a text are searched: with two open repeats the time grows with the cube of it."""
 MOST_REPEATS: Final = 2
 MOST_CHOICES: Final = 256
-MOST_TRIES: Final = 2 * SEARCHED
+WINDOW: Final = 200
+"""Characters of a whole text that are searched at a time."""
+MOST_TRIES: Final = 2 * WINDOW
 """Of a pattern that whole texts are searched by: one open repeat and one optional part, or repeats that are bounded."""
 _REPEAT: Final = re.compile(r"\*|\+|\?|\{(\d*)(,?)(\d*)\}")
 _GROUP: Final = re.compile(r"\((?:\?(?:P?<\w+>|<?[=!]|[a-zA-Z]*:|[a-zA-Z]+(?=\))))?")
@@ -75,7 +77,7 @@ def compiled_for_all(pattern: str) -> re.Pattern[str]:
 def everywhere(pattern: str, text: str) -> Iterator[tuple[int, int]]:
     r"""Yield where ``pattern`` occurs in ``text``, in time that grows with its length alone; places may overlap.
 
-    It is searched in windows of 500 characters that overlap by half, so what needs more than 250 may be missed.
+    It is searched in windows of 200 characters that overlap by half, so what needs more than 100 may be missed.
 
     Raises:
         ConfigError: as for :func:`compiled_for_all`.
@@ -83,10 +85,10 @@ def everywhere(pattern: str, text: str) -> Iterator[tuple[int, int]]:
     >>> list(everywhere(r"EMP\d+", "emp12 and emp3"))
     [(0, 5), (10, 14)]
     """
-    made, half = compiled_for_all(pattern), SEARCHED // 2
+    made, half = compiled_for_all(pattern), WINDOW // 2
     for start in range(0, max(len(text), 1), half):
-        is_last = start + SEARCHED >= len(text)
-        for found in made.finditer(text, start, start + SEARCHED):
+        is_last = start + WINDOW >= len(text)
+        for found in made.finditer(text, start, start + WINDOW):
             if found.start() >= start + half and not is_last:
                 break  # the next window sees it whole
             if found.end() > found.start():
@@ -161,7 +163,7 @@ class _Scan:
             self.choices *= 2
         elif not fixed:
             self.repeats += 1
-            self.tries *= int(high) - int(low or 0) + 1 if high else SEARCHED
+            self.tries *= int(high) - int(low or 0) + 1 if high else WINDOW
         self.nested = self.nested or (repeat.group() != "?" and self.closed is not None and self.closed.branching)
         self.groups[-1].branching = self.groups[-1].branching or not fixed
         self.closed = None

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from agentmesh.events import AnswerChunk, CallFinished, Event, RunFinished, RunStarted
-from agentmesh.judging.redaction import PLACEHOLDER, Placeholders, Secrets, StreamRestorer, texts_of
+from agentmesh.judging.placeholders import PLACEHOLDER, Placeholders, StreamRestorer, texts_of
+from agentmesh.judging.redaction import Secrets
 from agentmesh.protocols import Embedder, EventSink
 from agentmesh.records import Record, Run, Task
 from agentmesh.types import AgentId, RunId, VectorArray

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from agentmesh import Secrets, Task
 from agentmesh.events import AnswerChunk, Event
 from agentmesh.graphs.edge import Edge
-from agentmesh.judging.redaction import Placeholders, StreamRestorer
+from agentmesh.judging.placeholders import Placeholders, StreamRestorer
 from agentmesh.patterns import everywhere
 from agentmesh.testing.strategies import json_values
 

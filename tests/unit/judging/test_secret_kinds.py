@@ -1,14 +1,17 @@
 """What is taken for a secret, and what is not."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from agentmesh import Secrets
+from agentmesh.recorded import load_set
 from agentmesh.testing.planted import CARDS, CUSTOMER, CUSTOMERS, EMAILS, IBANS, KEYS, PHONES
 
 BY_KIND = {"email": EMAILS, "card": CARDS, "phone": PHONES, "iban": IBANS, "key": KEYS, "customer": CUSTOMERS}
 MEBI = 2**20
+SETS = Path(__file__).parents[3] / "benchmarks" / "sets"
 
 
 def found_in(text: str, **options: object) -> list[tuple[str, str]]:
@@ -101,6 +104,12 @@ def test_what_is_kept_is_no_secret_in_any_case() -> None:
     assert found_in("Help@Shop.example, ann@shop.example", keep=("help@shop.example",)) == [
         ("email", "ann@shop.example")
     ]
+
+
+@pytest.mark.parametrize("name", ["clinc150", "hwu64", "mmlu_pro"])
+def test_of_tasks_that_people_ask_hardly_any_is_taken_to_hold_a_secret(name: str) -> None:
+    texts = load_set(SETS / name).open("val").texts[:1000]
+    assert sum(bool(found_in(text)) for text in texts) < len(texts) / 200
 
 
 HOSTILE = ("1 ", "411 ", "a@", "a@a.", "DE89 ", "01 ", "+1", "(", "password=", '"password":"', "aA1-", "eyJaaaaaa.")

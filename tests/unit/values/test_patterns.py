@@ -5,17 +5,17 @@ import time
 import pytest
 
 from agentmesh.errors import ConfigError
-from agentmesh.patterns import SEARCHED, compiled_for_all, everywhere
+from agentmesh.patterns import WINDOW, compiled_for_all, everywhere
 
 
-@pytest.mark.parametrize("place", [0, 240, 249, 250, 251, 499, 500, 760, 5_000])
+@pytest.mark.parametrize("place", [0, 90, 98, 99, 100, 101, 198, 199, 200, 201, 304, 5_000])
 def test_a_pattern_is_found_wherever_it_stands_in_a_long_text(place: int) -> None:
     text = "x" * place + " EMP12345 " + "x" * 700
     assert set(everywhere(r"\bEMP\d+\b", text)) == {(place + 1, place + 9)}
 
 
 def test_the_edge_of_a_window_is_no_edge_of_a_word() -> None:
-    text = "1" * (SEARCHED * 3)
+    text = "1" * (WINDOW * 3)
     assert list(everywhere(r"\b\d{4}\b", text)) == []
 
 
@@ -24,7 +24,7 @@ def test_what_matches_nothing_but_the_empty_text_is_found_nowhere() -> None:
     assert list(everywhere("x", "")) == []
 
 
-@pytest.mark.parametrize("pattern", [r"EMP\d+", r"\d{4,12}", r"[a-z]{1,30}-\d{1,30}", r"a?b+", r"\w{2,}"])
+@pytest.mark.parametrize("pattern", [r"EMP\d+", r"\d{4,12}", r"[a-z]{1,20}-\d{1,20}", r"a?b+", r"\w{2,}"])
 def test_one_open_repeat_or_bounded_ones_may_search_whole_texts(pattern: str) -> None:
     assert compiled_for_all(pattern).pattern == pattern
 

@@ -4,7 +4,7 @@ import pytest
 
 from agentmesh import Secrets
 from agentmesh.errors import ConfigError
-from agentmesh.judging.redaction import MOST_LOOKED_FOR, Placeholders, StreamRestorer, texts_of
+from agentmesh.judging.placeholders import MOST_LOOKED_FOR, Placeholders, StreamRestorer, texts_of
 
 
 def held(*texts: str, run_id: str = "run-1", secrets: Secrets | None = None) -> Placeholders:
