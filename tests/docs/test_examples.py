@@ -34,7 +34,7 @@ SAID = {
         "May? -> lawyer",
         "error: all that",
     ],
-    "09_choosing": ["0.139 is asked for: on to reasoning", "reasoning chose billing", "identical, 2 questions still"],
+    "09_choosing": ["0.139 is asked for", "reasoning chose billing", "identical, 2 questions still"],
 }
 
 
