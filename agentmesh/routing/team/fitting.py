@@ -13,9 +13,8 @@ from agentmesh.routing.team.table import TeamTable
 from agentmesh.routing.team.verdict import fit_weights, worth
 from agentmesh.types import FloatArray
 
-RIDGE: Final = 10.0  # on the squares of a regression's weights; 3 did alike on folds of mmlu_pro
+RIDGE: Final = 30.0  # on the squares of a regression's weights; 3 to 300 did alike on folds of mmlu_pro
 TENTH: Final = 0.1
-MOST_TRIED_ON: Final = 3_000  # tasks of either half that members are chosen on
 MOST: Final = 3
 """Agents in a team when nothing else is said: a fourth brought nothing on folds of mmlu_pro."""
 
@@ -105,24 +104,28 @@ def usual_price(table: TeamTable) -> float:
 
 
 def chosen_members(table: TeamTable, *, most: int = MOST, usd_price: float | None = None) -> tuple[int, ...]:
-    """Return the places of up to ``most`` agents that make the best team at a price of a dollar, sorted.
+    """Return the places of the agents of the first of :func:`likely_teams`."""
+    return likely_teams(table, most=most, usd_price=usd_price)[0]
 
-    The best single agent is in it; one after the other is added whose team has the highest quality less price, fitted
-    on one half of the tasks and tried on the other, for as long as one adds anything.
+
+def likely_teams(table: TeamTable, *, most: int = MOST, usd_price: float | None = None) -> tuple[Asked, ...]:
+    """Return teams of up to ``most`` agents, by place, best first at what a dollar must bring.
+
+    The best single agent is in each; one after the other is added whose team has the highest quality less price, fitted
+    on one half of the tasks and tried on the other. All teams that were tried on the way are ranked: one cheap agent
+    may be of no use without another that agrees with it.
     """
     here = np.arange(len(table))
-    learned, tried = (table.rows(half[:MOST_TRIED_ON]) for half in (here[::2], here[1::2]))
+    learned, tried = table.rows(here[::2]), table.rows(here[1::2])
     price = usual_price(table) if usd_price is None else usd_price
     members: Asked = (int(np.nanmean(table.quality, axis=0).argmax()),)
-    value = _value(learned, tried, members, price)
+    worths = {members: _value(learned, tried, members, price)}
     while len(members) < min(most, len(table.agent_ids)):
         others = [place for place in range(len(table.agent_ids)) if place not in members]
-        values = [_value(learned, tried, _with(members, place), price) for place in others]
-        best = int(np.argmax(values))
-        if values[best] <= value:
-            break
-        members, value = _with(members, others[best]), values[best]
-    return members
+        larger = {_with(members, place): _value(learned, tried, _with(members, place), price) for place in others}
+        members = max(larger, key=lambda team: larger[team])
+        worths |= larger
+    return tuple(sorted(worths, key=lambda team: -worths[team]))
 
 
 def _value(learned: TeamTable, tried: TeamTable, members: Sequence[int], usd_price: float) -> float:

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from agentmesh.routing.team.fitting import TeamFit, chosen_members, usual_price
+from agentmesh.routing.team.fitting import TeamFit, chosen_members, likely_teams, usual_price
 from agentmesh.routing.team.plan import walk
 from agentmesh.routing.team.table import TeamTable
 
@@ -33,6 +33,13 @@ def test_the_members_are_the_best_agent_and_those_that_help_it(known: TeamTable)
     assert 2 in members
     assert 3 not in members
     assert set(members) & {0, 1}
+
+
+def test_teams_are_ranked_and_hold_the_best_agent_each(known: TeamTable) -> None:
+    teams = likely_teams(known, most=2)
+    assert len(teams) == 4
+    assert all(2 in team for team in teams)
+    assert teams[0] == chosen_members(known, most=2)
 
 
 def test_no_more_members_are_taken_than_are_asked_for(known: TeamTable) -> None:
