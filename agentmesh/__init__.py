@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentmesh.agents.refiner import Refiner as Refiner
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.errors import AgentMeshError as AgentMeshError
+    from agentmesh.graphs.team import Team as Team
     from agentmesh.learning.settings import Learning as Learning
     from agentmesh.mesh import Mesh as Mesh
     from agentmesh.playback.player import Replay as Replay
@@ -55,6 +56,7 @@ else:
         "RunStatus": "records",
         "ScoringRouter": "routing.base",
         "Task": "records",
+        "Team": "graphs.team",
         "Usage": "records",
         "VoteRefiner": "agents.refiner",
         "agent": "agents.function",
@@ -100,6 +102,7 @@ __all__ = [
     "RunStatus",
     "ScoringRouter",
     "Task",
+    "Team",
     "Usage",
     "VoteRefiner",
     "agent",

@@ -25,13 +25,16 @@ class PlanState(Record):
 
     Shapes:
         vote: (3 s + 2,) float64 packed, the weights of :func:`~agentmesh.routing.team.verdict.judge`; empty for s = 0.
-        centre, spread: (c,) of the signals; centre_squared, spread_squared: (w,) of these with their products.
+        low, high: (c,) the range of the signals while learning, which is where they are kept; centre, spread: (c,) of
+            the signals; centre_squared, spread_squared: (w,) of these with their products.
         gains: (actions, w + 1) row by row; an action is to ask one more agent.
     """
 
     asked: Asked
     vote: PackedFloats = b""
     actions: Asked = ()
+    low: PackedFloats = b""
+    high: PackedFloats = b""
     centre: PackedFloats = b""
     spread: PackedFloats = b""
     centre_squared: PackedFloats = b""
@@ -137,7 +140,7 @@ def with_products(columns: FloatArray) -> FloatArray:
 
 def gains_of(table: TeamTable, state: PlanState, verdict: Verdict) -> FloatArray:
     """Return what asking each agent of ``state.actions`` is worth, its price taken off, (m, actions)."""
-    rows = signals(table, state.asked, verdict)
+    rows = np.clip(signals(table, state.asked, verdict), unpack_floats(state.low), unpack_floats(state.high))
     rows = (rows - unpack_floats(state.centre)) / unpack_floats(state.spread)
     rows = (with_products(rows) - unpack_floats(state.centre_squared)) / unpack_floats(state.spread_squared)
     weights = unpack_floats(state.gains).reshape(len(state.actions), -1)
@@ -211,7 +214,8 @@ class Scaled:
         products = with_products((raw - centre) / spread)
         again, wide = products.mean(axis=0), _spread(products)
         rows = (products - again) / wide
-        parts = {"centre": centre, "spread": spread, "centre_squared": again, "spread_squared": wide}
+        parts = {"low": raw.min(axis=0), "high": raw.max(axis=0), "centre": centre, "spread": spread}
+        parts |= {"centre_squared": again, "spread_squared": wide}
         ones = np.ones((len(rows), 1))
         return cls(np.hstack([ones, rows]), {name: pack_floats(values) for name, values in parts.items()})
 
