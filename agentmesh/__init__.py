@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentmesh.agents.refiner import Refiner as Refiner
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.errors import AgentMeshError as AgentMeshError
+    from agentmesh.graphs.team import Team as Team
     from agentmesh.judging.redaction import Secrets as Secrets
     from agentmesh.learning.settings import Learning as Learning
     from agentmesh.mesh import Mesh as Mesh
@@ -57,6 +58,7 @@ else:
         "ScoringRouter": "routing.base",
         "Secrets": "judging.redaction",
         "Task": "records",
+        "Team": "graphs.team",
         "Usage": "records",
         "VoteRefiner": "agents.refiner",
         "agent": "agents.function",
@@ -103,6 +105,7 @@ __all__ = [
     "ScoringRouter",
     "Secrets",
     "Task",
+    "Team",
     "Usage",
     "VoteRefiner",
     "agent",

@@ -39,7 +39,10 @@ class BaseEvent(Record):
 
 
 class RunStarted(BaseEvent):
-    """A task came in. Everything a replay needs to decide again is named here."""
+    """A task came in. Everything a replay needs to decide again is named here.
+
+    ``team`` is the fingerprint of the team that answers, as the store keeps it; "" where all that are chosen are asked.
+    """
 
     kind: Literal["run_started"] = "run_started"
     task: Task
@@ -50,6 +53,7 @@ class RunStarted(BaseEvent):
     mesh_seed: int
     explore: float = 0.0
     fallback: AgentId | None = None
+    team: str = ""
 
 
 class TaskPrepared(BaseEvent):
@@ -75,6 +79,19 @@ class DecisionMade(BaseEvent):
 
     kind: Literal["decision_made"] = "decision_made"
     decision: RouteDecision
+
+
+class WaveStarted(BaseEvent):
+    """A wave of a team is about to be asked, or none is any more: then ``agents`` is empty and ``reason`` says why.
+
+    ``agreement`` is the probability that the leading answer of the waves before is right.
+    """
+
+    kind: Literal["wave_started"] = "wave_started"
+    wave: int = Field(ge=1)
+    agents: tuple[AgentId, ...]
+    reason: str
+    agreement: float | None = None
 
 
 class CallStarted(BaseEvent):
@@ -135,6 +152,7 @@ Event: TypeAlias = Annotated[
     RunStarted
     | TaskPrepared
     | DecisionMade
+    | WaveStarted
     | CallStarted
     | AnswerChunk
     | CallFinished

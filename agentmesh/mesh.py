@@ -20,12 +20,13 @@ from agentmesh.graphs.dispatch import LiveCaller
 from agentmesh.graphs.edge import Edge, UnmarkedEmbedder
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.intake import as_task, new_run_id
-from agentmesh.graphs.limits import overlay
+from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay, with_agents
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.recalled import recalled_pace
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.streaming import streamed
+from agentmesh.graphs.team import TEAM, Team
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
@@ -44,12 +45,6 @@ from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
 from agentmesh.store.writer import TraceWriter
 from agentmesh.types import AgentId, RunId, SystemClock
-
-DEFAULT_LIMITS = Limits(call_timeout_s=300.0)
-"""An agent that hangs must not hang its caller for ever; everything else is the user's to limit."""
-
-WITH_REFINER = 3
-"""Agents that answer when a refining agent merges and ``max_agents`` is not given."""
 
 
 class Mesh:
@@ -77,6 +72,7 @@ class Mesh:
         chat: The chat client that a router may ask where it is unsure. It stays the caller's to close.
         fallback: The id of the agent that acts where the router finds that nobody fits; by default the run abstains.
         secrets: What agents, models, verifiers and the store see placeholders of; by default nothing is hidden.
+        team: Asks the chosen agents in waves and stops when their answers suffice; by default all are asked at once.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -102,6 +98,7 @@ class Mesh:
         chat: ChatModel | None = None,
         fallback: AgentId | None = None,
         secrets: Secrets | None = None,
+        team: Team | None = None,
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
@@ -121,7 +118,7 @@ class Mesh:
         self._limits = overlay(DEFAULT_LIMITS, limits)
         self._explore, self._seed = explore, seed or 0
         self._learning = learning or Learning()
-        self._chat, self._fallback, self._secrets = chat, fallback, secrets
+        self._chat, self._fallback, self._secrets, self._team = chat, fallback, secrets, team
         if fallback is not None:
             self._registry.get(fallback)
         self._clock = SystemClock()
@@ -320,10 +317,8 @@ class Mesh:
             return await self.run(task, limits=limits, run_id=run_id)
 
     def _effective(self, limits: Limits | None) -> Limits:
-        effective = overlay(self._limits, limits)
-        if effective.max_agents is not None:
-            return effective
-        return effective.model_copy(update={"max_agents": 1 if self._refiner is None else WITH_REFINER})
+        most = None if self._team is None else self._team.most
+        return with_agents(overlay(self._limits, limits), refined=self._refiner is not None, most=most)
 
     async def _start(self, stack: AsyncExitStack) -> "_Open":
         if self._store_at is not None:
@@ -336,12 +331,14 @@ class Mesh:
         if self._serving.router.sequence == 0:
             self._root = self._serving.router.parameters_hash
         follower = LogFollower(store, self._serving, self._embedder, root=self._root, clock=self._clock)
+        if self._team is not None:
+            await asyncio.to_thread(store.put_router, TEAM, self._team.fingerprint, self._team.model_dump_json())
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         await stack.enter_async_context(await open_schedule(follower, self._learning))
         services = Services(
             embedder=self._embedder if self._secrets is None else UnmarkedEmbedder(self._embedder),
             serving=self._serving,
-            refiner=self._refiner or VoteRefiner(),
+            refiner=self._refiner or VoteRefiner(None if self._team is None else self._team.key),
             caller=LiveCaller(self._registry, self._clock),
             clock=self._clock,
             pools=LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness),
@@ -351,6 +348,7 @@ class Mesh:
             pace=SlidingPace() if self._chat is None else await asyncio.to_thread(recalled_pace, store),
             fallback=self._fallback,
             topic_weight=TOPIC_WEIGHT,
+            team=self._team,
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)

@@ -1,7 +1,7 @@
 """Measures routers on a set of outcomes: quality, cost, reward, and how sure the differences are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,6 +45,9 @@ class Choice:
 class Score:
     """What came of one router's decisions on the split.
 
+    What was not chosen as a router is says what it is in ``chosen``, and at what weight it was held to best single's
+    quality in ``level_weight``.
+
     Shapes:
         quality, cost: (m,) in the quality scenario; quality_at_best: (m,) or ``None``.
     """
@@ -57,6 +60,8 @@ class Score:
     choice: Choice | None = None
     quality_at_best: FloatArray | None = None
     cost_at_best: FloatArray | None = None
+    chosen: Mapping[str, JsonValue] = field(default_factory=dict)
+    level_weight: float | None = None
 
 
 def choose(name: str, kind: type[ScoringRouter], material: Material) -> Choice:
@@ -164,17 +169,18 @@ def _row(score: Score, by_name: dict[str, Score], table: _Intervals) -> OutcomeR
         vs_best_single_ci=table.against(score.name, "best_single"),
         at_best_single=_level(score, by_name["best_single"], table),
         oracle_gap_share=(quality - single) / (oracle - single) if oracle > single else None,
-        chosen=score.choice.best.chosen if score.choice else {},
+        chosen=score.choice.best.chosen if score.choice else score.chosen,
     )
 
 
 def _level(score: Score, single: Score, table: _Intervals) -> AtBestSingle | None:
     tuned = score.choice.at_best_single if score.choice else None
-    if tuned is None or score.quality_at_best is None or score.cost_at_best is None:
+    weight = score.level_weight if tuned is None else tuned.objective.cost
+    if weight is None or score.quality_at_best is None or score.cost_at_best is None:
         return None
     share = mean_or_none(score.cost_at_best / single.cost.mean())
     return AtBestSingle(
-        cost_weight=tuned.objective.cost,
+        cost_weight=weight,
         quality=float(score.quality_at_best.mean()),
         quality_diff_ci=table.level(score.name),
         cost_share=share,

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from agentmesh.bench.records import LabelReport, LabelRow, OutcomeReport, OutcomeRow, Report
 from agentmesh.bench.resampling import Interval, excludes_zero
+from agentmesh.bench.team_records import TeamReport
 
 UNKNOWN = "-"
 
@@ -22,7 +23,26 @@ def to_json(reports: Sequence[Report]) -> str:
 def render(report: Report) -> RenderableType:
     """Return a report as a table with what was chosen and how it was measured under it."""
     table = _outcome_table(report) if isinstance(report, OutcomeReport) else _label_table(report)
-    return Group(table, *(Text(line) for line in (*verdicts(report), *_chosen(report), *report.notes)))
+    lines = (*verdicts(report), *_chosen(report), *_team_lines(report), *report.notes)
+    return Group(table, *(Text(line) for line in lines))
+
+
+def _team_lines(report: Report) -> tuple[str, ...]:
+    """Tell the curve of a team, and what it is worth to choose the first agent for each task."""
+    if not isinstance(report, TeamReport):
+        return ()
+    wave = report.first_wave
+    begins = ", ".join(f"{name} {share:.0%}" for name, share in wave.begins_with.items())
+    shares = " against ".join(UNKNOWN if share is None else f"{share:.0%}" for share in wave.cost_shares)
+    points = "; ".join(
+        f"{point.quality:.3f} at {point.cost_usd_per_1k:.3f} with {point.mean_agents:.2f} agents"
+        for point in report.team_curve
+    )
+    return (
+        f"team begins with {begins}; against always {wave.fixed}: {_signed(wave.quality_diff_ci)} points; held to best "
+        f"single's quality {_signed(wave.at_best_single_diff_ci)} points, {shares} of its cost.",
+        f"team's curve, quality at USD / 1k: {points}.",
+    )
 
 
 def verdicts(report: Report) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from agentmesh.bench.material import Material, Part, part_of, prepare
 from agentmesh.bench.opening import BenchSplit, open_outcomes
 from agentmesh.bench.outcome_bench import (
     BASELINES,
+    Choice,
+    Score,
     choose,
     oracle_score,
     reward_scale,
@@ -72,7 +74,7 @@ def bench(
         raise ConfigError(f"split is {split!r}; accepted: 'test', 'val'")
     recorded = load_set(folder)
     named = routers or (OUTCOME_ROUTERS if recorded.info.kind == "outcomes" else LABEL_ROUTERS)
-    kinds = {name: scoring_router(name) for name in _wanted(named, recorded.info.kind)}
+    kinds = {name: scoring_router(name) for name in wanted(named, recorded.info.kind)}
     say = progress or (lambda _: None)
     say(f"reading {recorded.info.name}")
     material = prepare(recorded, embedder or StaticEmbedder())
@@ -80,7 +82,8 @@ def bench(
     return measure(material, kinds, split, seed, say)
 
 
-def _wanted(named: Sequence[str], kind: str) -> tuple[str, ...]:
+def wanted(named: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Return the routers of a table: those named and those that are always in it, without the oracle."""
     always = (*BASELINES, *named, "knn") if kind == "outcomes" else ("random", *named)
     return tuple(name for name in dict.fromkeys(always) if name != ORACLE)
 
@@ -101,19 +104,31 @@ def scoring_router(name: str) -> type[ScoringRouter]:
 def _bench_outcomes(
     material: Material, kinds: dict[str, type[ScoringRouter]], split: BenchSplit, seed: int, say: Say
 ) -> OutcomeReport:
+    choices = choices_of(material, kinds, say)
+    part = open_part(material, split, say)
+    scores = scores_of(choices, material, part, seed, say)
+    rows = rows_of(scores, seed=seed, resamples=RESAMPLES)
+    notes = notes_on(material, part, chosen_on=f"{FOLDS} folds of train and val")
+    return OutcomeReport(set=material.recorded.info.name, split=split, rows=rows, notes=notes)
+
+
+def choices_of(material: Material, kinds: dict[str, type[ScoringRouter]], say: Say) -> list[Choice]:
+    """Choose what is to be run of each router."""
     choices = []
     for name, kind in kinds.items():
         say(f"choosing {name} on folds of train and val")
         choices.append(choose(name, kind, material))
-    part, scale, clock = _open(material, split, say), reward_scale(material.train), SystemClock()
+    return choices
+
+
+def scores_of(choices: Sequence[Choice], material: Material, part: Part, seed: int, say: Say) -> list[Score]:
+    """Run each choice on the split that was opened, the oracle last."""
+    scale, clock = reward_scale(material.train), SystemClock()
     scores = []
     for choice in choices:
-        say(f"running {choice.name} on {split}")
+        say(f"running {choice.name} on {part.rows.split}")
         scores.append(asyncio.run(run_choice(choice, part, material.pool, scale=scale, seed=seed, clock=clock)))
-    scores.append(oracle_score(part, scale))
-    rows = rows_of(scores, seed=seed, resamples=RESAMPLES)
-    notes = _notes(material, part, chosen_on=f"{FOLDS} folds of train and val")
-    return OutcomeReport(set=material.recorded.info.name, split=split, rows=rows, notes=notes)
+    return [*scores, oracle_score(part, scale)]
 
 
 def _bench_labels(
@@ -123,23 +138,25 @@ def _bench_labels(
     for name, kind in kinds.items():
         say(f"choosing {name} on val")
         choices.append(choose_for_labels(name, kind, material))
-    part, clock, objective = _open(material, split, say), SystemClock(), SCENARIOS["quality"]
+    part, clock, objective = open_part(material, split, say), SystemClock(), SCENARIOS["quality"]
     rows: list[LabelRow] = []
     for choice in choices:
         say(f"running {choice.name} on {split}")
         routed = asyncio.run(route_all(choice.fitted.router, part, material.pool, objective, seed=seed, clock=clock))
         rows.append(label_row(choice, routed, part))
     rows.append(oracle_label_row(part))
-    notes = (*_notes(material, part, chosen_on="val"), _threshold_note(material))
+    notes = (*notes_on(material, part, chosen_on="val"), _threshold_note(material))
     return LabelReport(set=material.recorded.info.name, split=split, rows=tuple(rows), notes=notes)
 
 
-def _open(material: Material, split: BenchSplit, say: Say) -> Part:
+def open_part(material: Material, split: BenchSplit, say: Say) -> Part:
+    """Open the outcomes of a split, once all is chosen."""
     say(f"opening the outcomes of {split}")
     return part_of(open_outcomes(material.recorded, split), material.embedder)
 
 
-def _notes(material: Material, part: Part, *, chosen_on: str) -> tuple[str, ...]:
+def notes_on(material: Material, part: Part, *, chosen_on: str) -> tuple[str, ...]:
+    """Say how large the splits are, and what was done on which."""
     sizes = f"{len(material.train)} train, {len(material.val)} val, {len(part)} {part.rows.split}"
     return (
         f"{sizes} tasks, {len(material.pool)} agents, embedder {material.embedder.version}.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 import click
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agentmesh.bench.online_plan import OnlinePlan
+    from agentmesh.bench.records import Report
 
+Measure: TypeAlias = "Callable[[str, Callable[[str], None] | None], Report]"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -68,6 +70,7 @@ def online_options(function: Function) -> Function:
     "--embedder", metavar="NAME", help="static, hashing, onnx or remote. [AGENTMESH_EMBEDDER; default: static]"
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Fixes every draw.")
+@click.option("--team", is_flag=True, help="Measure teams on recorded answers, beside the baselines and --routers.")
 @online_options
 @json_option
 def bench(
@@ -76,6 +79,7 @@ def bench(
     split: Literal["test", "val", "train", "all"] | None,
     embedder: str | None,
     seed: int,
+    team: bool,
     online: bool,
     as_json: bool,
     **flags: Unpack[OnlineFlags],
@@ -83,8 +87,11 @@ def bench(
     """Measure routers on the recorded sets in FOLDER..., everything tunable chosen on val.
 
     With --online nothing is fitted: tasks arrive one at a time, and routers learn from the agents they called. A router
-    may have arguments there, as in --routers knn:k=20.
+    may have arguments there, as in --routers knn:k=20. With --team the agents of a set answer together: whom to ask
+    next, and when it is enough, is learned from the answers of train and val.
     """
+    if team and online:
+        raise click.BadParameter("--team and --online are two benches; give one of them.", param_hint="--team")
     if online:
         _online(folders, _plan(routers, split, flags), embedder, flags, as_json=as_json)
         return
@@ -93,27 +100,34 @@ def bench(
             raise click.BadParameter(f"--{name.replace('_', '-')} needs --online.")
     if split == "train" or split == "all":
         raise click.BadParameter(f"{split!r} needs --online; accepted without it: 'test', 'val'.", param_hint="--split")
-    _offline(folders, None if routers is None else named(routers), split or "test", embedder, seed, as_json=as_json)
+    names = None if routers is None else named(routers)
+    measure = measured(names, split or "test", embedder, seed, team=team)
+    _offline(folders, measure, as_json=as_json)
 
 
-def _offline(
-    folders: tuple[str, ...],
-    names: list[str] | None,
-    split: Literal["test", "val"],
-    embedder: str | None,
-    seed: int,
-    *,
-    as_json: bool,
-) -> None:
-    from agentmesh.bench import report as reports
+def measured(
+    names: list[str] | None, split: Literal["test", "val"], embedder: str | None, seed: int, *, team: bool
+) -> Measure:
+    """Return what measures one folder: routers by themselves, or teams."""
     from agentmesh.bench.run import bench as measure
+    from agentmesh.bench.team_bench import bench_team
     from agentmesh.embed.named import embedder_named
 
     embeds = embedder_named(embedder)
+    if team:
+        return lambda folder, say: bench_team(
+            folder, routers=names or (), split=split, embedder=embeds, seed=seed, progress=say
+        )
+    return lambda folder, say: measure(folder, routers=names, split=split, embedder=embeds, seed=seed, progress=say)
+
+
+def _offline(folders: tuple[str, ...], measure: Measure, *, as_json: bool) -> None:
+    from agentmesh.bench import report as reports
+
     finished = []
     for folder in folders:
         with telling() as say:
-            finished.append(measure(folder, routers=names, split=split, embedder=embeds, seed=seed, progress=say))
+            finished.append(measure(folder, say))
         if not as_json:
             print_drawn(reports.render(finished[-1]))
     if as_json:

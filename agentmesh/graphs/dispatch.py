@@ -1,9 +1,9 @@
 """Calls the chosen agents in parallel, within limits, so that one failure loses nothing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from typing import Protocol
@@ -13,10 +13,11 @@ import numpy as np
 from agentmesh.agents.base import ask
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import AgentOutputError, LlmError, ReplayMissError
-from agentmesh.events import CallFinished, CallStarted
+from agentmesh.events import CallFinished, CallStarted, WaveStarted
 from agentmesh.graphs.limits import Budget, actual_usd
 from agentmesh.graphs.load import Load
 from agentmesh.graphs.log import RunLog, named
+from agentmesh.graphs.team import Team, next_wave
 from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Limits, RouteDecision, Task
 from agentmesh.types import AgentId, Clock
 
@@ -108,8 +109,20 @@ def _is_retryable(failure: Exception) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Calling:
+    """What the calls of one wave have in common: the run's budget, the seed of its waits, and the wave's number."""
+
+    budget: Budget
+    seed: int
+    wave: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Everything that the calls of one run share. ``deadline`` is on the clock's monotonic scale."""
+    """Everything that the calls of one run share. ``deadline`` is on the clock's monotonic scale.
+
+    Without a ``team`` all that were selected are called at once.
+    """
 
     task: Task
     cards: Mapping[AgentId, AgentCard]
@@ -119,51 +132,77 @@ class Dispatch:
     clock: Clock
     load: Load
     deadline: float | None
+    team: Team | None = None
 
     async def run(self, decision: RouteDecision) -> tuple[AgentCall, ...]:
-        """Call every selected agent at once and return all attempts, in order of selection."""
+        """Call the selected agents and return all attempts, wave by wave, in order of selection."""
         reasoning = decision.reasoning
         spent = None if reasoning is None else reasoning.cost_usd
         budget = Budget(self.limits, spent=spent or Decimal(0))
-        reserved = [budget.reserve(self.cards[chosen.agent_id], self.task) for chosen in decision.selected]
+        calling = Calling(budget, decision.seed)
+        if self.team is None:
+            return await self._wave([chosen.agent_id for chosen in decision.selected], calling)
+        calls: tuple[AgentCall, ...] = ()
+        while decision.selected:
+            planned = next_wave(self.team, decision, calls)
+            self.log.post(
+                WaveStarted,
+                wave=calling.wave,
+                agents=planned.agents,
+                reason=planned.reason,
+                agreement=planned.agreement,
+            )
+            if not planned.agents:
+                break
+            calls += await self._wave(planned.agents, calling)
+            calling = replace(calling, wave=calling.wave + 1)
+        return calls
+
+    async def _wave(self, agents: Sequence[AgentId], calling: Calling) -> tuple[AgentCall, ...]:
+        """Call some agents at once."""
+        reserved = [calling.budget.reserve(self.cards[agent_id], self.task) for agent_id in agents]
         if len(reserved) == 1:  # a task of its own would only cost time
-            return tuple(await self._attempts(decision.selected[0].agent_id, budget, reserved[0], decision.seed))
+            return tuple(await self._attempts(agents[0], reserved[0], calling))
         async with asyncio.TaskGroup() as group:
             running = [
-                group.create_task(self._attempts(chosen.agent_id, budget, first, decision.seed))
-                for chosen, first in zip(decision.selected, reserved, strict=True)
+                group.create_task(self._attempts(agent_id, first, calling))
+                for agent_id, first in zip(agents, reserved, strict=True)
             ]
         return tuple(call for task in running for call in task.result())
 
     async def _attempts(
-        self, agent_id: AgentId, budget: Budget, reserved: tuple[Decimal, str | None], seed: int
+        self, agent_id: AgentId, reserved: tuple[Decimal, str | None], calling: Calling
     ) -> list[AgentCall]:
+        budget = calling.budget
         card, calls = self.cards[agent_id], []
         for attempt in range(1, self.limits.retries + 2):
             estimate, refusal = reserved if attempt == 1 else budget.reserve(card, self.task)
             if refusal is not None:
-                calls.append(await self._refuse(card, attempt, refusal))
+                calls.append(await self._refuse(card, attempt, calling.wave, refusal))
                 break
-            calls.append(await self._attempt(card, attempt))
+            calls.append(await self._attempt(card, attempt, calling.wave))
             budget.settle(estimate, calls[-1])
             if calls[-1].status is CallStatus.OK or not calls[-1].retryable or attempt > self.limits.retries:
                 break
-            if not await self.caller.wait(card, attempt, _backoff_s(attempt, seed), self.deadline):
+            if not await self.caller.wait(card, attempt, _backoff_s(attempt, calling.seed), self.deadline):
                 break
         return calls
 
-    async def _attempt(self, card: AgentCard, attempt: int) -> AgentCall:
-        self.log.post(CallStarted, agent_id=card.id, attempt=attempt)
+    async def _attempt(self, card: AgentCard, attempt: int, wave: int) -> AgentCall:
+        self.log.post(CallStarted, agent_id=card.id, attempt=attempt, wave=wave)
         with self.load.counted(card.id):
             call = await self.caller.call(CallRequest(card, self.task, attempt, self._time_left_s()), self.log)
+        if call.wave != wave:
+            call = call.model_copy(update={"wave": wave})
         await self.log.commit(CallFinished, call=call)
         return call
 
-    async def _refuse(self, card: AgentCard, attempt: int, reason: str) -> AgentCall:
+    async def _refuse(self, card: AgentCard, attempt: int, wave: int, reason: str) -> AgentCall:
         call = AgentCall(
             agent_id=card.id,
             agent_version=card.version,
             attempt=attempt,
+            wave=wave,
             status=CallStatus.REFUSED,
             cost_usd=Decimal(0),
             error=reason,

@@ -73,6 +73,7 @@ class LocalExecutor:
             mesh_seed=services.mesh_seed,
             explore=services.explore,
             fallback=services.fallback,
+            team="" if services.team is None else services.team.fingerprint,
         )
 
     def _ending(

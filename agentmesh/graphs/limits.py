@@ -8,6 +8,12 @@ from agentmesh.records import AgentCall, AgentCard, Answer, Limits, Task, Usage
 ASSUMED_OUTPUT_TOKENS = 300
 """Output tokens of an answer nobody has seen yet: the recorded MMLU-Pro answers average close to it."""
 
+DEFAULT_LIMITS = Limits(call_timeout_s=300.0)
+"""An agent that hangs must not hang its caller for ever; everything else is the user's to limit."""
+
+WITH_REFINER = 3
+"""Agents that answer when a refining agent merges and ``max_agents`` is not given."""
+
 CHARACTERS_PER_TOKEN = 4
 """English text in common tokenizers; used only to estimate a price before a call."""
 
@@ -21,6 +27,17 @@ def overlay(base: Limits, override: Limits | None) -> Limits:
     if override is None:
         return base
     return base.model_copy(update={name: getattr(override, name) for name in override.model_fields_set})
+
+
+def with_agents(limits: Limits, *, refined: bool, most: int | None) -> Limits:
+    """Return ``limits`` with as many agents as are usual, unless they say how many: ``most`` are what a team may ask.
+
+    >>> with_agents(Limits(), refined=False, most=5).max_agents
+    5
+    """
+    if limits.max_agents is not None:
+        return limits
+    return limits.model_copy(update={"max_agents": most or (WITH_REFINER if refined else 1)})
 
 
 def estimate_usd(card: AgentCard, task: Task) -> Decimal | None:

@@ -15,6 +15,7 @@ from agentmesh.graphs.conversation import with_topic
 from agentmesh.graphs.dispatch import Dispatch
 from agentmesh.graphs.log import named
 from agentmesh.graphs.state import RunContext, RunState, Services
+from agentmesh.graphs.team import weighted
 from agentmesh.graphs.vectors import embedded
 from agentmesh.packing import pack_floats, pack_vector
 from agentmesh.records import AgentCall, CallStatus, Candidate, RouteDecision, Selection, Task
@@ -178,6 +179,7 @@ async def dispatch(state: RunState, context: RunContext) -> RunState:
         clock=services.clock,
         load=services.pools.load,
         deadline=context.deadline,
+        team=services.team,
     )
     try:
         return {"calls": await work.run(state["decision"])}
@@ -195,7 +197,9 @@ async def refine(state: RunState, context: RunContext) -> RunState:
     answers = weighted_answers(state["decision"], state["calls"])
     if not answers:
         return {}
-    refiner = context.services.refiner
+    refiner, team = context.services.refiner, context.services.team
+    if team is not None:
+        answers = weighted(team, state["decision"], state["calls"], answers)
     refined = await _within_deadline(state["task"], answers, context)
     context.log.post(
         AnswerRefined,

@@ -9,6 +9,7 @@ from agentmesh.graphs.allowance import PricedAsker
 from agentmesh.graphs.dispatch import Caller
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.pool import PoolSource
+from agentmesh.graphs.team import Team
 from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, AgentCard, Limits, RouteDecision, Task
 from agentmesh.routing.base import Router
@@ -46,6 +47,7 @@ class Services:
     pace: Pace = field(default_factory=SlidingPace)
     fallback: AgentId | None = None
     topic_weight: float = 0.0
+    team: Team | None = None
 
     @property
     def router(self) -> Router:

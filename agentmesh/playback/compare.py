@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished
+from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, WaveStarted
 from agentmesh.records import Record, RouteDecision
 from agentmesh.types import AgentId, FloatArray
 
@@ -46,6 +46,7 @@ def compare(recorded: Sequence[Event], replayed: Sequence[Event], ids: Sequence[
 
 
 _COMPARED: dict[type[Any], tuple[str, ...]] = {
+    WaveStarted: ("wave", "agents", "reason"),
     AnswerRefined: ("refiner", "answer", "answered_by", "conflicts"),
     RunFinished: ("status", "answer", "cost_usd", "error"),
 }

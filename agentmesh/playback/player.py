@@ -9,6 +9,7 @@ from agentmesh.events import Event
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.pool import StoredPool
 from agentmesh.graphs.state import Services
+from agentmesh.graphs.team import TEAM, Team
 from agentmesh.learning.learner import learn_until, restore_router, state_key
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
@@ -56,7 +57,8 @@ async def replay(store: TraceStore, run_id: RunId, *, router: Router | None = No
     recording = Recording.of(events)
     snapshot = await asyncio.to_thread(store.registry, recording.decided.decision.registry_version)
     rebuilt = await asyncio.to_thread(rebuild_router, store, recording, router)
-    again = await _again(recording, snapshot, rebuilt)
+    team = await asyncio.to_thread(_team, store, recording)
+    again = await _again(recording, snapshot, rebuilt, team)
     ids = [card.id for card in snapshot.cards]
     return Replay(run=store.run(run_id), differences=tuple(compare(events, again, ids)))
 
@@ -111,12 +113,25 @@ def _build(store: TraceStore, decision: RouteDecision, parameters: str) -> Route
         raise ReplayError(f"{error}; pass router=... built as then") from error
 
 
-async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Router) -> list[Event]:
+def _team(store: TraceStore, recording: Recording) -> Team | None:
+    """Return the team that answered, ``None`` where all that were chosen were asked."""
+    named = recording.started.team
+    if not named:
+        return None
+    stored = store.router_parameters(TEAM, named)
+    if stored is None:
+        raise ReplayError(
+            f"the store does not hold the team {named!r} that answered in run {recording.started.run_id!r}"
+        )
+    return Team.model_validate_json(stored)
+
+
+async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Router, team: Team | None) -> list[Event]:
     started = recording.started
     services = Services(
         embedder=RecordedEmbedder(started.embedder, started.task.text, recording.prepared.vector),
         serving=ServingRouter(router),
-        refiner=RecordedRefiner(recording.refined),
+        refiner=RecordedRefiner(recording.refined, None if team is None else team.key),
         caller=RecordedCaller(recording.calls),
         clock=SystemClock(),
         pools=StoredPool(snapshot, recording.prepared),
@@ -125,6 +140,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         asker=asker_of(recording.decided.decision),
         pace=pace_of(recording.decided.decision),
         fallback=started.fallback,
+        team=team,
     )
     kept = _Kept()
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time

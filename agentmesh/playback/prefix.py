@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agentmesh.agents.refiner import Refined, Refiner, VoteRefiner, WeightedAnswer
+from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner, WeightedAnswer
 from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
 from agentmesh.graphs.asking import RecordedAsker
@@ -131,15 +131,15 @@ def asker_of(decision: RouteDecision) -> RecordedAsker | None:
 class RecordedRefiner(Refiner):
     """Returns the recorded final answer of a refining agent; a plain vote is taken again instead."""
 
-    def __init__(self, refined: AnswerRefined | None) -> None:
-        """Keep what was recorded."""
+    def __init__(self, refined: AnswerRefined | None, equivalence: Equivalence | None = None) -> None:
+        """Keep what was recorded, and by what a vote tells which answers are equal."""
         self.name = VoteRefiner.name if refined is None else refined.refiner
-        self._refined = refined
+        self._refined, self._voting = refined, VoteRefiner(equivalence)
 
     async def refine(self, task: Task, answers: Sequence[WeightedAnswer]) -> Refined:
         """Return what was recorded, or vote again."""
         if self._refined is None or self.name == VoteRefiner.name:
-            return await VoteRefiner().refine(task, answers)
+            return await self._voting.refine(task, answers)
         recorded = self._refined
         return Refined(
             answer=recorded.answer,

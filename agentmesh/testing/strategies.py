@@ -18,6 +18,7 @@ from agentmesh.events import (
     RunFinished,
     RunStarted,
     TaskPrepared,
+    WaveStarted,
 )
 from agentmesh.packing import pack_floats
 from agentmesh.preferences import Preference
@@ -234,6 +235,14 @@ def middles(run_id: RunId) -> SearchStrategy[Event]:
             faults=_tuples(texts, 2),
         ),
         st.builds(DecisionMade, **place, decision=decisions),
+        st.builds(
+            WaveStarted,
+            **place,
+            wave=st.integers(1, 9),
+            agents=_tuples(agent_ids),
+            reason=texts,
+            agreement=st.none() | st.floats(0, 1),
+        ),
         st.builds(CallStarted, **place, agent_id=agent_ids, attempt=st.integers(1, 9), wave=st.integers(1, 9)),
         st.builds(CallFinished, **place, call=calls),
         st.builds(

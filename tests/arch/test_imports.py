@@ -14,7 +14,8 @@ HEAVY = {"torch", "torch_geometric", "langgraph", "litellm", "openai", "textual"
 HELP = "import sys; sys.argv = ['agentmesh', '--help']; from agentmesh.cli.app import main; main()"
 PUBLIC = """
     Agent AgentCard AgentMeshError Answer Feedback Learning Limits Mesh Objective Preference PromptedAgent
-    PromptedRefiner RecordedAgent Refiner Replay RouteDecision Router Run RunStatus ScoringRouter Secrets Task Usage
+    PromptedRefiner RecordedAgent Refiner Replay RouteDecision Router Run RunStatus ScoringRouter Secrets
+    Task Team Usage
     VoteRefiner agent open_store replay
 """
 

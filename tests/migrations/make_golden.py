@@ -20,6 +20,7 @@ from agentmesh.events import (
     RunFinished,
     RunStarted,
     TaskPrepared,
+    WaveStarted,
 )
 from agentmesh.packing import pack_floats, pack_vector
 from agentmesh.preferences import Preference
@@ -172,6 +173,7 @@ def start(run_id: RunId, text: str, at: float) -> RunStarted:
         mesh_seed=7,
         explore=0.02,
         fallback="bob",
+        team="0123456789ab",
     )
 
 
@@ -188,8 +190,10 @@ def full_run(run_id: RunId) -> list[Event]:
         start(run_id, "What is 12 * 7? Grüße ∑ 🜚", 1_700_000_000.125),
         TaskPrepared(run_id=run_id, seq=0, at=1, vector=VECTOR, refused={"Čeněk": "skills"}, faults=("é",)),
         DecisionMade(run_id=run_id, seq=0, at=2, decision=decision()),
+        WaveStarted(run_id=run_id, seq=0, at=3, wave=1, agents=("ada",), reason="the best for their price begin"),
         CallStarted(run_id=run_id, seq=0, at=3, agent_id="ada", attempt=1, wave=1),
         CallFinished(run_id=run_id, seq=0, at=4, call=first),
+        WaveStarted(run_id=run_id, seq=0, at=4, wave=2, agents=("bob",), reason="not yet sure: é", agreement=0.7),
         CallStarted(run_id=run_id, seq=0, at=5, agent_id="bob", attempt=1, wave=2),
         CallFinished(run_id=run_id, seq=0, at=6, call=second),
         AnswerRefined(

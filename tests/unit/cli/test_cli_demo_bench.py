@@ -51,6 +51,18 @@ def test_bench_of_several_sets_as_json_is_a_list(command, recorded_set):
     assert [report["split"] for report in found] == ["val", "val"]
 
 
+def test_bench_of_a_team_needs_recorded_answers(command, recorded_set):
+    outcome = command("bench", recorded_set, "--team")
+    assert outcome.code == 1
+    assert "no answer is recorded; a team needs the column 'answer'" in outcome.err
+
+
+def test_bench_takes_one_of_team_and_online(command, recorded_set):
+    outcome = command("bench", recorded_set, "--team", "--online")
+    assert outcome.code == 2
+    assert "--team and --online are two benches" in outcome.err
+
+
 def test_bench_prints_a_table(command, recorded_set):
     outcome = command("bench", recorded_set, "--routers", "cosine")
     assert "tiny, test" in outcome.out

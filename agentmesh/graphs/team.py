@@ -1,0 +1,222 @@
+"""A team: agents that are asked in waves, each wave because of what came before, until their answers suffice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import exp, log
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from pydantic import Field
+
+from agentmesh.agents.refiner import Equivalence, WeightedAnswer
+from agentmesh.frozen import Record
+from agentmesh.judging.equivalence import choice_key, json_key, number_key, text_key
+from agentmesh.packing import unpack_floats
+from agentmesh.records import AgentCall, CallStatus, Candidate, RouteDecision
+from agentmesh.routing.team.fitting import MOST, TeamFit, chosen_members, usual_price
+from agentmesh.routing.team.plan import TeamPlan, next_move
+from agentmesh.routing.team.table import TeamTable, numbered
+from agentmesh.routing.team.verdict import log_odds
+from agentmesh.types import AgentId
+
+ALTERNATIVES: Final = 4
+"""Wrong answers that agents spread over, for a team that learned nothing: with more, agreement would say more."""
+
+UNRATED: Final = 0.6  # the quality of an agent whose router gives none: two that agree are then believed
+LEAST_WEIGHT: Final = 0.01  # of a vote: an agent that is more often wrong than right still breaks a tie
+LEAST_USD: Final = 1e-6
+
+TEAM: Final = "team"
+"""The name under which stores keep teams, as they keep the parameters of routers."""
+
+EquivalenceName: TypeAlias = Literal["text", "number", "choice", "json"]
+
+_KEYS: Final[Mapping[str, Equivalence]] = {
+    "text": text_key,
+    "number": number_key,
+    "choice": choice_key,
+    "json": json_key,
+}
+
+
+class Team(Record):
+    """How many agents may answer, in what order they are asked, and when it is enough.
+
+    Without a ``plan``, those that the router selected are asked by their expected quality (as log-odds) for their
+    expected price, ``first`` at once and then one by one, until the leading answer is right with a probability of
+    ``stop``: naive Bayes over the expected qualities, with wrong answers spread over four alternatives. A ``plan``,
+    learned by :class:`~agentmesh.routing.team.fitting.TeamFit`, chooses among those of its agents that were selected;
+    it has its own order and its own end. Where none of them was, the team does as without.
+
+    Attributes:
+        most: Agents that may be asked, 1 and up; ``Limits.max_agents`` of a run stands above it.
+        first: Agents in the first wave of a team without a plan, 1 and up.
+        stop: The probability at which a team without a plan stops, 0 (after the first wave) to 1 (ask all).
+        equivalence: When two answers are the same: as texts, by their last number, by the letter chosen, or as JSON.
+        plan: What was learned from a table of answers.
+    """
+
+    most: int = Field(default=3, ge=1)
+    first: int = Field(default=1, ge=1)
+    stop: float = Field(default=0.9, ge=0, le=1, allow_inf_nan=False)
+    equivalence: EquivalenceName = "text"
+    plan: TeamPlan | None = None
+
+    @classmethod
+    def fitted(
+        cls,
+        table: TeamTable,
+        *,
+        usd_price: float | None = None,
+        most: int = MOST,
+        equivalence: EquivalenceName = "text",
+    ) -> "Team":
+        """Return a team of the agents that do best together on a table of answers, with its plan.
+
+        Args:
+            table: What a router expected of each agent on tasks that it had not learned, and what came of each.
+            usd_price: The quality that a US dollar must bring; by default a tenth of what the best agent gives.
+            most: How many agents it may have.
+            equivalence: When two answers are the same.
+        """
+        members = chosen_members(table, most=most, usd_price=usd_price)
+        price = usual_price(table) if usd_price is None else usd_price
+        plan = TeamFit(table.columns(members)).plan(price)
+        return cls(most=len(members), equivalence=equivalence, plan=plan)
+
+    @property
+    def key(self) -> Equivalence:
+        """Return what maps an answer to a value that equal answers share."""
+        return _KEYS[self.equivalence]
+
+    @property
+    def fingerprint(self) -> str:
+        """Return 12 hexadecimal digits that name this team."""
+        return blake2b(self.model_dump_json().encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Whom to ask next and why; nobody when it is enough. ``agreement`` is ``None`` before the first answers."""
+
+    agents: tuple[AgentId, ...]
+    reason: str
+    agreement: float | None = None
+
+
+def next_wave(team: Team, decision: RouteDecision, calls: Sequence[AgentCall]) -> Wave:
+    """Return the next wave of a run, from its decision and the calls made so far. Pure, so that a replay repeats it."""
+    asked = tuple(dict.fromkeys(call.agent_id for call in calls))
+    left = [choice.agent_id for choice in decision.selected if choice.agent_id not in asked]
+    planned = _planned(team, decision)
+    if planned is not None:
+        return _by_plan(team, planned, decision, calls)
+    agreement = _agreement(team, decision, calls)
+    if not asked:
+        first = tuple(sorted(left, key=lambda name: _order(name, decision)))[: team.first]
+        return Wave(first, "the best for their price begin")
+    if agreement >= team.stop:
+        return Wave((), f"the agreement of {agreement:.3f} reaches {team.stop:.3f}", agreement)
+    if not left:
+        return Wave((), f"all were asked; the agreement is {agreement:.3f}", agreement)
+    nearest = min(left, key=lambda name: _order(name, decision))
+    return Wave((nearest,), f"the agreement of {agreement:.3f} is under {team.stop:.3f}", agreement)
+
+
+def vote_weights(team: Team, decision: RouteDecision, asked: Sequence[AgentId]) -> dict[AgentId, float]:
+    """Return what the answer of each agent that was asked weighs: as learned by a plan, else its log-odds."""
+    plan = _planned(team, decision)
+    weights = {name: _weight(name, decision) for name in asked}
+    if plan is not None:
+        places = sorted(plan.agents.index(name) for name in asked)
+        learned, names = unpack_floats(plan.state(places).vote), [plan.agents[place] for place in places]
+        odds = log_odds(np.array([_quality(name, decision) for name in names]))
+        spoken = learned[: len(odds)] + learned[len(odds) : 2 * len(odds)] * odds
+        weights = dict(zip(names, spoken.tolist(), strict=True))
+    return {name: max(value, LEAST_WEIGHT) for name, value in weights.items()}
+
+
+def _planned(team: Team, decision: RouteDecision) -> TeamPlan | None:
+    """Return the plan if one of its agents was selected."""
+    chosen = {choice.agent_id for choice in decision.selected}
+    return team.plan if team.plan is not None and chosen & set(team.plan.agents) else None
+
+
+def _by_plan(team: Team, plan: TeamPlan, decision: RouteDecision, calls: Sequence[AgentCall]) -> Wave:
+    chosen = {choice.agent_id for choice in decision.selected}
+    asked = [place for place, name in enumerate(plan.agents) if any(call.agent_id == name for call in calls)]
+    allowed = np.array([name in chosen for name in plan.agents])
+    move = next_move(plan, _as_table(team, plan, decision, calls), asked, allowed=allowed)
+    agreement = move.agreement if asked else None
+    if move.agent is None and len(asked) == int(allowed.sum()):
+        return Wave((), f"all were asked; the agreement is {move.agreement:.3f}", agreement)
+    if move.agent is None:
+        return Wave((), f"asking another is worth {move.gain:+.4f} after its price", agreement)
+    return Wave((move.agent,), f"asking it is worth {move.gain:+.4f} after its price", agreement)
+
+
+def _as_table(team: Team, plan: TeamPlan, decision: RouteDecision, calls: Sequence[AgentCall]) -> TeamTable:
+    """Return one run as a table of one row."""
+    answers = _answers(calls)
+    paid = {call.agent_id: call.cost_usd for call in calls if call.cost_usd is not None}
+    found = [_candidate(name, decision) for name in plan.agents]
+    prices = [None if one is None else one.expected_cost_usd for one in found]
+    keys = [None if name not in answers else team.key(answers[name]) for name in plan.agents]
+    return TeamTable(
+        plan.agents,
+        quality=np.full((1, len(plan.agents)), np.nan),
+        cost=np.array([[float(paid.get(name, np.nan)) for name in plan.agents]]),
+        expected=np.array([[_quality(name, decision) for name in plan.agents]]),
+        price=np.array([[np.nan if price is None else price for price in prices]]),
+        keys=numbered([keys]),
+    )
+
+
+def _answers(calls: Sequence[AgentCall]) -> dict[AgentId, str]:
+    done = [call for call in calls if call.status is CallStatus.OK and call.answer is not None]
+    return {call.agent_id: call.answer.text for call in done if call.answer is not None and call.answer.text.strip()}
+
+
+def _agreement(team: Team, decision: RouteDecision, calls: Sequence[AgentCall]) -> float:
+    """Return the probability that the leading answer is right, 0 without one."""
+    scores: dict[object, float] = {}
+    for name, text in _answers(calls).items():
+        key = team.key(text)
+        scores[key] = scores.get(key, 0.0) + _weight(name, decision)
+    if not scores:
+        return 0.0
+    highest = max(scores.values())
+    others = sum(exp(score - highest) for score in scores.values())
+    return 1.0 / (others + exp(log(ALTERNATIVES) - highest))
+
+
+def _weight(name: AgentId, decision: RouteDecision) -> float:
+    odds = float(log_odds(np.array([_quality(name, decision)]))[0])
+    return odds + log(ALTERNATIVES)
+
+
+def _quality(name: AgentId, decision: RouteDecision) -> float:
+    candidate = _candidate(name, decision)
+    quality = None if candidate is None else candidate.expected_quality
+    return UNRATED if quality is None else quality
+
+
+def _candidate(name: AgentId, decision: RouteDecision) -> Candidate | None:
+    return next((one for one in decision.candidates if one.agent_id == name), None)
+
+
+def _order(name: AgentId, decision: RouteDecision) -> tuple[bool, float, AgentId]:
+    """Order agents by what they say for their price; those whose price is not known come last, the best first."""
+    candidate = _candidate(name, decision)
+    price = None if candidate is None else candidate.expected_cost_usd
+    says = max(_weight(name, decision), LEAST_WEIGHT)
+    return (price is None, -says / max(LEAST_USD if price is None else price, LEAST_USD), name)
+
+
+def weighted(
+    team: Team, decision: RouteDecision, calls: Sequence[AgentCall], answers: Sequence[WeightedAnswer]
+) -> list[WeightedAnswer]:
+    """Return the answers with the weights of the team's vote."""
+    weights = vote_weights(team, decision, tuple(dict.fromkeys(call.agent_id for call in calls)))
+    return [answer.model_copy(update={"weight": weights[answer.agent_id]}) for answer in answers]
