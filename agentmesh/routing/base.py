@@ -8,11 +8,9 @@ A router that rates each agent inherits ``ScoringRouter`` and is one short file:
 ``_learn``, ``_arrays``, ``_meta`` and ``_load`` as far as it learns.
 """
 
-import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +38,7 @@ from agentmesh.routing.objective import utility
 from agentmesh.routing.policy import Policy, PolicySpec
 from agentmesh.routing.progress import Say, unsaid
 from agentmesh.routing.state import Arrays, pack_state, unpack_state
+from agentmesh.routing.state import hash_parameters as hash_parameters
 from agentmesh.routing.window import OutcomeWindow
 from agentmesh.types import FloatArray, JsonValue, MaskArray
 
@@ -108,16 +107,6 @@ class Router(ABC):
     def version(self) -> str:
         """Return what a decision names: ``<parameters hash>@<last experience>``."""
         return f"{self.parameters_hash}@{self.sequence}"
-
-
-def hash_parameters(name: str, parameters: Mapping[str, JsonValue], base: str = "") -> str:
-    """Return 12 hexadecimal digits that name a router's parameters and the base it was fitted on.
-
-    >>> hash_parameters("random", {})
-    '8cbf35509507'
-    """
-    text = json.dumps([name, parameters, base], sort_keys=True, separators=(",", ":"))
-    return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 class ScoringRouter(Router):
@@ -379,6 +368,11 @@ class ScoringRouter(Router):
     def sequence(self) -> int:
         """Return the number of the last experience learned."""
         return self._sequence
+
+    @property
+    def at(self) -> float:
+        """Return the time of the last experience, 0 at the start."""
+        return self._at
 
     @property
     def parameters_hash(self) -> str:

@@ -16,7 +16,7 @@ from agentmesh.records import Experience, RouteDecision, Stage
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, RouteContext, ScoringRouter, TaskFeatures
 from agentmesh.routing.cascade_stages import after_reasoning, stage_of, turned_away
 from agentmesh.routing.gatekeeping import Gatekeeper
-from agentmesh.routing.nested import Named, member, named_as, restore_all, states_of
+from agentmesh.routing.nested import Named, heads_of, member, named_as, payloads_of, restore_all
 from agentmesh.routing.pacing import REASONING
 from agentmesh.routing.progress import Say
 from agentmesh.routing.reasoning.reasoner import Reasoner
@@ -272,12 +272,10 @@ class CascadeRouter(ScoringRouter):
             router.rebase(base)
 
     def _arrays(self) -> Arrays:
-        arrays, _ = states_of(self._routers)
-        return {**arrays, **self._gatekeeper.arrays(), "thresholds": self._thresholds}
+        return {**payloads_of(self._routers), **self._gatekeeper.arrays(), "thresholds": self._thresholds}
 
     def _meta(self) -> Mapping[str, JsonValue]:
-        _, meta = states_of(self._routers)
-        return {"routers": meta, "gatekeeper": self._gatekeeper.meta()}
+        return {"routers": heads_of(self._routers), "gatekeeper": self._gatekeeper.meta()}
 
     def _load(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
         thresholds = arrays["thresholds"]

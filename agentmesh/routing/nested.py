@@ -53,15 +53,21 @@ def named_as(router: Router) -> dict[str, JsonValue]:
     return {"router": router.name, "arguments": dict(router.parameters)}
 
 
-def states_of(members: Sequence[ScoringRouter]) -> tuple[Arrays, list[JsonValue]]:
-    """Return the states of routers as arrays by name, and what is JSON of them."""
-    states = [router.snapshot() for router in members]
-    arrays = {_key(place): np.frombuffer(state.payload, np.uint8) for place, state in enumerate(states)}
-    return arrays, [state.model_dump(mode="json", exclude={"payload"}) for state in states]
+def payloads_of(members: Sequence[ScoringRouter]) -> Arrays:
+    """Return the payloads of routers' states as arrays by name."""
+    return {_key(place): np.frombuffer(router.snapshot().payload, np.uint8) for place, router in enumerate(members)}
+
+
+def heads_of(members: Sequence[ScoringRouter]) -> list[JsonValue]:
+    """Return what routers' states say beside their payloads; nothing is packed for it."""
+    return [
+        {"router": one.name, "parameters": one.parameters_hash, "sequence": one.sequence, "at": one.at}
+        for one in members
+    ]
 
 
 def restore_all(members: Sequence[ScoringRouter], arrays: Mapping[str, NDArray[Any]], meta: JsonValue) -> None:
-    """Give routers the states that :func:`states_of` returned.
+    """Give routers the states of :func:`payloads_of` and :func:`heads_of`.
 
     Raises:
         ConfigError: there are more or fewer of them, or one does not fit its router.

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -44,3 +45,13 @@ def unpack_state(payload: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Jso
     if not isinstance(meta, dict):
         raise ConfigError(f"a router state's header holds {type(meta).__name__!r}; expected a JSON object")
     return arrays, meta
+
+
+def hash_parameters(name: str, parameters: Mapping[str, JsonValue], base: str = "") -> str:
+    """Return 12 hexadecimal digits that name a router's parameters and the base it was fitted on.
+
+    >>> hash_parameters("random", {})
+    '8cbf35509507'
+    """
+    text = json.dumps([name, parameters, base], sort_keys=True, separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=6).hexdigest()

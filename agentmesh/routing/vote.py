@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from agentmesh.errors import ConfigError
 from agentmesh.records import Experience
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
-from agentmesh.routing.nested import Named, member, named_as, restore_all, states_of
+from agentmesh.routing.nested import Named, heads_of, member, named_as, payloads_of, restore_all
 from agentmesh.routing.progress import Say
 from agentmesh.routing.state import Arrays
 from agentmesh.types import FloatArray, JsonValue
@@ -59,7 +59,7 @@ class VoteRouter(ScoringRouter):
         heaviest = estimates[int(self._weights.argmax())]
         qualities = np.stack([estimate.quality for estimate in estimates])
         curiosity = np.stack([np.broadcast_to(estimate.curiosity, len(pool)) for estimate in estimates])
-        said = {f"{one.name}": quality for one, quality in zip(self._members, qualities, strict=True)}
+        said = {one.name: quality for one, quality in zip(self._members, qualities, strict=True)}
         return Estimate(
             quality=self._weights @ qualities,
             cost=self._mean_known([estimate.cost for estimate in estimates]),
@@ -118,12 +118,10 @@ class VoteRouter(ScoringRouter):
             one.rebase(base)
 
     def _arrays(self) -> Arrays:
-        arrays, _ = states_of(self._members)
-        return {**arrays, "weights": self._weights}
+        return {**payloads_of(self._members), "weights": self._weights}
 
     def _meta(self) -> Mapping[str, JsonValue]:
-        _, meta = states_of(self._members)
-        return {"members": meta}
+        return {"members": heads_of(self._members)}
 
     def _load(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, JsonValue]) -> None:
         weights = arrays["weights"]

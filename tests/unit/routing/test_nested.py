@@ -2,7 +2,7 @@ import pytest
 
 from agentmesh.errors import ConfigError
 from agentmesh.routing.named import router_named
-from agentmesh.routing.nested import member, named_as, restore_all, states_of
+from agentmesh.routing.nested import heads_of, member, named_as, payloads_of, restore_all
 from agentmesh.testing.routers import sample_experience, sample_pool
 
 
@@ -29,7 +29,7 @@ def test_states_go_into_arrays_and_come_back():
     for sequence in range(1, 6):
         for router in (first, second):
             router.learn(sample_experience(sequence, sample_pool()))
-    arrays, meta = states_of((first, second))
+    arrays, meta = payloads_of((first, second)), heads_of((first, second))
     twins = (router_named("knn"), router_named("linear"))
     restore_all(twins, arrays, meta)
     assert [twin.snapshot() for twin in twins] == [first.snapshot(), second.snapshot()]
@@ -37,7 +37,8 @@ def test_states_go_into_arrays_and_come_back():
 
 def test_a_state_that_does_not_fit_changes_none_of_them():
     routers = (router_named("knn"), router_named("linear"))
-    arrays, meta = states_of((router_named("knn"), router_named("knn")))
+    others = (router_named("knn"), router_named("knn"))
+    arrays, meta = payloads_of(others), heads_of(others)
     routers[0].learn(sample_experience(1, sample_pool()))
     before = [router.snapshot() for router in routers]
     for bad in (meta, meta[:1], "none", [meta[0], 5]):
