@@ -14,7 +14,7 @@ from agentmesh.graphs.dispatch import CallRequest
 from agentmesh.graphs.log import RunLog
 from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCall, AgentCard, CallStatus, RouteDecision, RunStatus, Task
-from agentmesh.routing.pacing import REASONING
+from agentmesh.routing.pacing import before_model
 from agentmesh.types import AgentId, VectorArray
 
 
@@ -123,7 +123,7 @@ class RecordedCaller:
 
 def asker_of(decision: RouteDecision) -> RecordedAsker | None:
     """Return what repeats to a router what a model said then, ``None`` where there was no model to ask."""
-    if decision.reasoning is None and all(stage.beyond != REASONING for stage in decision.stages):
+    if decision.reasoning is None and before_model(decision) is None:
         return None
     return RecordedAsker(decision.reasoning)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Protocol
 
-from agentmesh.decisions import RouteDecision
+from agentmesh.decisions import RouteDecision, Stage
 
 REASONING: Final = "reasoning"
 """The name of the stage that is a model."""
@@ -122,12 +122,17 @@ def _quantile(ordered: list[float], level: float) -> float:
     return ordered[below] + (spot - below) * (ordered[above] - ordered[below])
 
 
+def before_model(decision: RouteDecision) -> Stage | None:
+    """Return what the stage said that had a model behind it, ``None`` where there was no model to ask."""
+    return next((stage for stage in decision.stages if stage.beyond == REASONING), None)
+
+
 def take_note(pace: Pace, decision: RouteDecision) -> None:
     """Tell ``pace`` of a decision: how sure its routers were before a model would be asked, and whether one was.
 
     A question that was refused, and one whose reply was remembered, cost nothing and do not count.
     """
-    stage = next((stage for stage in decision.stages if stage.beyond == REASONING), None)
+    stage = before_model(decision)
     confidence = inf if stage is None or stage.confidence is None else stage.confidence
     reasoning = decision.reasoning
     pace.observe(confidence, went_on=reasoning is not None and reasoning.latency_s > 0 and not reasoning.cached)
@@ -135,7 +140,7 @@ def take_note(pace: Pace, decision: RouteDecision) -> None:
 
 def pace_of(decision: RouteDecision) -> FixedPace:
     """Return the pace that was in force when ``decision`` was made; what stands for infinity there is not stored."""
-    stage = next((stage for stage in decision.stages if stage.beyond == REASONING), None)
+    stage = before_model(decision)
     if stage is None or stage.threshold is None:
         return FixedPace(-inf if decision.reasoning is None else inf)
     return FixedPace(stage.threshold)
