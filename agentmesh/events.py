@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
+from agentmesh.approvals import ApprovalReply
 from agentmesh.errors import RunNotFoundError
 from agentmesh.packing import PackedVector
 from agentmesh.records import (
     AgentCall,
+    ApprovalRequest,
     Conflict,
+    Dropped,
     Feedback,
     Limits,
     Record,
@@ -21,6 +24,8 @@ from agentmesh.records import (
     Run,
     RunStatus,
     RunSummary,
+    SlicedItem,
+    StageRun,
     Task,
     Usd,
 )
@@ -42,6 +47,8 @@ class RunStarted(BaseEvent):
     """A task came in. Everything a replay needs to decide again is named here.
 
     ``team`` is the fingerprint of the team that answers, as the store keeps it; "" where all that are chosen are asked.
+    ``parent`` is the run that started this one, and ``stage`` the stage of its workflow that this one does, if it is
+    one; ``workflow`` is the fingerprint of the workflow that this run is of.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -54,6 +61,9 @@ class RunStarted(BaseEvent):
     explore: float = 0.0
     fallback: AgentId | None = None
     team: str = ""
+    parent: RunId | None = None
+    stage: str = ""
+    workflow: str = ""
 
 
 class TaskPrepared(BaseEvent):
@@ -118,6 +128,71 @@ class CallFinished(BaseEvent):
     call: AgentCall
 
 
+class ContextSliced(BaseEvent):
+    """An agent gets a part of the task's context: ``tokens`` of ``full_tokens``, at most ``budget_tokens``."""
+
+    kind: Literal["context_sliced"] = "context_sliced"
+    agent_id: AgentId
+    wave: int = 1
+    budget_tokens: int = Field(ge=0)
+    tokens: int = Field(ge=0)
+    full_tokens: int = Field(ge=0)
+    items: tuple[SlicedItem, ...] = ()
+
+
+class ApprovalAsked(BaseEvent):
+    """A call waits for a person's approval."""
+
+    kind: Literal["approval_asked"] = "approval_asked"
+    request: ApprovalRequest
+
+
+class ApprovalGiven(BaseEvent):
+    """A person, or the clock, has said whether a call may be made."""
+
+    kind: Literal["approval_given"] = "approval_given"
+    reply: ApprovalReply
+
+
+class RunResumed(BaseEvent):
+    """A run goes on after a pause, or after the process that ran it was lost; what came before stands."""
+
+    kind: Literal["run_resumed"] = "run_resumed"
+    reason: str = ""
+
+
+class AnswerChecked(BaseEvent):
+    """An answer was checked against what the task wants. ``cost_usd`` is what the check itself cost."""
+
+    kind: Literal["answer_checked"] = "answer_checked"
+    agent_id: AgentId
+    wave: int = 1
+    check: str
+    passed: bool
+    reason: str = ""
+    cost_usd: Usd | None = Decimal(0)
+
+
+class StageStarted(BaseEvent):
+    """A stage of a workflow begins: the run that does it is ``child``."""
+
+    kind: Literal["stage_started"] = "stage_started"
+    stage: str
+    part: int = 0
+    child: RunId
+
+
+class StageFinished(BaseEvent):
+    """A stage of a workflow has ended, or was passed over; then no run stands in ``result``, and its reason says why.
+
+    ``cost_usd`` is what its run cost.
+    """
+
+    kind: Literal["stage_finished"] = "stage_finished"
+    result: StageRun
+    cost_usd: Usd | None = Decimal(0)
+
+
 class AnswerRefined(BaseEvent):
     """The answers became one. ``cost_usd`` is what the refining itself cost."""
 
@@ -126,6 +201,8 @@ class AnswerRefined(BaseEvent):
     answer: str | None
     answered_by: tuple[AgentId, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    agreed: tuple[str, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
     cost_usd: Usd | None = Decimal(0)
     note: str = ""
 
@@ -156,6 +233,13 @@ Event: TypeAlias = Annotated[
     | CallStarted
     | AnswerChunk
     | CallFinished
+    | ContextSliced
+    | ApprovalAsked
+    | ApprovalGiven
+    | RunResumed
+    | AnswerChecked
+    | StageStarted
+    | StageFinished
     | AnswerRefined
     | RunFinished
     | FeedbackGiven,
@@ -202,17 +286,25 @@ def fold(events: Iterable[Event]) -> Run:
     decisions: list[DecisionMade] = by_kind.get("decision_made", [])
     refined: list[AnswerRefined] = by_kind.get("answer_refined", [])
     finished: list[RunFinished] = by_kind.get("run_finished", [])
+    stages: list[StageFinished] = by_kind.get("stage_finished", [])
     calls = tuple(event.call for event in by_kind.get("call_finished", []))
+    waiting = open_requests(by_kind.get("approval_asked", []), by_kind.get("approval_given", []))
+    unfinished = RunStatus.WAITING if waiting else RunStatus.RUNNING
     end = finished[-1] if finished else None
     return Run(
         id=started.run_id,
         task=started.task,
-        status=end.status if end else RunStatus.RUNNING,
+        status=end.status if end else unfinished,
         answer=end.answer if end else None,
         answered_by=refined[-1].answered_by if refined else (),
         decision=decisions[-1].decision if decisions else None,
         calls=calls,
         conflicts=refined[-1].conflicts if refined else (),
+        agreed=refined[-1].agreed if refined else (),
+        dropped=refined[-1].dropped if refined else (),
+        waiting_for=() if end else waiting,
+        parent=started.parent,
+        stages=tuple(event.result for event in stages),
         cost_usd=end.cost_usd if end else total_cost(calls),
         started_at=started.at,
         elapsed_s=end.elapsed_s if end else 0.0,
@@ -220,10 +312,16 @@ def fold(events: Iterable[Event]) -> Run:
     )
 
 
+def open_requests(asked: Iterable[ApprovalAsked], given: Iterable[ApprovalGiven]) -> tuple[ApprovalRequest, ...]:
+    """Return the requests that nobody has answered."""
+    answered = {(event.reply.agent_id, event.reply.wave) for event in given}
+    return tuple(event.request for event in asked if (event.request.agent_id, event.request.wave) not in answered)
+
+
 def summarize(run: Run) -> RunSummary:
     """Return the line of the list of runs for ``run``."""
     agents = tuple(dict.fromkeys(call.agent_id for call in run.calls))
-    elapsed = None if run.status is RunStatus.RUNNING else run.elapsed_s
+    elapsed = run.elapsed_s if run.status.has_ended else None
     return RunSummary(
         id=run.id,
         status=run.status,

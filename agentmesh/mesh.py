@@ -15,8 +15,8 @@ from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
 from agentmesh.graphs.asking import LiveAsker
+from agentmesh.graphs.calling import LiveCaller
 from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
-from agentmesh.graphs.dispatch import LiveCaller
 from agentmesh.graphs.edge import Edge, UnmarkedEmbedder
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.intake import as_task, new_run_id

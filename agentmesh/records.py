@@ -6,33 +6,22 @@ Money is held as ``Decimal`` US dollars. ``None`` for a price or a cost means *u
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
+from agentmesh.approvals import ApprovalRequest as ApprovalRequest
 from agentmesh.decisions import Candidate as Candidate
 from agentmesh.decisions import Reasoning as Reasoning
 from agentmesh.decisions import RouteDecision as RouteDecision
 from agentmesh.decisions import Selection as Selection
 from agentmesh.decisions import Stage as Stage
 from agentmesh.frozen import Record as Record
+from agentmesh.money import Money as Money
+from agentmesh.money import Usd as Usd
 from agentmesh.packing import PackedVector
 from agentmesh.preferences import Preference as Preference
 from agentmesh.types import AgentId, JsonValue, RunId
-
-Money: TypeAlias = Decimal | float | str
-
-
-def as_usd(value: object) -> object:
-    """Turn a float into the ``Decimal`` that its shortest decimal text names.
-
-    >>> as_usd(0.1)
-    Decimal('0.1')
-    """
-    return Decimal(repr(value)) if isinstance(value, float) else value
-
-
-Usd = Annotated[Decimal, BeforeValidator(as_usd), Field(ge=0, allow_inf_nan=False)]
 
 
 class Objective(Record):
@@ -51,9 +40,35 @@ class Turn(Record):
     agent_id: AgentId | None = None
 
 
+class ContextItem(Record):
+    """One piece of what is known beside the task: a document, or what an earlier stage of a workflow found.
+
+    ``key`` names it; of several versions of one key the highest holds. ``stage`` and ``agent_id`` say where it came
+    from, as far as that is known.
+    """
+
+    key: str
+    text: str
+    version: int = Field(default=1, ge=1)
+    stage: str = ""
+    agent_id: AgentId | None = None
+
+
+class SlicedItem(Record):
+    """What became of one item of a context as an agent's slice was cut: whether it is in it, and why."""
+
+    key: str
+    version: int = 1
+    tokens: int = Field(ge=0)
+    score: float
+    kept: bool
+    why: str = ""
+
+
 class Task(Record):
     """What is asked. Gold answers and labels have no place here, so nothing that routes can read them.
 
+    ``context`` is material that agents may read; a run's ``Limits.context_tokens`` cuts for each agent a slice of it.
     ``preferences`` are rules for this task alone; they stand beside those of the mesh.
     """
 
@@ -64,6 +79,7 @@ class Task(Record):
     required_skills: frozenset[str] = frozenset()
     required_flags: frozenset[str] = frozenset()
     turns: tuple[Turn, ...] = ()
+    context: tuple[ContextItem, ...] = ()
     objective: Objective = Objective()
     preferences: tuple[Preference, ...] = ()
 
@@ -109,19 +125,28 @@ class RegistrySnapshot(Record):
 
 
 class Limits(Record):
-    """What a run may use. ``None`` sets no limit.
+    """What a run may use. ``None`` sets no limit. A run that is started inside another uses what is left of that too.
 
     ``max_agents`` is how many agents may answer; unset, it is 1 without a refining agent and 3 with one.
-    ``call_timeout_s`` holds for one attempt, ``timeout_s`` for the run. ``retries`` are further attempts after a
-    retryable failure. Under ``cost_usd``, an agent whose price is unknown is refused unless ``allow_unknown_price``.
+    ``call_timeout_s`` holds for one attempt, ``timeout_s`` for the run, ``idle_timeout_s`` for the time in which an
+    agent under way gives no sign: no piece of its answer, and no event of a run that it started. ``retries`` are
+    further attempts after a retryable failure. ``fallbacks`` are agents that stand in, one after the other, where
+    nobody gave an answer, and ``replans`` those where no answer passed the checks: the next best of the decision.
+    ``max_tokens`` are tokens read and written by all calls. ``context_tokens`` is what of a task's context one agent
+    gets. Under ``cost_usd``, an agent whose price is unknown is refused unless ``allow_unknown_price``.
     """
 
     cost_usd: Usd | None = None
     timeout_s: float | None = Field(default=None, gt=0)
     call_timeout_s: float | None = Field(default=None, gt=0)
+    idle_timeout_s: float | None = Field(default=None, gt=0)
     max_calls: int | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=0)
     max_agents: int | None = Field(default=None, ge=1)
+    context_tokens: int | None = Field(default=None, ge=0)
     retries: int = Field(default=0, ge=0, le=10)
+    fallbacks: int = Field(default=0, ge=0, le=10)
+    replans: int = Field(default=0, ge=0, le=10)
     allow_unknown_price: bool = False
 
     if TYPE_CHECKING:  # type checkers do not know that the validator takes floats and text for money
@@ -132,9 +157,14 @@ class Limits(Record):
             cost_usd: Money | None = None,
             timeout_s: float | None = None,
             call_timeout_s: float | None = None,
+            idle_timeout_s: float | None = None,
             max_calls: int | None = None,
+            max_tokens: int | None = None,
             max_agents: int | None = None,
+            context_tokens: int | None = None,
             retries: int = 0,
+            fallbacks: int = 0,
+            replans: int = 0,
             allow_unknown_price: bool = False,
         ) -> None: ...
 
@@ -172,7 +202,10 @@ class CallStatus(StrEnum):
 
 
 class AgentCall(Record):
-    """One attempt at one agent. ``cost_usd`` is ``None`` when it is unknown, also for a failed call."""
+    """One attempt at one agent. ``cost_usd`` is ``None`` when it is unknown, also for a failed call.
+
+    It holds what the runs cost that the agent started in this attempt; ``nested_usd`` is that part of it.
+    """
 
     agent_id: AgentId
     agent_version: int = 1
@@ -181,6 +214,7 @@ class AgentCall(Record):
     status: CallStatus
     answer: Answer | None = None
     cost_usd: Usd | None = None
+    nested_usd: Usd | None = Decimal(0)
     latency_s: float = Field(default=0.0, ge=0)
     error: str | None = None
     retryable: bool = False
@@ -201,19 +235,52 @@ class Conflict(Record):
     explanation: str = ""
 
 
+class Dropped(Record):
+    """An answer that the final one leaves out, and why."""
+
+    agent_id: AgentId
+    text: str
+    why: str
+
+
 class RunStatus(StrEnum):
-    """How a run ended."""
+    """How a run stands. One that waits for a person's approval goes on when it is given."""
 
     RUNNING = "running"
+    WAITING = "waiting"
     COMPLETED = "completed"
     ABSTAINED = "abstained"
     FAILED = "failed"
     OVER_BUDGET = "over_budget"
     CANCELLED = "cancelled"
 
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the run is over, well or not."""
+        return self not in (RunStatus.RUNNING, RunStatus.WAITING)
+
+
+class StageRun(Record):
+    """One stage of a workflow as it went: the run that did it, or why there was none.
+
+    ``stage`` is its name, ``part`` the number of an item that it was mapped over or of a round of its loop, from 0.
+    """
+
+    stage: str
+    part: int = Field(default=0, ge=0)
+    run_id: RunId | None = None
+    status: RunStatus | None = None
+    answer: str | None = None
+    reason: str = ""
+
 
 class Run(Record):
-    """One task from end to end. ``cost_usd`` is ``None`` as soon as the cost of one call is unknown."""
+    """One task from end to end. ``cost_usd`` is ``None`` as soon as the cost of one call is unknown.
+
+    ``agreed`` are points that the answers share, ``dropped`` answers that the final one leaves out. ``waiting_for``
+    are the approvals that a waiting run waits for. ``parent`` is the run that started this one, and ``stages`` what a
+    run of a workflow went through.
+    """
 
     id: RunId
     task: Task
@@ -223,6 +290,11 @@ class Run(Record):
     decision: RouteDecision | None = None
     calls: tuple[AgentCall, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    agreed: tuple[str, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    waiting_for: tuple[ApprovalRequest, ...] = ()
+    parent: RunId | None = None
+    stages: tuple[StageRun, ...] = ()
     cost_usd: Usd | None = None
     started_at: float
     elapsed_s: float = 0.0

@@ -6,7 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, fold, total_cost
+from agentmesh.events import (
+    AnswerChecked,
+    AnswerRefined,
+    CallFinished,
+    DecisionMade,
+    Event,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    fold,
+    total_cost,
+)
+from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.log import EventWriter, RunLog, named
 from agentmesh.graphs.state import RunContext, RunState, Services
@@ -50,6 +62,8 @@ class LocalExecutor:
         self._start(task, context, pool.registry_version)
         try:
             state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
+        except RunPaused:
+            return fold(log.events)
         except asyncio.CancelledError:
             log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
             raise
@@ -91,9 +105,9 @@ class LocalExecutor:
 
 
 def _spent(events: Sequence[Event]) -> Decimal | None:
-    """Add up what reasoning, calls and refining cost; ``None`` as soon as one is unknown."""
+    """Add up what reasoning, calls, checks, stages and refining cost; ``None`` as soon as one is unknown."""
     total = total_cost([event.call for event in events if isinstance(event, CallFinished)])
-    beside = [event.cost_usd for event in events if isinstance(event, AnswerRefined)]
+    beside = [event.cost_usd for event in events if isinstance(event, AnswerRefined | AnswerChecked | StageFinished)]
     reasonings = [event.decision.reasoning for event in events if isinstance(event, DecisionMade)]
     beside += [reasoning.cost_usd for reasoning in reasonings if reasoning is not None]
     for cost_usd in beside:

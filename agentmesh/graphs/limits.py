@@ -63,6 +63,11 @@ class Budget:
         self._committed = spent
         self._calls = 0
 
+    @property
+    def committed_usd(self) -> Decimal:
+        """Return what is spent and set aside, in US dollars."""
+        return self._committed
+
     def reserve(self, card: AgentCard, task: Task) -> tuple[Decimal, str | None]:
         """Set aside the estimate of one call.
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Final
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
 from agentmesh.routing.pacing import take_note
 from agentmesh.routing.preference import Applied, abstention
 from agentmesh.types import AgentId, FloatArray, RunId
+
+STAND_IN_WEIGHT: Final = 1.0  # nobody else has answered where one stands in
 
 
 def draw_seed(mesh_seed: int, run_id: RunId) -> int:
@@ -107,8 +110,26 @@ async def decide(state: RunState, context: RunContext) -> RunState:
         load={} if considered.load is None else _by_agent(pool, considered.load),
     )
     log.post(DecisionMade, decision=considered.decision)
-    chosen = {choice.agent_id: pool.cards[pool.index[choice.agent_id]] for choice in considered.decision.selected}
-    return {"decision": considered.decision, "cards": chosen}
+    waiting = stand_ins(considered.decision, pool, context)
+    called = [choice.agent_id for choice in considered.decision.selected] + list(waiting)
+    cards = {agent_id: pool.cards[pool.index[agent_id]] for agent_id in called}
+    return {"decision": considered.decision, "cards": cards, "stand_ins": waiting}
+
+
+def stand_ins(decision: RouteDecision, pool: AgentPool, context: RunContext) -> tuple[AgentId, ...]:
+    """Return who may stand in for those chosen: the next best of the decision, and last the mesh's fallback agent."""
+    most = context.limits.fallbacks + context.limits.replans
+    if not most or decision.abstained:
+        return ()
+    chosen = {choice.agent_id for choice in decision.selected}
+    scores = np.nan_to_num(decision.score_array(), nan=-np.inf)
+    ranked = sorted(np.flatnonzero(pool.mask).tolist(), key=lambda place: (-scores[place], pool.ids[place]))
+    best = [pool.ids[place] for place in ranked if pool.ids[place] not in chosen][:most]
+    fallback = context.services.fallback
+    place = None if fallback is None else pool.index.get(fallback)
+    if fallback is not None and place is not None and pool.mask[place] and fallback not in {*chosen, *best}:
+        best = [*best[: most - 1], fallback]
+    return tuple(best)
 
 
 def _asker(context: RunContext) -> Asker | None:
@@ -180,6 +201,8 @@ async def dispatch(state: RunState, context: RunContext) -> RunState:
         load=services.pools.load,
         deadline=context.deadline,
         team=services.team,
+        stand_ins=state["stand_ins"],
+        admissions=services.admissions,
     )
     try:
         return {"calls": await work.run(state["decision"])}
@@ -217,7 +240,9 @@ def weighted_answers(decision: RouteDecision, calls: Sequence[AgentCall]) -> lis
     """Return the answers that came, each with the weight the router gave its agent."""
     weights = {selection.agent_id: selection.weight for selection in decision.selected}
     return [
-        WeightedAnswer(agent_id=call.agent_id, text=call.answer.text, weight=weights[call.agent_id])
+        WeightedAnswer(
+            agent_id=call.agent_id, text=call.answer.text, weight=weights.get(call.agent_id, STAND_IN_WEIGHT)
+        )
         for call in calls
         if call.status is CallStatus.OK and call.answer is not None
     ]

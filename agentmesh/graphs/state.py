@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from agentmesh.agents.refiner import Refiner
+from agentmesh.graphs.admission import Admission
 from agentmesh.graphs.allowance import PricedAsker
-from agentmesh.graphs.dispatch import Caller
+from agentmesh.graphs.calling import Caller
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.pool import PoolSource
 from agentmesh.graphs.team import Team
@@ -19,11 +20,15 @@ from agentmesh.types import AgentId, Clock
 
 
 class RunState(TypedDict, total=False):
-    """What the nodes hand on: the task, then the decision with the cards of those chosen, then the calls."""
+    """What the nodes hand on: the task, then the decision with the cards of those who may be called, then the calls.
+
+    ``stand_ins`` are those who were not chosen and may act where nobody helped, the best first.
+    """
 
     task: Task
     decision: RouteDecision
     cards: Mapping[AgentId, AgentCard]
+    stand_ins: tuple[AgentId, ...]
     calls: tuple[AgentCall, ...]
 
 
@@ -32,7 +37,7 @@ class Services:
     """The live parts that every run of a mesh shares. The mesh owns their lifetimes.
 
     ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
-    has them in it.
+    has them in it. ``admissions`` are the steps before each call, in order.
     """
 
     embedder: Embedder
@@ -48,6 +53,7 @@ class Services:
     fallback: AgentId | None = None
     topic_weight: float = 0.0
     team: Team | None = None
+    admissions: tuple[Admission, ...] = ()
 
     @property
     def router(self) -> Router:

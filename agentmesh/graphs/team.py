@@ -218,5 +218,7 @@ def weighted(
     team: Team, decision: RouteDecision, calls: Sequence[AgentCall], answers: Sequence[WeightedAnswer]
 ) -> list[WeightedAnswer]:
     """Return the answers with the weights of the team's vote."""
-    weights = vote_weights(team, decision, tuple(dict.fromkeys(call.agent_id for call in calls)))
-    return [answer.model_copy(update={"weight": weights[answer.agent_id]}) for answer in answers]
+    chosen = {choice.agent_id for choice in decision.selected}
+    asked = dict.fromkeys(call.agent_id for call in calls if call.agent_id in chosen)  # who stood in has its own weight
+    weights = vote_weights(team, decision, tuple(asked))
+    return [answer.model_copy(update={"weight": weights.get(answer.agent_id, answer.weight)}) for answer in answers]

@@ -10,7 +10,7 @@ from agentmesh.events import DecisionMade, Event, FeedbackGiven, RunStarted, Tas
 from agentmesh.learning.faults import keep_fault, told
 from agentmesh.learning.gate import agents_taught
 from agentmesh.learning.settings import Learning
-from agentmesh.records import CallStatus, Experience, Feedback, LearningFault, Run, RunStatus
+from agentmesh.records import CallStatus, Experience, Feedback, LearningFault, Run
 from agentmesh.store.base import TraceStore
 from agentmesh.store.refusals import unfinished
 from agentmesh.types import AgentId, Clock, RunId, SystemClock
@@ -56,7 +56,7 @@ def record_feedback(
     try:
         events = store.events(run_id)
         run = fold(events)
-        if run.status is RunStatus.RUNNING:
+        if not run.status.has_ended:
             raise unfinished(run_id, store.url)
         feedback = _checked_feedback(run_id, score, agent=agent, source=source, at=at)
         learned = _experiences(events, run, feedback, learning or Learning())

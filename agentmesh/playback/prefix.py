@@ -10,7 +10,7 @@ from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner,
 from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
 from agentmesh.graphs.asking import RecordedAsker
-from agentmesh.graphs.dispatch import CallRequest
+from agentmesh.graphs.calling import CallRequest
 from agentmesh.graphs.log import RunLog
 from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCall, AgentCard, CallStatus, RouteDecision, RunStatus, Task

@@ -11,7 +11,17 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agentmesh.errors import SchemaVersionError, StoreError
-from agentmesh.events import SCHEMA, CallFinished, Event, RunFinished, RunStarted, lift, parse_event
+from agentmesh.events import (
+    SCHEMA,
+    ApprovalAsked,
+    ApprovalGiven,
+    CallFinished,
+    Event,
+    RunFinished,
+    RunStarted,
+    lift,
+    parse_event,
+)
 from agentmesh.records import RouteDecision, RunStatus, RunSummary
 from agentmesh.types import AgentId, RunId
 
@@ -97,6 +107,7 @@ class Outline:
     elapsed_s: float | None = None
     cost_usd: Decimal | None = Decimal(0)
     agents: list[AgentId] = field(default_factory=list)
+    open: set[tuple[AgentId, int]] = field(default_factory=set)  # requests for approval; no row holds them
 
     def take(self, event: Event) -> None:
         """Take in the next event."""
@@ -109,6 +120,12 @@ class Outline:
                     self.agents.append(call.agent_id)
                 if not self.finished and self.cost_usd is not None:
                     self.cost_usd = None if call.cost_usd is None else self.cost_usd + call.cost_usd
+            case ApprovalAsked(request=request) if not self.finished:
+                self.open.add((request.agent_id, request.wave))
+                self.status = RunStatus.WAITING
+            case ApprovalGiven(reply=reply) if not self.finished:
+                self.open.discard((reply.agent_id, reply.wave))
+                self.status = RunStatus.WAITING if self.open else RunStatus.RUNNING
             case RunFinished():
                 self.status, self.elapsed_s, self.cost_usd = event.status, event.elapsed_s, event.cost_usd
             case _:
@@ -117,7 +134,7 @@ class Outline:
     @property
     def finished(self) -> bool:
         """Say whether ``run_finished`` was among the events."""
-        return self.status is not None and self.status is not RunStatus.RUNNING
+        return self.status is not None and self.status.has_ended
 
     def _start(self, event: RunStarted) -> None:
         if self.started_at is None:

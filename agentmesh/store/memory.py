@@ -18,7 +18,6 @@ from agentmesh.records import (
     RouterMark,
     RouterState,
     Run,
-    RunStatus,
     RunSummary,
 )
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
@@ -134,7 +133,7 @@ class MemoryStore(TraceStore):
         """Store a score as an event of its run, and number and store what was learned from it."""
         with self._lock:
             trace = self._trace(feedback.run_id)
-            if not trace.started() or trace.run().status is RunStatus.RUNNING:
+            if not trace.started() or not trace.run().status.has_ended:
                 raise unfinished(feedback.run_id, self.url)
             given = trace.scores()
             refuse_second_score(feedback, experiences, given=given, scored=self._scored, url=self.url)

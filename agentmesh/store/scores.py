@@ -40,7 +40,7 @@ def accept(connection: Connection, feedback: Feedback, learned: Sequence[Experie
     if row is None:
         raise no_run(run_id, url)
     last_seq, status, last = row
-    if status is None or status == RunStatus.RUNNING:
+    if status is None or not RunStatus(status).has_ended:
         raise unfinished(run_id, url)
     given, scored = _given(connection, run_id, url=url), _scored(connection, learned)
     refuse_second_score(feedback, learned, given=given, scored=scored, url=url)

@@ -9,14 +9,22 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from agentmesh.approvals import ApprovalReply, ApprovalRequest
 from agentmesh.events import (
+    AnswerChecked,
     AnswerRefined,
+    ApprovalAsked,
+    ApprovalGiven,
     CallFinished,
     CallStarted,
+    ContextSliced,
     DecisionMade,
     Event,
     RunFinished,
+    RunResumed,
     RunStarted,
+    StageFinished,
+    StageStarted,
     TaskPrepared,
     WaveStarted,
 )
@@ -29,6 +37,8 @@ from agentmesh.records import (
     CallStatus,
     Candidate,
     Conflict,
+    ContextItem,
+    Dropped,
     Experience,
     Feedback,
     Limits,
@@ -39,6 +49,8 @@ from agentmesh.records import (
     RouterState,
     RunStatus,
     Selection,
+    SlicedItem,
+    StageRun,
     Task,
     Turn,
     Usage,
@@ -74,6 +86,8 @@ limits = st.builds(
     cost_usd=st.none() | money,
     timeout_s=st.none() | st.floats(0.001, 1e6),
     max_calls=st.none() | st.integers(0, 100),
+    max_tokens=st.none() | st.integers(0, 10**6),
+    fallbacks=st.integers(0, 10),
     retries=st.integers(0, 10),
     allow_unknown_price=st.booleans(),
 )
@@ -87,6 +101,7 @@ preferences = st.builds(
     previous=st.none() | agent_ids,
     like=_tuples(st.sampled_from(["Who built it?", "Δ?"]), 2),
 )
+context_items = st.builds(ContextItem, key=names, text=texts, version=st.integers(1, 9), stage=names)
 tasks = st.builds(
     Task,
     text=texts,
@@ -96,6 +111,7 @@ tasks = st.builds(
     required_skills=st.frozensets(names, max_size=2),
     required_flags=st.frozensets(names, max_size=2),
     turns=_tuples(turns),
+    context=_tuples(context_items, 2),
     objective=objectives,
     preferences=_tuples(preferences, 2),
 )
@@ -184,6 +200,36 @@ def experiences(run_id: RunId) -> SearchStrategy[Experience]:
     )
 
 
+sliced = st.builds(SlicedItem, key=names, tokens=st.integers(0, 9999), score=shares, kept=st.booleans(), why=texts)
+requests = st.builds(
+    ApprovalRequest,
+    agent_id=agent_ids,
+    wave=st.integers(1, 3),
+    text=texts,
+    estimate_usd=st.none() | money,
+    reason=texts,
+    expires_at=st.none() | instants,
+)
+replies = st.builds(
+    ApprovalReply,
+    agent_id=agent_ids,
+    wave=st.integers(1, 3),
+    verdict=st.sampled_from(["approve", "edit", "reject"]),
+    by=names,
+    text=st.none() | texts,
+    note=texts,
+)
+stage_runs = st.builds(
+    StageRun,
+    stage=names,
+    part=st.integers(0, 9),
+    run_id=st.none() | names,
+    status=st.none() | st.sampled_from(list(RunStatus)),
+    answer=st.none() | texts,
+    reason=texts,
+)
+
+
 def feedbacks(run_id: RunId) -> SearchStrategy[Feedback]:
     """Draw scores of a run."""
     return st.builds(
@@ -215,7 +261,7 @@ def ends(run_id: RunId) -> SearchStrategy[RunFinished]:
         run_id=st.just(run_id),
         seq=st.just(0),
         at=instants,
-        status=st.sampled_from([status for status in RunStatus if status is not RunStatus.RUNNING]),
+        status=st.sampled_from([status for status in RunStatus if status.has_ended]),
         answer=st.none() | texts,
         cost_usd=st.none() | money,
         elapsed_s=st.floats(0, 1e6),
@@ -226,6 +272,7 @@ def ends(run_id: RunId) -> SearchStrategy[RunFinished]:
 def middles(run_id: RunId) -> SearchStrategy[Event]:
     """Draw any event that is stored between the first and the last of a run."""
     place = {"run_id": st.just(run_id), "seq": st.just(0), "at": instants}
+    tokens = {name: st.integers(0, 9999) for name in ("budget_tokens", "tokens", "full_tokens")}
     return st.one_of(
         st.builds(
             TaskPrepared,
@@ -245,6 +292,13 @@ def middles(run_id: RunId) -> SearchStrategy[Event]:
         ),
         st.builds(CallStarted, **place, agent_id=agent_ids, attempt=st.integers(1, 9), wave=st.integers(1, 9)),
         st.builds(CallFinished, **place, call=calls),
+        st.builds(ContextSliced, **place, agent_id=agent_ids, items=_tuples(sliced), **tokens),
+        st.builds(ApprovalAsked, **place, request=requests),
+        st.builds(ApprovalGiven, **place, reply=replies),
+        st.builds(RunResumed, **place, reason=texts),
+        st.builds(AnswerChecked, **place, agent_id=agent_ids, check=names, passed=st.booleans(), reason=texts),
+        st.builds(StageStarted, **place, stage=names, part=st.integers(0, 9), child=names),
+        st.builds(StageFinished, **place, result=stage_runs, cost_usd=st.none() | money),
         st.builds(
             AnswerRefined,
             **place,
@@ -252,6 +306,8 @@ def middles(run_id: RunId) -> SearchStrategy[Event]:
             answer=st.none() | texts,
             answered_by=_tuples(agent_ids),
             conflicts=_tuples(conflicts),
+            agreed=_tuples(texts, 2),
+            dropped=_tuples(st.builds(Dropped, agent_id=agent_ids, text=texts, why=texts), 2),
             cost_usd=st.none() | money,
             note=texts,
         ),
