@@ -3,47 +3,35 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
 from agentmesh.agents.base import Agent
-from agentmesh.agents.refiner import Refiner, VoteRefiner
+from agentmesh.agents.refiner import Refiner
 from agentmesh.agents.registry import Registry
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
-from agentmesh.graphs.asking import LiveAsker
-from agentmesh.graphs.calling import LiveCaller
-from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
-from agentmesh.graphs.edge import Edge, UnmarkedEmbedder
-from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.conversation import STICKINESS
+from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.intake import as_task, new_run_id
-from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay, with_agents
+from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay
 from agentmesh.graphs.nodes import consider
-from agentmesh.graphs.pool import LivePool
-from agentmesh.graphs.recalled import recalled_pace
-from agentmesh.graphs.state import Services
 from agentmesh.graphs.streaming import streamed
-from agentmesh.graphs.team import TEAM, Team
+from agentmesh.graphs.team import Team
 from agentmesh.judging.redaction import Secrets
-from agentmesh.learning.learner import LogFollower
-from agentmesh.learning.live import Learner
-from agentmesh.learning.opening import open_learner
-from agentmesh.learning.schedule import open_schedule
 from agentmesh.learning.settings import Learning
+from agentmesh.opening import OpenMesh, Setup, open_mesh
 from agentmesh.preferences import Preference
-from agentmesh.protocols import ChatModel, Embedder, EventSink, Executor, Judge, Verifier
+from agentmesh.protocols import ChatModel, Embedder, EventSink, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
-from agentmesh.routing.pacing import SlidingPace
 from agentmesh.routing.preference_lint import Finding, lint
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
-from agentmesh.store.writer import TraceWriter
 from agentmesh.types import AgentId, RunId, SystemClock
 
 
@@ -100,29 +88,29 @@ class Mesh:
         secrets: Secrets | None = None,
         team: Team | None = None,
     ) -> None:
-        if not 0 <= explore <= 1:
-            raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
-        if not 0 <= stickiness <= 10:
-            raise ConfigError(f"stickiness is {stickiness!r}; give a number from 0 to 10")
-        self._embedder = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
-        self._registry = Registry(self._embedder, agents)
-        self._serving = ServingRouter(router_named(router) if isinstance(router, str) else router)
-        self._root = ""
-        self._store_at = store if isinstance(store, str) else None
-        self._store: TraceStore | None = open_store(None) if store is None else None
-        if isinstance(store, TraceStore):
-            self._store = store
-        self._refiner = refiner
-        self._verifiers, self._judge = tuple(verifiers), judge
-        self._preferences, self._stickiness = tuple(preferences), stickiness
-        self._limits = overlay(DEFAULT_LIMITS, limits)
-        self._explore, self._seed = explore, seed or 0
-        self._learning = learning or Learning()
-        self._chat, self._fallback, self._secrets, self._team = chat, fallback, secrets, team
-        if fallback is not None:
-            self._registry.get(fallback)
-        self._clock = SystemClock()
-        self._open: _Open | None = None
+        chosen = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
+        self._setup = Setup(
+            embedder=chosen,
+            registry=Registry(chosen, agents),
+            serving=ServingRouter(router_named(router) if isinstance(router, str) else router),
+            refiner=refiner,
+            verifiers=tuple(verifiers),
+            judge=judge,
+            preferences=tuple(preferences),
+            stickiness=stickiness,
+            limits=overlay(DEFAULT_LIMITS, limits),
+            explore=explore,
+            seed=seed or 0,
+            learning=learning or Learning(),
+            chat=chat,
+            fallback=fallback,
+            secrets=secrets,
+            team=team,
+            clock=SystemClock(),
+        )
+        self._lasting = store if isinstance(store, TraceStore) else open_store(None) if store is None else None
+        self._store_at = store if isinstance(store, str) else ""
+        self._open: OpenMesh | None = None
 
     async def __aenter__(self) -> Self:
         """Open the store, bring the router up to date, and start writing.
@@ -133,9 +121,7 @@ class Mesh:
         """
         if self._open is not None:
             raise ConfigError("the mesh is open already; open it once, and share it")
-        async with AsyncExitStack() as stack:
-            self._open = await self._start(stack)
-            self._open.stack = stack.pop_all()
+        self._open = await open_mesh(self._setup, self._lasting or self._store_at)
         return self
 
     async def __aexit__(
@@ -144,9 +130,7 @@ class Mesh:
         """Finish scoring, cancel streams that nobody reads any more, write what is queued, close what was opened."""
         parts, self._open = self._parts(), None
         is_interrupted = error is not None and not isinstance(error, Exception)
-        for task in parts.streaming | (parts.scoring if is_interrupted else set()):
-            task.cancel()
-        await parts.stack.aclose()  # without the error: the task group would wrap what the caller raised
+        await parts.aclose(interrupted=is_interrupted)
 
     @property
     def store(self) -> TraceStore:
@@ -155,34 +139,35 @@ class Mesh:
         Raises:
             ConfigError: the mesh is closed, and its store with it.
         """
-        if self._store is None:
+        store = self._lasting if self._open is None else self._open.store
+        if store is None:
             raise ConfigError(
                 f"the store {self._store_at!r} is closed; open the mesh with 'async with', or open_store()"
             )
-        return self._store
+        return store
 
     @property
     def router(self) -> Router:
         """Return the router that serves now; what has learned more may take its place at any time."""
-        return self._serving.router
+        return self._setup.serving.router
 
     @property
     def registry(self) -> Registry:
         """Return what holds the agents."""
-        return self._registry
+        return self._setup.registry
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
         """Return what scores answers by rule."""
-        return self._verifiers
+        return self._setup.verifiers
 
     def cards(self) -> tuple[AgentCard, ...]:
         """Return the cards of all agents, sorted by id."""
-        return self._registry.cards()
+        return self._setup.registry.cards()
 
     def lint(self, examples: Iterable[str | Task] = ()) -> tuple[Finding, ...]:
         """Return what is wrong with the preferences, errors first; rules that meet in an example are compared too."""
-        return lint(self._preferences, self.cards(), examples=[as_task(example) for example in examples])
+        return lint(self._setup.preferences, self.cards(), examples=[as_task(example) for example in examples])
 
     def register(self, agent: Agent) -> AgentCard:
         """Add an agent, also while tasks run.
@@ -190,7 +175,7 @@ class Mesh:
         Raises:
             RegistrationError: its id is taken, or what it declares cannot be used.
         """
-        return self._registry.add(agent)
+        return self._setup.registry.add(agent)
 
     def update(self, agent: Agent) -> AgentCard:
         """Replace the agent of the same id; a changed card gets the next version, and learning begins anew for it.
@@ -198,7 +183,7 @@ class Mesh:
         Raises:
             RegistrationError: no agent has this id, or what it declares cannot be used.
         """
-        return self._registry.update(agent)
+        return self._setup.registry.update(agent)
 
     def remove(self, agent_id: AgentId) -> Agent:
         """Take an agent out; runs that are under way finish with it.
@@ -206,7 +191,7 @@ class Mesh:
         Raises:
             RegistrationError: no agent has this id.
         """
-        return self._registry.remove(agent_id)
+        return self._setup.registry.remove(agent_id)
 
     async def route(self, task: str | Task, *, max_agents: int = 1) -> RouteDecision:
         """Decide, and do nothing else: no agent is called, nothing is stored, nothing is left to chance.
@@ -217,7 +202,7 @@ class Mesh:
             ConfigError: the task cannot be used, or the mesh is not open.
             RoutingError: nobody passes the gates, or the router returned no decision.
         """
-        edge, services = Edge(self._secrets, as_task(task), ""), self._parts().services
+        edge, services = Edge(self._setup.secrets, as_task(task), ""), self._parts().services
         considered = await consider(
             edge.task, services, run_id="", max_agents=max_agents, explore=0.0, asker=services.asker
         )
@@ -301,79 +286,22 @@ class Mesh:
     async def _run(
         self, task: Task, *, limits: Limits | None, run_id: RunId | None, listeners: Sequence[EventSink] = ()
     ) -> Run:
-        parts, run_id = self._parts(), new_run_id(self._clock.now()) if run_id is None else run_id
-        edge = Edge(self._secrets, task, run_id)
+        parts, run_id = self._parts(), new_run_id(self._setup.clock.now()) if run_id is None else run_id
+        edge = Edge(self._setup.secrets, task, run_id)
         run = await parts.executor.submit(
-            edge.task, run_id=run_id, limits=self._effective(limits), listeners=edge.listeners(listeners)
+            edge.task, run_id=run_id, limits=self._setup.limits_of(limits), listeners=edge.listeners(listeners)
         )
-        if self._verifiers or self._judge is not None:
-            scoring = parts.tasks.create_task(parts.learner.score(run, self._verifiers, self._judge, seed=self._seed))
-            parts.scoring.add(scoring)
-            scoring.add_done_callback(parts.scoring.discard)
+        parts.score_later(run, self._setup)
         return edge.run(run)
 
     async def _run_once(self, task: str | Task, limits: Limits | None, run_id: RunId | None) -> Run:
         async with self:
             return await self.run(task, limits=limits, run_id=run_id)
 
-    def _effective(self, limits: Limits | None) -> Limits:
-        most = None if self._team is None else self._team.most
-        return with_agents(overlay(self._limits, limits), refined=self._refiner is not None, most=most)
-
-    async def _start(self, stack: AsyncExitStack) -> "_Open":
-        if self._store_at is not None:
-            self._store = await asyncio.to_thread(open_store, self._store_at)
-            stack.callback(self._close_store)
-        store = self.store
-        writer = TraceWriter(store)
-        stack.push_async_callback(writer.aclose)
-        self._registry.recall(await asyncio.to_thread(store.latest_cards))
-        if self._serving.router.sequence == 0:
-            self._root = self._serving.router.parameters_hash
-        follower = LogFollower(store, self._serving, self._embedder, root=self._root, clock=self._clock)
-        if self._team is not None:
-            await asyncio.to_thread(store.put_router, TEAM, self._team.fingerprint, self._team.model_dump_json())
-        learner = await stack.enter_async_context(await open_learner(follower, self._learning))
-        await stack.enter_async_context(await open_schedule(follower, self._learning))
-        services = Services(
-            embedder=self._embedder if self._secrets is None else UnmarkedEmbedder(self._embedder),
-            serving=self._serving,
-            refiner=self._refiner or VoteRefiner(None if self._team is None else self._team.key),
-            caller=LiveCaller(self._registry, self._clock),
-            clock=self._clock,
-            pools=LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness),
-            mesh_seed=self._seed,
-            explore=self._explore,
-            asker=None if self._chat is None else LiveAsker(self._chat, self._clock),
-            pace=SlidingPace() if self._chat is None else await asyncio.to_thread(recalled_pace, store),
-            fallback=self._fallback,
-            topic_weight=TOPIC_WEIGHT,
-            team=self._team,
-        )
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)
-
-    def _close_store(self) -> None:
-        store, self._store = self.store, None
-        store.close()
-
-    def _parts(self) -> "_Open":
+    def _parts(self) -> OpenMesh:
         if self._open is None:
             raise ConfigError("the mesh is not open; use 'async with mesh:', or mesh.run_sync(...)")
         return self._open
-
-
-@dataclass(slots=True)
-class _Open:
-    """What exists only while a mesh is open."""
-
-    services: Services
-    executor: Executor
-    learner: Learner
-    tasks: asyncio.TaskGroup
-    stack: AsyncExitStack
-    streaming: set[asyncio.Task[Any]] = field(default_factory=set)
-    scoring: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 def _in_loop() -> bool:

@@ -11,6 +11,9 @@ class ServingRouter:
 
     A decision reads ``router`` once and keeps what it read; learning exchanges it in one assignment. So a decision sees
     the state before an outcome or after it, never half.
+
+    ``root`` is the hash of the router's parameters as it was before it learned anything, "" where that is not known.
     """
 
     router: Router
+    root: str = ""
