@@ -14,10 +14,11 @@ from agentmesh.agents.base import ask
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import AgentOutputError, LlmError, ReplayMissError
 from agentmesh.events import CallFinished, CallStarted, WaveStarted
+from agentmesh.graphs.equality import Equality, KeyEquality
 from agentmesh.graphs.limits import Budget, actual_usd
 from agentmesh.graphs.load import Load
 from agentmesh.graphs.log import RunLog, named
-from agentmesh.graphs.team import Team, next_wave
+from agentmesh.graphs.team import Team, answers_of, next_wave
 from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Limits, RouteDecision, Task
 from agentmesh.types import AgentId, Clock
 
@@ -133,6 +134,7 @@ class Dispatch:
     load: Load
     deadline: float | None
     team: Team | None = None
+    equality: Equality = field(default_factory=KeyEquality)
 
     async def run(self, decision: RouteDecision) -> tuple[AgentCall, ...]:
         """Call the selected agents and return all attempts, wave by wave, in order of selection."""
@@ -144,13 +146,16 @@ class Dispatch:
             return await self._wave([chosen.agent_id for chosen in decision.selected], calling)
         calls: tuple[AgentCall, ...] = ()
         while decision.selected:
-            planned = next_wave(self.team, decision, calls)
+            grouped = await self.equality.grouped(self.task, answers_of(calls))
+            planned = next_wave(self.team, decision, calls, grouped.numbers)
             self.log.post(
                 WaveStarted,
                 wave=calling.wave,
                 agents=planned.agents,
                 reason=planned.reason,
                 agreement=planned.agreement,
+                groups=grouped.groups,
+                note=grouped.note,
             )
             if not planned.agents:
                 break

@@ -7,6 +7,7 @@ from typing import TypedDict
 from agentmesh.agents.refiner import Refiner
 from agentmesh.graphs.allowance import PricedAsker
 from agentmesh.graphs.dispatch import Caller
+from agentmesh.graphs.equality import Equality, KeyEquality
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.pool import PoolSource
 from agentmesh.graphs.team import Team
@@ -31,8 +32,8 @@ class RunState(TypedDict, total=False):
 class Services:
     """The live parts that every run of a mesh shares. The mesh owns their lifetimes.
 
-    ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
-    has them in it.
+    ``equality`` says which answers of a team are the same. ``topic_weight`` is what the messages before weigh in the
+    vector of a short one, 0 for nothing: a recorded vector has them in it.
     """
 
     embedder: Embedder
@@ -48,6 +49,7 @@ class Services:
     fallback: AgentId | None = None
     topic_weight: float = 0.0
     team: Team | None = None
+    equality: Equality = field(default_factory=KeyEquality)
 
     @property
     def router(self) -> Router:
