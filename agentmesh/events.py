@@ -94,7 +94,8 @@ class DecisionMade(BaseEvent):
 class WaveStarted(BaseEvent):
     """A wave of a team is about to be asked, or none is any more: then ``agents`` is empty and ``reason`` says why.
 
-    ``agreement`` is the probability that the leading answer of the waves before is right.
+    ``agreement`` is the probability that the leading answer of the waves before is right. ``groups`` are the agents
+    whose answers so far count as the same, and ``note`` says what could not be compared as it should be.
     """
 
     kind: Literal["wave_started"] = "wave_started"
@@ -102,6 +103,8 @@ class WaveStarted(BaseEvent):
     agents: tuple[AgentId, ...]
     reason: str
     agreement: float | None = None
+    groups: tuple[tuple[AgentId, ...], ...] = ()
+    note: str = ""
 
 
 class CallStarted(BaseEvent):

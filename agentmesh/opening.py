@@ -12,6 +12,7 @@ from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import LiveCaller
 from agentmesh.graphs.conversation import TOPIC_WEIGHT
 from agentmesh.graphs.edge import UnmarkedEmbedder
+from agentmesh.graphs.equality import KeyEquality
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.limits import overlay, with_agents
 from agentmesh.graphs.pool import LivePool
@@ -137,8 +138,9 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
 
 async def _services(setup: Setup, store: TraceStore) -> Services:
     pools = LivePool(setup.registry, setup.embedder, store, setup.preferences, stickiness=setup.stickiness)
+    embedder = setup.embedder if setup.secrets is None else UnmarkedEmbedder(setup.embedder)
     return Services(
-        embedder=setup.embedder if setup.secrets is None else UnmarkedEmbedder(setup.embedder),
+        embedder=embedder,
         serving=setup.serving,
         refiner=setup.refiner or VoteRefiner(None if setup.team is None else setup.team.key),
         caller=LiveCaller(setup.registry, setup.clock),
@@ -151,4 +153,5 @@ async def _services(setup: Setup, store: TraceStore) -> Services:
         fallback=setup.fallback,
         topic_weight=TOPIC_WEIGHT,
         team=setup.team,
+        equality=KeyEquality() if setup.team is None else setup.team.equality(embedder),
     )

@@ -1,14 +1,19 @@
 """What holds for every test: no network but loopback, no keys from outside, no deadline on a busy machine."""
 
 import ipaddress
+import json
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("agentmesh", deadline=None)  # two processes share two cores: the clock says nothing
+# two processes share two cores: the clock says nothing, and examples beyond fifty found nothing that these had not
+settings.register_profile("agentmesh", deadline=None, max_examples=50)
 settings.load_profile("agentmesh")
 
 OUTSIDE = (
@@ -53,6 +58,47 @@ def no_network_but_loopback() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded_connect)
         patch.setattr(socket, "getaddrinfo", guarded_resolve)
         yield
+
+
+class WarmPython:
+    """Runs programs in forks of a process that has loaded the package, with warnings as errors."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start the process; ``folder`` is where outputs go."""
+        self._folder, self._count = folder, 0
+        command = [sys.executable, "-W", "error", Path(__file__).with_name("warm.py")]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(
+        self,
+        program: Path,
+        *arguments: object,
+        folder: Path,
+        before: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in a folder, after some lines of code, and return how it ended and what it said."""
+        self._count += 1
+        said = [self._folder / f"{self._count}.{name}" for name in ("out", "err")]
+        order = {"program": str(program), "arguments": [str(one) for one in arguments], "folder": str(folder)}
+        order |= {"stdout": str(said[0]), "stderr": str(said[1]), "before": before, "environment": environment or {}}
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        code = int(self.process.stdout.readline())
+        texts = [path.read_text(encoding="utf-8") for path in said]
+        return subprocess.CompletedProcess([str(program)], code, *texts)
+
+
+@pytest.fixture(scope="session")
+def warm_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
+    """Return what runs programs without importing all anew for each."""
+    warm = WarmPython(tmp_path_factory.mktemp("warm"))
+    with warm.process as process:
+        yield warm
+        assert process.stdin is not None
+        process.stdin.close()
 
 
 def refuse_unless_loopback(host: str | bytes | None) -> None:

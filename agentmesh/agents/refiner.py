@@ -19,11 +19,15 @@ Equivalence: TypeAlias = Callable[[str], Hashable]
 
 
 class WeightedAnswer(Record):
-    """One agent's answer and the weight of its vote."""
+    """One agent's answer and the weight of its vote.
+
+    ``group`` is the same number where answers were found to be the same; ``None`` leaves that to the refiner.
+    """
 
     agent_id: AgentId
     text: str
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    group: int | None = None
 
 
 class Refined(Record):
@@ -87,6 +91,8 @@ class VoteRefiner(Refiner):
 def group_answers(answers: Sequence[WeightedAnswer], equivalence: Equivalence) -> tuple[AnswerGroup, ...]:
     """Group equal answers, heaviest group first, ties by smallest agent id; blank answers are left out.
 
+    Answers that have the number of a group are equal where the number is.
+
     >>> answers = [
     ...     WeightedAnswer(agent_id="a", text="12", weight=0.4),
     ...     WeightedAnswer(agent_id="b", text="Twelve.", weight=0.3),
@@ -98,7 +104,8 @@ def group_answers(answers: Sequence[WeightedAnswer], equivalence: Equivalence) -
     by_key: dict[Hashable, list[WeightedAnswer]] = {}
     for answer in answers:
         if answer.text.strip():
-            by_key.setdefault(equivalence(answer.text), []).append(answer)
+            key = equivalence(answer.text) if answer.group is None else ("group", answer.group)
+            by_key.setdefault(key, []).append(answer)
     groups = [_group(members) for members in by_key.values()]
     return tuple(sorted(groups, key=lambda group: (-group.weight, group.agents, group.text)))
 

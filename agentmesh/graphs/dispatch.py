@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -11,10 +11,11 @@ import numpy as np
 from agentmesh.events import CallFinished, CallStarted, WaveStarted
 from agentmesh.graphs.admission import Admission, Pause, ProposedCall, Refusal, RunPaused, admit
 from agentmesh.graphs.calling import Caller, CallRequest
+from agentmesh.graphs.equality import Equality, Grouped, KeyEquality
 from agentmesh.graphs.limits import Budget, estimate_usd
 from agentmesh.graphs.load import Load
 from agentmesh.graphs.log import RunLog
-from agentmesh.graphs.team import Team
+from agentmesh.graphs.team import Team, answers_of
 from agentmesh.graphs.waves import SoFar, following
 from agentmesh.records import AgentCall, AgentCard, CallStatus, Limits, RouteDecision, Task
 from agentmesh.types import AgentId, Clock
@@ -62,6 +63,7 @@ class Dispatch:
     team: Team | None = None
     stand_ins: tuple[AgentId, ...] = ()
     admissions: tuple[Admission, ...] = ()
+    equality: Equality = field(default_factory=KeyEquality)
 
     async def run(self, decision: RouteDecision) -> tuple[AgentCall, ...]:
         """Call the selected agents and return all attempts, wave by wave, in order of selection.
@@ -75,10 +77,11 @@ class Dispatch:
         calls: tuple[AgentCall, ...] = ()
         number = 1
         while True:
-            wave = following(SoFar(decision, self.limits, self.team, self.stand_ins, calls))
+            grouped = Grouped() if self.team is None else await self.equality.grouped(self.task, answers_of(calls))
+            wave = following(SoFar(decision, self.limits, self.team, self.stand_ins, calls, groups=grouped.numbers))
             if wave.reason:
                 told = {"agents": wave.agents, "reason": wave.reason, "agreement": wave.agreement}
-                self.log.post(WaveStarted, wave=number, **told)
+                self.log.post(WaveStarted, wave=number, groups=grouped.groups, note=grouped.note, **told)
             if not wave.agents:
                 return calls
             calls += await self._wave(wave.agents, Calling(budget, decision.seed, number))

@@ -10,10 +10,11 @@ import numpy as np
 
 from agentmesh.agents.refiner import Refined, VoteRefiner, WeightedAnswer
 from agentmesh.errors import AgentMeshError, RouterOutputError
-from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared
+from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared, WaveStarted
 from agentmesh.graphs.allowance import RunAsker
 from agentmesh.graphs.conversation import with_topic
 from agentmesh.graphs.dispatch import Dispatch
+from agentmesh.graphs.equality import Grouped
 from agentmesh.graphs.log import named
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.graphs.team import weighted
@@ -203,6 +204,7 @@ async def dispatch(state: RunState, context: RunContext) -> RunState:
         team=services.team,
         stand_ins=state["stand_ins"],
         admissions=services.admissions,
+        equality=services.equality,
     )
     try:
         return {"calls": await work.run(state["decision"])}
@@ -222,7 +224,9 @@ async def refine(state: RunState, context: RunContext) -> RunState:
         return {}
     refiner, team = context.services.refiner, context.services.team
     if team is not None:
-        answers = weighted(team, state["decision"], state["calls"], answers)
+        waves = [event for event in context.log.events if isinstance(event, WaveStarted)]
+        equal = Grouped(waves[-1].groups).numbers if waves else {}
+        answers = weighted(team, state["decision"], state["calls"], answers, equal)
     refined = await _within_deadline(state["task"], answers, context)
     context.log.post(
         AnswerRefined,

@@ -4,15 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import exp, log
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
 from pydantic import Field
 
 from agentmesh.agents.refiner import Equivalence, WeightedAnswer
+from agentmesh.errors import ConfigError
 from agentmesh.frozen import Record
-from agentmesh.judging.equivalence import choice_key, json_key, number_key, text_key
+from agentmesh.graphs.equality import (
+    Behaviour,
+    BehaviourEquality,
+    EmbeddingEquality,
+    Equality,
+    EquivalenceName,
+    KeyEquality,
+    of_form,
+)
+from agentmesh.judging.equivalence import text_key
+from agentmesh.judging.forms import FORM_KEYS
+from agentmesh.judging.similar import LIKENESS
 from agentmesh.packing import unpack_floats
+from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, CallStatus, Candidate, RouteDecision
 from agentmesh.routing.team.fitting import MOST, TeamFit, chosen_members, usual_price
 from agentmesh.routing.team.plan import TeamPlan, next_move
@@ -30,15 +43,6 @@ LEAST_USD: Final = 1e-6
 TEAM: Final = "team"
 """The name under which stores keep teams, as they keep the parameters of routers."""
 
-EquivalenceName: TypeAlias = Literal["text", "number", "choice", "json"]
-
-_KEYS: Final[Mapping[str, Equivalence]] = {
-    "text": text_key,
-    "number": number_key,
-    "choice": choice_key,
-    "json": json_key,
-}
-
 
 class Team(Record):
     """How many agents may answer, in what order they are asked, and when it is enough.
@@ -53,7 +57,11 @@ class Team(Record):
         most: Agents that may be asked, 1 and up; ``Limits.max_agents`` of a run stands above it.
         first: Agents in the first wave of a team without a plan, 1 and up.
         stop: The probability at which a team without a plan stops, 0 (after the first wave) to 1 (ask all).
-        equivalence: When two answers are the same: as texts, by their last number, by the letter chosen, or as JSON.
+        equivalence: When two answers are the same: as texts, by their last number, by the letter chosen, as JSON;
+            ``"auto"`` for the one of these that the task and most of its answers have; ``"embedding"`` by what they
+            mean; ``"behaviour"`` by what they do.
+        likeness: The cosine from which answers mean the same, 0 to 1; for ``"embedding"``.
+        behaviour: Says what an answer to a task does; for ``"behaviour"``. It is no part of what is stored.
         plan: What was learned from a table of answers.
     """
 
@@ -61,6 +69,8 @@ class Team(Record):
     first: int = Field(default=1, ge=1)
     stop: float = Field(default=0.9, ge=0, le=1, allow_inf_nan=False)
     equivalence: EquivalenceName = "text"
+    likeness: float = Field(default=LIKENESS, gt=0, le=1, allow_inf_nan=False)
+    behaviour: Behaviour | None = Field(default=None, exclude=True)
     plan: TeamPlan | None = None
 
     @classmethod
@@ -87,8 +97,29 @@ class Team(Record):
 
     @property
     def key(self) -> Equivalence:
-        """Return what maps an answer to a value that equal answers share."""
-        return _KEYS[self.equivalence]
+        """Return what maps an answer to a value that equal answers share, where nothing else says which are equal."""
+        return FORM_KEYS.get(self.equivalence, text_key)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Return whether which answers are equal can be found again from the answers alone."""
+        return self.equivalence not in ("embedding", "behaviour")
+
+    def equality(self, embedder: Embedder) -> Equality:
+        """Return what says which answers are equal, by the embedder of a mesh where it needs one.
+
+        Raises:
+            ConfigError: answers are to be compared by what they do, and nothing says what they do.
+        """
+        if self.equivalence == "embedding":
+            return EmbeddingEquality(embedder, self.likeness)
+        if self.equivalence != "behaviour":
+            return KeyEquality(of_form(self.equivalence))
+        if self.behaviour is None:
+            raise ConfigError(
+                "the team's behaviour is None; equivalence='behaviour' needs a function of task and answer"
+            )
+        return BehaviourEquality(self.behaviour)
 
     @property
     def fingerprint(self) -> str:
@@ -105,14 +136,21 @@ class Wave:
     agreement: float | None = None
 
 
-def next_wave(team: Team, decision: RouteDecision, calls: Sequence[AgentCall]) -> Wave:
-    """Return the next wave of a run, from its decision and the calls made so far. Pure, so that a replay repeats it."""
+def next_wave(team: Team, decision: RouteDecision, calls: Sequence[AgentCall], groups: Mapping[AgentId, int]) -> Wave:
+    """Return the next wave of a run, from its decision and the calls made so far. Pure, so that a replay repeats it.
+
+    Args:
+        team: Its rules.
+        decision: Who was selected, and what is expected of them.
+        calls: Those made so far.
+        groups: The number of the group of equal answers, for each agent that gave one.
+    """
     asked = tuple(dict.fromkeys(call.agent_id for call in calls))
     left = [choice.agent_id for choice in decision.selected if choice.agent_id not in asked]
     planned = _planned(team, decision)
     if planned is not None:
-        return _by_plan(team, planned, decision, calls)
-    agreement = _agreement(team, decision, calls)
+        return _by_plan(planned, decision, calls, groups)
+    agreement = _agreement(decision, groups)
     if not asked:
         first = tuple(sorted(left, key=lambda name: _order(name, decision)))[: team.first]
         return Wave(first, "the best for their price begin")
@@ -143,11 +181,13 @@ def _planned(team: Team, decision: RouteDecision) -> TeamPlan | None:
     return team.plan if team.plan is not None and chosen & set(team.plan.agents) else None
 
 
-def _by_plan(team: Team, plan: TeamPlan, decision: RouteDecision, calls: Sequence[AgentCall]) -> Wave:
+def _by_plan(
+    plan: TeamPlan, decision: RouteDecision, calls: Sequence[AgentCall], groups: Mapping[AgentId, int]
+) -> Wave:
     chosen = {choice.agent_id for choice in decision.selected}
     asked = [place for place, name in enumerate(plan.agents) if any(call.agent_id == name for call in calls)]
     allowed = np.array([name in chosen for name in plan.agents])
-    move = next_move(plan, _as_table(team, plan, decision, calls), asked, allowed=allowed)
+    move = next_move(plan, _as_table(plan, decision, calls, groups), asked, allowed=allowed)
     agreement = move.agreement if asked else None
     if move.agent is None and len(asked) == int(allowed.sum()):
         return Wave((), f"all were asked; the agreement is {move.agreement:.3f}", agreement)
@@ -156,13 +196,14 @@ def _by_plan(team: Team, plan: TeamPlan, decision: RouteDecision, calls: Sequenc
     return Wave((move.agent,), f"asking it is worth {move.gain:+.4f} after its price", agreement)
 
 
-def _as_table(team: Team, plan: TeamPlan, decision: RouteDecision, calls: Sequence[AgentCall]) -> TeamTable:
+def _as_table(
+    plan: TeamPlan, decision: RouteDecision, calls: Sequence[AgentCall], groups: Mapping[AgentId, int]
+) -> TeamTable:
     """Return one run as a table of one row."""
-    answers = _answers(calls)
     paid = {call.agent_id: call.cost_usd for call in calls if call.cost_usd is not None}
     found = [_candidate(name, decision) for name in plan.agents]
     prices = [None if one is None else one.expected_cost_usd for one in found]
-    keys = [None if name not in answers else team.key(answers[name]) for name in plan.agents]
+    keys = [groups.get(name) for name in plan.agents]
     return TeamTable(
         plan.agents,
         quality=np.full((1, len(plan.agents)), np.nan),
@@ -173,17 +214,17 @@ def _as_table(team: Team, plan: TeamPlan, decision: RouteDecision, calls: Sequen
     )
 
 
-def _answers(calls: Sequence[AgentCall]) -> dict[AgentId, str]:
+def answers_of(calls: Sequence[AgentCall]) -> dict[AgentId, str]:
+    """Return what each agent answered; one that failed, or whose answer is blank, is left out."""
     done = [call for call in calls if call.status is CallStatus.OK and call.answer is not None]
     return {call.agent_id: call.answer.text for call in done if call.answer is not None and call.answer.text.strip()}
 
 
-def _agreement(team: Team, decision: RouteDecision, calls: Sequence[AgentCall]) -> float:
+def _agreement(decision: RouteDecision, groups: Mapping[AgentId, int]) -> float:
     """Return the probability that the leading answer is right, 0 without one."""
-    scores: dict[object, float] = {}
-    for name, text in _answers(calls).items():
-        key = team.key(text)
-        scores[key] = scores.get(key, 0.0) + _weight(name, decision)
+    scores: dict[int, float] = {}
+    for name, group in groups.items():
+        scores[group] = scores.get(group, 0.0) + _weight(name, decision)
     if not scores:
         return 0.0
     highest = max(scores.values())
@@ -215,10 +256,21 @@ def _order(name: AgentId, decision: RouteDecision) -> tuple[bool, float, AgentId
 
 
 def weighted(
-    team: Team, decision: RouteDecision, calls: Sequence[AgentCall], answers: Sequence[WeightedAnswer]
+    team: Team,
+    decision: RouteDecision,
+    calls: Sequence[AgentCall],
+    answers: Sequence[WeightedAnswer],
+    groups: Mapping[AgentId, int],
 ) -> list[WeightedAnswer]:
-    """Return the answers with the weights of the team's vote."""
+    """Return the answers with the weights of the team's vote, and which of them are equal."""
     chosen = {choice.agent_id for choice in decision.selected}
     asked = dict.fromkeys(call.agent_id for call in calls if call.agent_id in chosen)  # who stood in has its own weight
     weights = vote_weights(team, decision, tuple(asked))
-    return [answer.model_copy(update={"weight": weights.get(answer.agent_id, answer.weight)}) for answer in answers]
+    told = {
+        answer.agent_id: {
+            "weight": weights.get(answer.agent_id, answer.weight),
+            "group": groups.get(answer.agent_id),
+        }
+        for answer in answers
+    }
+    return [answer.model_copy(update=told[answer.agent_id]) for answer in answers]

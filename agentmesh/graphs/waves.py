@@ -1,7 +1,7 @@
 """Who of a run is asked next: all that were chosen or a team's waves, then those who stand in where nobody helped."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from agentmesh.graphs.team import Team, Wave, next_wave
 from agentmesh.records import AgentCall, CallStatus, Limits, RouteDecision
@@ -12,7 +12,8 @@ from agentmesh.types import AgentId
 class SoFar:
     """What a run has come to. ``rejected`` are the answers that did not pass a check, by agent and wave.
 
-    ``stand_ins`` are the agents that may act and were not chosen, the best first.
+    ``stand_ins`` are the agents that may act and were not chosen, the best first. ``groups`` says by a number which
+    answers of a team are the same.
     """
 
     decision: RouteDecision
@@ -21,6 +22,7 @@ class SoFar:
     stand_ins: tuple[AgentId, ...]
     calls: tuple[AgentCall, ...] = ()
     rejected: Collection[tuple[AgentId, int]] = ()
+    groups: Mapping[AgentId, int] = field(default_factory=dict)
 
     def has_helped(self) -> bool:
         """Return whether there is an answer that passed the checks."""
@@ -33,7 +35,7 @@ def following(so_far: SoFar) -> Wave:
     A wave that needs no explanation, since all that were chosen are asked at once, has no reason and is no event.
     """
     if so_far.team is not None and so_far.decision.selected:
-        wave = next_wave(so_far.team, so_far.decision, so_far.calls)
+        wave = next_wave(so_far.team, so_far.decision, so_far.calls, so_far.groups)
         if wave.agents:
             return wave
         standing_in = _stand_in(so_far)

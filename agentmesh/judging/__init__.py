@@ -2,12 +2,15 @@
 
 from agentmesh.judging.equivalence import choice_key, json_key, key_for, number_key, text_key
 from agentmesh.judging.judge import PromptedJudge
+from agentmesh.judging.programs import ProgramCase, ProgramRunner
 from agentmesh.judging.verifiers import CallableVerifier, ExactVerifier, NumericVerifier, RegexVerifier
 
 __all__ = [
     "CallableVerifier",
     "ExactVerifier",
     "NumericVerifier",
+    "ProgramCase",
+    "ProgramRunner",
     "PromptedJudge",
     "RegexVerifier",
     "choice_key",

@@ -42,7 +42,8 @@ def compare(recorded: Sequence[Event], replayed: Sequence[Event], ids: Sequence[
         if len(first) != len(second):
             yield _differ(f"number of {kind.__name__} events", len(first), len(second))
         for place, (one, other) in enumerate(zip(first, second, strict=False)):
-            yield from _fields(f"{kind.__name__} {place + 1}", one, other, fields)
+            told = [name for name in _TOLD_SINCE.get(kind, ()) if getattr(one, name)]
+            yield from _fields(f"{kind.__name__} {place + 1}", one, other, (*fields, *told))
 
 
 _COMPARED: dict[type[Any], tuple[str, ...]] = {
@@ -50,6 +51,10 @@ _COMPARED: dict[type[Any], tuple[str, ...]] = {
     AnswerRefined: ("refiner", "answer", "answered_by", "conflicts"),
     RunFinished: ("status", "answer", "cost_usd", "error"),
 }
+
+
+_TOLD_SINCE: dict[type[Any], tuple[str, ...]] = {WaveStarted: ("groups", "note")}
+"""Fields that older traces lack: compared where the trace has something there."""
 
 
 def _calls(recorded: Sequence[CallFinished], replayed: Sequence[CallFinished]) -> Iterator[Difference]:

@@ -8,10 +8,21 @@ import numpy as np
 
 from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner, WeightedAnswer
 from agentmesh.errors import ReplayError, ReplayMissError
-from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
+from agentmesh.events import (
+    AnswerRefined,
+    CallFinished,
+    DecisionMade,
+    Event,
+    RunFinished,
+    RunStarted,
+    TaskPrepared,
+    WaveStarted,
+)
 from agentmesh.graphs.asking import RecordedAsker
 from agentmesh.graphs.calling import CallRequest
+from agentmesh.graphs.equality import Equality, KeyEquality, RecordedEquality, of_form
 from agentmesh.graphs.log import RunLog
+from agentmesh.graphs.team import Team
 from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCall, AgentCard, CallStatus, RouteDecision, RunStatus, Task
 from agentmesh.routing.pacing import before_model
@@ -26,6 +37,7 @@ class Recording:
     prepared: TaskPrepared
     decided: DecisionMade
     calls: tuple[AgentCall, ...]
+    waves: tuple[WaveStarted, ...]
     refined: AnswerRefined | None
     finished: RunFinished
 
@@ -45,6 +57,7 @@ class Recording:
                 prepared=last[TaskPrepared],  # type: ignore[arg-type]
                 decided=last[DecisionMade],  # type: ignore[arg-type]
                 calls=tuple(event.call for event in events if isinstance(event, CallFinished)),
+                waves=tuple(event for event in events if isinstance(event, WaveStarted)),
                 refined=last.get(AnswerRefined),  # type: ignore[arg-type]
                 finished=last[RunFinished],  # type: ignore[arg-type]
             )
@@ -126,6 +139,17 @@ def asker_of(decision: RouteDecision) -> RecordedAsker | None:
     if decision.reasoning is None and before_model(decision) is None:
         return None
     return RecordedAsker(decision.reasoning)
+
+
+def equality_of(team: Team | None, waves: Sequence[WaveStarted]) -> Equality:
+    """Return what says which answers of a recorded team are equal.
+
+    It is found again where the answers say it. What vectors or tries said is taken from the waves: a replay has no
+    embedder, and runs no answer.
+    """
+    if team is None or team.is_repeatable:
+        return KeyEquality(None if team is None else of_form(team.equivalence))
+    return RecordedEquality(waves)
 
 
 class RecordedRefiner(Refiner):

@@ -1,9 +1,8 @@
 """The pages beside README keep their word: their links lead somewhere, and their code runs."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +34,7 @@ def test_a_link_leads_to_a_file(page: Path, target: str) -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("page", "code"), BLOCKS, ids=shown)
-def test_a_block_of_code_runs_as_printed(page: Path, code: str, tmp_path: Path) -> None:
+def test_a_block_of_code_runs_as_printed(page: Path, code: str, tmp_path: Path, warm_python: Any) -> None:
     (tmp_path / "block.py").write_text(code, encoding="utf-8")
-    done = subprocess.run([sys.executable, "-W", "error", "block.py"], cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode, done.stderr.decode()) == (0, "")
+    done = warm_python.run(tmp_path / "block.py", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")

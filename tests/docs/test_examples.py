@@ -44,7 +44,17 @@ def test_every_example_is_checked():
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_the_example_runs_offline_and_shows_what_it_promises(path, tmp_path):
+def test_the_example_runs_offline_and_shows_what_it_promises(path, tmp_path, warm_python):
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
+    done = warm_python.run(path, folder=tmp_path, before=NO_NETWORK, environment=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [said for said in SAID[path.stem] if said not in done.stdout] == []
+
+
+@pytest.mark.timeout(60)
+def test_the_first_example_runs_in_a_process_that_has_loaded_nothing(tmp_path):
+    path = EXAMPLES[0]
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "error", path],

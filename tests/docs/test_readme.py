@@ -22,10 +22,10 @@ def test_there_is_code_to_check():
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("code", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_block_of_code_runs_as_printed(code, tmp_path):
+def test_a_block_of_code_runs_as_printed(code, tmp_path, warm_python):
     (tmp_path / "block.py").write_text(code, encoding="utf-8")
-    done = subprocess.run([sys.executable, "-W", "error", "block.py"], cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode, done.stderr.decode()) == (0, "")
+    done = warm_python.run(tmp_path / "block.py", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.timeout(300)

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from agentmesh import Team
-from agentmesh.graphs.team import LEAST_WEIGHT, next_wave, vote_weights
+from agentmesh.graphs.team import LEAST_WEIGHT, Wave, answers_of, vote_weights
+from agentmesh.graphs.team import next_wave as next_wave_of
 from agentmesh.packing import pack_floats
 from agentmesh.records import AgentCall, Answer, CallStatus, Candidate, RouteDecision, Selection
 from agentmesh.routing.team.table import TeamTable
@@ -43,6 +44,13 @@ def said(name: str, text: str | None) -> AgentCall:
     answer = None if text is None else Answer(text=text)
     status = CallStatus.FAILED if text is None else CallStatus.OK
     return AgentCall(agent_id=name, status=status, answer=answer, cost_usd=Decimal("0.001"))
+
+
+def next_wave(team: Team, decision: RouteDecision, calls: list[AgentCall]) -> Wave:
+    """Return the next wave, answers being the same where their texts are."""
+    answers = answers_of(calls)
+    texts = sorted(set(answers.values()))
+    return next_wave_of(team, decision, calls, {name: texts.index(text) for name, text in answers.items()})
 
 
 def test_the_one_that_says_most_for_its_price_begins() -> None:

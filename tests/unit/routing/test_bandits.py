@@ -261,9 +261,9 @@ def test_thompson_draws_with_the_chances_it_reports():
     router, pool = ThompsonRouter(), make_pool("a", "b", "c")
     for sequence in range(1, 13):
         router.learn(saw(sequence, "abc"[sequence % 3], float(sequence % 3 == 1)))
-    drawn = [decide(router, EAST, pool, seed=seed) for seed in range(2000)]
-    shares = np.array([sum(one.selected[0].agent_id == agent for one in drawn) for agent in pool.ids]) / 2000
-    assert shares == pytest.approx(drawn[0].probability_array(), abs=0.035)
+    drawn = [decide(router, EAST, pool, seed=seed) for seed in range(800)]
+    shares = np.array([sum(one.selected[0].agent_id == agent for one in drawn) for agent in pool.ids]) / 800
+    assert shares == pytest.approx(drawn[0].probability_array(), abs=0.05)
     assert drawn[0].policy == "thompson"
 
 

@@ -103,15 +103,15 @@ def test_a_type_appears_for_new_tasks_and_disappears_with_them():
     assert name not in before
     assert name.endswith(": rhyme, sonnet")
     assert router.trails().trail[router.trails().types.index(name)].argmax() == 0
-    teach(router, (0, 1), 6400)
+    teach(router, (0, 1), 3600)
     assert name not in router.trails().types
     assert len(router.trails().types) >= 3
-    assert sums(router)[1].sum() == pytest.approx(256 + 256 + 6400, rel=1e-9)  # retiring it lost nothing
+    assert sums(router)[1].sum() == pytest.approx(256 + 256 + 3600, rel=1e-9)  # retiring it lost nothing
 
 
 def test_every_remaking_of_the_types_hands_on_all_the_evidence():
     router, remakings = make_router(types=8), 0
-    phases = ((0, 1), 256), ((0, 1, 3), 384), ((2, 3), 900), ((0, 0, 0, 1), 300)
+    phases = ((0, 1), 256), ((0, 1, 3), 256), ((2, 3), 300), ((0, 0, 0, 1), 100)
     for kinds, count in phases:
         for _ in range(count):
             names, before = router.trails().types, sums(router)
@@ -121,7 +121,7 @@ def test_every_remaking_of_the_types_hands_on_all_the_evidence():
             assert after[1].sum() == pytest.approx(before[1].sum() + 1.0, rel=1e-9)
             assert 0.0 <= after[0].sum() - before[0].sum() + 1e-9 <= 1.0 + 2e-9
     assert remakings >= 2  # types found, and one added or parted
-    assert sums(router)[1].tolist() == pytest.approx([1840 / 3] * 3, abs=2)
+    assert sums(router)[1].tolist() == pytest.approx([912 / 3] * 3, abs=4)
 
 
 def test_evidence_that_evaporated_meanwhile_is_handed_on_as_it_is():
@@ -184,10 +184,10 @@ def test_a_strange_task_and_one_of_no_known_word_go_to_the_catch_all():
 
 @pytest.fixture(scope="module")
 def questions():
-    """Return vectors, texts and subjects of real questions in maths, law and biology, mixed."""
-    tasks = load_set(SETS / "mmlu_pro").fit_view().train
-    kinds = ("math", "law", "biology")
-    by_kind = [[place for place, group in enumerate(tasks.groups) if group == kind][:100] for kind in kinds]
+    """Return vectors, texts and subjects of real questions in maths, law and psychology, mixed."""
+    tasks = load_set(SETS / "mmlu_pro").open("val")
+    kinds = ("math", "law", "psychology")
+    by_kind = [[place for place, group in enumerate(tasks.groups) if group == kind][:95] for kind in kinds]
     places = [place for row in zip(*by_kind, strict=True) for place in row]
     texts = [tasks.texts[place] for place in places]
     return StaticEmbedder().embed(texts), texts, [tasks.groups[place] for place in places]

@@ -188,11 +188,11 @@ def test_very_few_tasks_give_a_regression_too():
 @pytest.fixture(scope="module")
 def real():
     """Return two tables of real questions and outcomes, and a pool of the models that answered them."""
-    rows = load_set(SETS / "mmlu_pro").fit_view()
+    part = load_set(SETS / "mmlu_pro").open("val")
     embedder = StaticEmbedder()
     tables = []
-    for part, step in ((rows.train, 7), (rows.val, 3)):
-        places = np.arange(0, len(part), step)  # the file is in the order of the subjects
+    is_fresh = np.arange(len(part)) % 4 == 0  # the file is in the order of the subjects
+    for places in (np.flatnonzero(~is_fresh), np.flatnonzero(is_fresh)):
         texts, groups = ([given[place] for place in places] for given in (part.texts, part.groups))
         quality, cost = part.table.quality[places], part.table.cost[places]
         tables.append(Outcomes(part.agent_ids, embedder.embed(texts), tuple(texts), tuple(groups), quality, cost))

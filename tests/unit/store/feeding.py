@@ -1,12 +1,13 @@
-"""Gives feedback on runs of its own, from a process of its own. usage: feeding.py URL NAME COUNT
+"""Gives feedback on runs of their own, from processes of their own. usage: feeding.py URL COUNT NAME...
 
-It stores its runs, says that it is ready, waits for a line, gives its feedback one score after another, and says under
-which numbers the experiences were stored, and how long it took, as one line of JSON.
+Each process stores its runs, waits for the others, and gives its feedback one score after another. As one line of JSON
+they say, by name, under which numbers the experiences were stored. They are forks: that loads the package once for all.
 """
 
 import json
 import sys
-from time import perf_counter
+from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 
@@ -49,17 +50,26 @@ def feed(store: TraceStore, name: str, count: int) -> list[int]:
     return [item.sequence for i in range(count) for item in store.add_feedback(*scored(name, i))]
 
 
-def main(url: str, name: str, count: int) -> None:
-    """Take part in the race."""
+def take_part(url: str, count: int, name: str, barrier: Any, told: Any) -> None:
+    """Do what one process does."""
     with open_store(url) as store:
         prepare(store, name, count)
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        sys.stdin.readline()
-        begin = perf_counter()
-        numbers = feed(store, name, count)
-        sys.stdout.write(json.dumps({"numbers": numbers, "seconds": perf_counter() - begin}) + "\n")
+        barrier.wait()
+        told.put((name, feed(store, name, count)))
+
+
+def main(url: str, count: int, names: list[str]) -> None:
+    """Have as many processes as there are names feed the store at once."""
+    forks = get_context("fork")
+    barrier, told = forks.Barrier(len(names)), forks.SimpleQueue()
+    running = [forks.Process(target=take_part, args=(url, count, name, barrier, told)) for name in names]
+    for process in running:
+        process.start()
+    sys.stdout.write(json.dumps(dict(told.get() for _ in names)) + "\n")
+    for process in running:
+        process.join()
+    sys.exit(max(abs(process.exitcode or 0) for process in running))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

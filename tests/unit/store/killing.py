@@ -82,7 +82,7 @@ def lessons(run_id: str) -> list[Experience]:
 
 def check_feedback(store: TraceStore, name: str, told: int) -> None:
     """Raise unless every score that was told of is there once, whole, and at most one more, which a retry shows."""
-    log = store.experiences()
+    log = [item for item in store.experiences() if item.run_id.startswith(name)]
     stored = [is_stored(store, log, f"{name}{i}") for i in range(SCORED)]
     accepted = sum(stored)
     demand(told <= accepted <= told + 1, f"{name}: {told} scores were told of, {accepted} are stored")

@@ -43,17 +43,9 @@ def url(tmp_path):
 
 def race(url, count):
     """Have four processes score ``count`` runs each at once; return the numbers that each was given."""
-    script = str(FOLDER / "feeding.py")
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    running = {name: subprocess.Popen([sys.executable, script, url, name, str(count)], **pipes) for name in PROCESSES}
-    for process in running.values():
-        assert process.stdout.readline() == "ready\n"
-    for process in running.values():
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    given = {name: json.loads(process.communicate()[0])["numbers"] for name, process in running.items()}
-    assert [process.returncode for process in running.values()] == [0, 0, 0, 0]
-    return given
+    command = [sys.executable, FOLDER / "feeding.py", url, str(count), *PROCESSES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def learned(experiences):
@@ -117,7 +109,7 @@ def own(name, numbers):
 
 @pytest.mark.timeout(90)  # it starts four processes
 def test_four_processes_that_give_feedback_at_once_lose_none_and_leave_no_hole(url):
-    check_race(url, 250)
+    check_race(url, 100)
 
 
 @pytest.mark.soak
@@ -138,9 +130,9 @@ def kill_feeders(url, kills):
     assert [item.sequence for item in log] == list(range(1, len(log) + 1))
 
 
-@pytest.mark.timeout(90)  # it starts twenty processes
+@pytest.mark.timeout(90)  # it starts eight processes
 def test_feedback_that_was_acknowledged_before_a_kill_is_in_the_log_exactly_once(url):
-    kill_feeders(url, 20)
+    kill_feeders(url, 8)
 
 
 @pytest.mark.soak
@@ -158,9 +150,9 @@ def test_feedback_from_another_process_is_taken_while_a_long_read_is_open_which_
         reader.execute("BEGIN")
         count = "SELECT count(*) FROM experiences"
         assert reader.execute(count).fetchone() == (0,)
-        command = [sys.executable, FOLDER / "feeding.py", url, "p", "20"]
-        done = subprocess.run(command, input="go\n", capture_output=True, text=True, check=True)
-        assert json.loads(done.stdout.splitlines()[1])["numbers"] == list(range(1, 21))
+        command = [sys.executable, FOLDER / "feeding.py", url, "20", "p"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout) == {"p": list(range(1, 21))}
         assert reader.execute(count).fetchone() == (0,)
         reader.execute("COMMIT")
         assert reader.execute(count).fetchone() == (20,)
@@ -289,18 +281,24 @@ def execute(folder, statement):
     connection.close()
 
 
-OPENING = "import sys; from agentmesh.store import open_store; print('ready', flush=True); sys.stdin.readline(); "
+OPENING = """
+import sys
+from multiprocessing import get_context
+from agentmesh.store import open_store
+forks = get_context("fork")
+barrier = forks.Barrier(6)
+def make():
+    barrier.wait()
+    open_store(sys.argv[1]).close()
+running = [forks.Process(target=make) for _ in range(6)]
+for process in running:
+    process.start()
+for process in running:
+    process.join()
+print([process.exitcode for process in running])
+"""
 
 
 def test_processes_that_make_a_database_at_once_wait_for_one_another(url):
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    code = OPENING + "open_store(sys.argv[1]).close()"
-    running = [subprocess.Popen([sys.executable, "-c", code, url], **pipes) for _ in range(6)]
-    for process in running:
-        assert process.stdout.readline() == "ready\n"
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in running:
-        process.communicate()
-    assert [process.returncode for process in running] == [0] * 6
+    done = subprocess.run([sys.executable, "-c", OPENING, url], capture_output=True, text=True, check=True)
+    assert done.stdout == "[0, 0, 0, 0, 0, 0]\n"

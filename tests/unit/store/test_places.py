@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -48,10 +46,14 @@ def made(folder):
 
 
 @pytest.fixture
-def open_as_somebody(tmp_path):
+def open_as_somebody(tmp_path, warm_python):
+    program = tmp_path / "open.py"
+    program.write_text(OPEN_AS_SOMEBODY, encoding="utf-8")
+
     def run(path, how):
-        command = [sys.executable, "-c", OPEN_AS_SOMEBODY, path, how, tmp_path / "own.db"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        done = warm_python.run(program, path, how, tmp_path / "own.db", folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.strip()
 
     return run
 
