@@ -19,6 +19,7 @@ from agentmesh.graphs.calling import LiveCaller
 from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
 from agentmesh.graphs.edge import Edge, UnmarkedEmbedder
 from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.health import Breakers, Health
 from agentmesh.graphs.intake import as_task, new_run_id
 from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay, with_agents
 from agentmesh.graphs.nodes import consider
@@ -27,6 +28,7 @@ from agentmesh.graphs.recalled import recalled_pace
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.streaming import streamed
 from agentmesh.graphs.team import TEAM, Team
+from agentmesh.graphs.turns import Turns
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
@@ -73,6 +75,8 @@ class Mesh:
         fallback: The id of the agent that acts where the router finds that nobody fits; by default the run abstains.
         secrets: What agents, models, verifiers and the store see placeholders of; by default nothing is hidden.
         team: Asks the chosen agents in waves and stops when their answers suffice; by default all are asked at once.
+        max_concurrency: Calls that may be under way at once, first come first served; by default any number.
+        health: When an agent that keeps failing is left alone; by default after five failures in a row.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -99,6 +103,8 @@ class Mesh:
         fallback: AgentId | None = None,
         secrets: Secrets | None = None,
         team: Team | None = None,
+        max_concurrency: int | None = None,
+        health: Health | None = None,
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
@@ -122,6 +128,8 @@ class Mesh:
         if fallback is not None:
             self._registry.get(fallback)
         self._clock = SystemClock()
+        self._breakers = Breakers(health or Health(), self._clock, seed=self._seed)
+        self._turns = Turns(max_concurrency, breakers=self._breakers)
         self._open: _Open | None = None
 
     async def __aenter__(self) -> Self:
@@ -272,6 +280,10 @@ class Mesh:
             async for event in events:
                 yield event
 
+    def cancel(self, run_id: RunId) -> bool:
+        """Cancel a run that is under way here, and all that it started; return whether there is such a run."""
+        return self._parts().executor.cancel(run_id)
+
     async def feedback(
         self, run_id: RunId, score: float, *, agent: AgentId | None = None, source: str = "user"
     ) -> None:
@@ -335,13 +347,15 @@ class Mesh:
             await asyncio.to_thread(store.put_router, TEAM, self._team.fingerprint, self._team.model_dump_json())
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         await stack.enter_async_context(await open_schedule(follower, self._learning))
+        caller = LiveCaller(self._registry, self._clock)
+        stack.push_async_callback(caller.aclose)
         services = Services(
             embedder=self._embedder if self._secrets is None else UnmarkedEmbedder(self._embedder),
             serving=self._serving,
             refiner=self._refiner or VoteRefiner(None if self._team is None else self._team.key),
-            caller=LiveCaller(self._registry, self._clock),
+            caller=caller,
             clock=self._clock,
-            pools=LivePool(self._registry, self._embedder, store, self._preferences, stickiness=self._stickiness),
+            pools=LivePool(self._registry, self._embedder, store, self._preferences, self._stickiness, self._breakers),
             mesh_seed=self._seed,
             explore=self._explore,
             asker=None if self._chat is None else LiveAsker(self._chat, self._clock),
@@ -349,6 +363,7 @@ class Mesh:
             fallback=self._fallback,
             topic_weight=TOPIC_WEIGHT,
             team=self._team,
+            turns=self._turns,
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)
