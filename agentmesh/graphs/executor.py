@@ -102,6 +102,7 @@ class LocalExecutor:
                 log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
             if running is None or run_id not in self._called_off or running.uncancel():
                 raise
+            await self._writer.write(())  # whoever gets a run back finds it in the store
             return fold(log.events)
         finally:
             self._under_way.pop(run_id, None)
