@@ -63,10 +63,14 @@ class Patience:
 
 
 class LeftBehind:
-    """Calls that did not end when they were told to. Their answers count nowhere."""
+    """Calls that did not end when they were told to. Their answers count nowhere.
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    Args:
+        closing_s: How long they are waited for at the end.
+    """
+
+    def __init__(self, *, closing_s: float = CLOSING_S) -> None:
+        self._closing_s = closing_s
         self._calls: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
@@ -93,7 +97,7 @@ class LeftBehind:
         for call in self._calls:
             call.cancel()
         if self._calls:
-            await asyncio.wait(set(self._calls), timeout=CLOSING_S)
+            await asyncio.wait(set(self._calls), timeout=self._closing_s)
         if self._calls:
             names = sorted(call.get_name() for call in self._calls)
             logger.warning("%d calls of agents go on though they were cancelled: %s", len(names), ", ".join(names))
