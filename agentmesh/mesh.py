@@ -118,13 +118,12 @@ class Mesh:
         self._store: TraceStore | None = open_store(None) if store is None else None
         if isinstance(store, TraceStore):
             self._store = store
-        self._refiner = refiner
         self._verifiers, self._judge = tuple(verifiers), judge
         self._preferences, self._stickiness = tuple(preferences), stickiness
         self._limits = overlay(DEFAULT_LIMITS, limits)
         self._explore, self._seed = explore, seed or 0
         self._learning = learning or Learning()
-        self._chat, self._fallback, self._secrets, self._team = chat, fallback, secrets, team
+        self._refiner, self._chat, self._fallback, self._secrets, self._team = refiner, chat, fallback, secrets, team
         if fallback is not None:
             self._registry.get(fallback)
         self._clock = SystemClock()
@@ -365,8 +364,10 @@ class Mesh:
             team=self._team,
             turns=self._turns,
         )
+        executor = LocalExecutor(services, writer)
+        stack.push_async_callback(executor.aclose)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)
+        return _Open(services, executor, learner, tasks, stack)
 
     def _close_store(self) -> None:
         store, self._store = self.store, None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,7 @@ from agentmesh.events import (
 from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.log import EventWriter, RunLog, named
+from agentmesh.graphs.patience import CLOSING_S
 from agentmesh.graphs.scope import RunScope, begin_scope, current_scope
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.protocols import EventSink
@@ -37,6 +39,7 @@ class LocalExecutor:
         self._writer = writer
         self._under_way: dict[RunId, asyncio.Task[Any]] = {}
         self._called_off: set[RunId] = set()
+        self._ended = asyncio.Event()  # set whenever no run is under way any more
 
     async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
         """Execute one run.
@@ -64,9 +67,20 @@ class LocalExecutor:
         running = self._under_way.get(run_id)
         if running is None:
             return False
-        self._called_off.add(run_id)
-        running.cancel()
+        if run_id not in self._called_off:  # a task that is cancelled twice has to be told so twice
+            self._called_off.add(run_id)
+            running.cancel()
         return True
+
+    async def aclose(self) -> None:
+        """Cancel the runs that are still under way, and wait a little until their traces are told."""
+        running = [run_id for run_id, task in self._under_way.items() if task is not asyncio.current_task()]
+        for run_id in running:
+            self.cancel(run_id)
+        if running:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING_S):
+                    await self._ended.wait()
 
     async def _execute(
         self,
@@ -95,6 +109,7 @@ class LocalExecutor:
         running = asyncio.current_task()
         if running is not None:
             self._under_way[run_id] = running
+            self._ended.clear()
         try:
             return await self._through(task, context, begun)
         except asyncio.CancelledError:
@@ -107,6 +122,8 @@ class LocalExecutor:
         finally:
             self._under_way.pop(run_id, None)
             self._called_off.discard(run_id)
+            if not self._under_way:
+                self._ended.set()
             if outer is not None:
                 outer.inner.add(_spent(log.events))
 

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from agentmesh import Agent, Limits, Mesh, Run, RunStatus, Task
+from agentmesh import Agent, Learning, Limits, Mesh, Run, RunStatus, Task, open_store
 from agentmesh.errors import BudgetError, ConfigError
 from agentmesh.events import CallFinished, Event, RunFinished
 from agentmesh.playback.player import replay
@@ -192,6 +193,7 @@ async def test_cancelling_a_run_ends_all_of_its_tree_and_tells_the_trace(by_name
         await hanging.is_asked.wait()
         if by_name:
             assert mesh.cancel("top")
+            assert mesh.cancel("top")  # it is still under way
             events = await running
             assert isinstance(events[-1], RunFinished)
         else:
@@ -258,3 +260,14 @@ async def test_what_works_on_after_its_call_starts_runs_of_its_own() -> None:
         go.set()
         run = await workers[0]
     assert (run.status, run.parent) == (RunStatus.COMPLETED, None)
+
+
+async def test_runs_that_others_wait_for_are_cancelled_when_the_mesh_closes_and_are_told(tmp_path: Path) -> None:
+    url, stuck = f"sqlite:///{tmp_path / 'mesh.db'}", Stuck(after=2)
+    async with Mesh([stuck], store=url, learning=Learning(mode="off")) as mesh:
+        waiting = [asyncio.ensure_future(mesh.run("q")) for _ in range(2)]
+        await stuck.is_asked.wait()
+    runs = await asyncio.gather(*waiting)
+    assert [run.status for run in runs] == [RunStatus.CANCELLED] * 2
+    with open_store(url, read_only=True) as store:
+        assert [store.run(run.id) for run in runs] == runs
