@@ -9,16 +9,18 @@ from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
 from agentmesh.graphs.asking import LiveAsker
-from agentmesh.graphs.calling import LiveCaller
+from agentmesh.graphs.calling import Caller, LiveCaller
 from agentmesh.graphs.conversation import TOPIC_WEIGHT
 from agentmesh.graphs.edge import UnmarkedEmbedder
 from agentmesh.graphs.equality import KeyEquality
 from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.health import Breakers
 from agentmesh.graphs.limits import overlay, with_agents
 from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.recalled import recalled_pace
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
+from agentmesh.graphs.turns import Turns
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
@@ -57,6 +59,8 @@ class Setup:
     secrets: Secrets | None
     team: Team | None
     clock: Clock
+    breakers: Breakers
+    turns: Turns
 
     def __post_init__(self) -> None:
         """Check what no type can say.
@@ -131,19 +135,25 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
         await asyncio.to_thread(store.put_router, TEAM, setup.team.fingerprint, setup.team.model_dump_json())
     learner = await stack.enter_async_context(await open_learner(follower, setup.learning))
     await stack.enter_async_context(await open_schedule(follower, setup.learning))
-    services = await _services(setup, store)
+    caller = LiveCaller(setup.registry, setup.clock)
+    stack.push_async_callback(caller.aclose)
+    services = await _services(setup, store, caller)
+    executor = LocalExecutor(services, writer)
+    stack.push_async_callback(executor.aclose)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    return OpenMesh(store, services, LocalExecutor(services, writer), learner, tasks, stack)
+    return OpenMesh(store, services, executor, learner, tasks, stack)
 
 
-async def _services(setup: Setup, store: TraceStore) -> Services:
-    pools = LivePool(setup.registry, setup.embedder, store, setup.preferences, stickiness=setup.stickiness)
+async def _services(setup: Setup, store: TraceStore, caller: Caller) -> Services:
+    pools = LivePool(
+        setup.registry, setup.embedder, store, setup.preferences, setup.stickiness, breakers=setup.breakers
+    )
     embedder = setup.embedder if setup.secrets is None else UnmarkedEmbedder(setup.embedder)
     return Services(
         embedder=embedder,
         serving=setup.serving,
         refiner=setup.refiner or VoteRefiner(None if setup.team is None else setup.team.key),
-        caller=LiveCaller(setup.registry, setup.clock),
+        caller=caller,
         clock=setup.clock,
         pools=pools,
         mesh_seed=setup.seed,
@@ -153,5 +163,6 @@ async def _services(setup: Setup, store: TraceStore) -> Services:
         fallback=setup.fallback,
         topic_weight=TOPIC_WEIGHT,
         team=setup.team,
+        turns=setup.turns,
         equality=KeyEquality() if setup.team is None else setup.team.equality(embedder),
     )

@@ -1,7 +1,8 @@
 """Runs one task from end to end in this process."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,8 @@ from agentmesh.events import (
 from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.log import EventWriter, RunLog, named
+from agentmesh.graphs.patience import CLOSING_S
+from agentmesh.graphs.scope import RunScope, begin_scope, current_scope
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.protocols import EventSink
 from agentmesh.records import CallStatus, Limits, Run, RunStatus, Task
@@ -34,39 +37,102 @@ class LocalExecutor:
         """Use the live parts of one mesh and its way to the store."""
         self._services = services
         self._writer = writer
+        self._under_way: dict[RunId, asyncio.Task[Any]] = {}
+        self._called_off: set[RunId] = set()
+        self._ended = asyncio.Event()  # set whenever no run is under way any more
 
     async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
         """Execute one run.
 
-        Failing agents, an empty budget and abstention end in the ``Run`` that is returned. What the caller has to
-        mend is recorded in the trace and raised.
+        Failing agents, an empty budget, abstention and :meth:`cancel` end in the ``Run`` that is returned. What the
+        caller has to mend is recorded in the trace and raised. A run that is started by an agent of another one is part
+        of that: it has what is left of its limits, and ends with it.
 
         Raises:
+            BudgetError: it is the ninth run inside one another, or the call that started it was given up.
             RoutingError: nobody passes the gates, or the router returned no decision.
             LlmError: the embedder's endpoint failed.
             StoreError: the trace cannot be written.
             Exception: whatever a router or an embedder of the user's raised.
         """
+        outer = current_scope()
+        if outer is None:
+            return await self._execute(task, run_id, limits, listeners)
+        async with outer.held():
+            heard = listeners if outer.inner.sign is None else (*listeners, _Sign(outer.inner.sign))
+            return await self._execute(task, run_id, limits, heard, outer=outer)
+
+    def cancel(self, run_id: RunId) -> bool:
+        """Cancel a run that is under way here, with all that it started; return whether there is such a run."""
+        running = self._under_way.get(run_id)
+        if running is None:
+            return False
+        if run_id not in self._called_off:  # a task that is cancelled twice has to be told so twice
+            self._called_off.add(run_id)
+            running.cancel()
+        return True
+
+    async def aclose(self) -> None:
+        """Cancel the runs that are still under way, and wait a little until their traces are told."""
+        running = [run_id for run_id, task in self._under_way.items() if task is not asyncio.current_task()]
+        for run_id in running:
+            self.cancel(run_id)
+        if running:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING_S):
+                    await self._ended.wait()
+
+    async def _execute(
+        self,
+        task: Task,
+        run_id: RunId,
+        limits: Limits,
+        listeners: Sequence[EventSink],
+        *,
+        outer: RunScope | None = None,
+    ) -> Run:
         services = self._services
         log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=listeners)
         begun = services.clock.monotonic()
+        scope = begin_scope(run_id, limits, services.clock, outer)
         context = RunContext(
             services=services,
             log=log,
             limits=limits,
             max_agents=limits.max_agents or 1,
-            deadline=None if limits.timeout_s is None else begun + limits.timeout_s,
+            deadline=scope.deadline,
+            scope=scope,
         )
         pool = await services.pools.current()
         await services.pools.keep(pool)  # a run that fails to decide names its registry too
         self._start(task, context, pool.registry_version)
+        running = asyncio.current_task()
+        if running is not None:
+            self._under_way[run_id] = running
+            self._ended.clear()
+        try:
+            return await self._through(task, context, begun)
+        except asyncio.CancelledError:
+            if not isinstance(log.events[-1], RunFinished):
+                log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
+            if running is None or run_id not in self._called_off or running.uncancel():
+                raise
+            await self._writer.write(())  # whoever gets a run back finds it in the store
+            return fold(log.events)
+        finally:
+            self._under_way.pop(run_id, None)
+            self._called_off.discard(run_id)
+            if not self._under_way:
+                self._ended.set()
+            if outer is not None:
+                outer.inner.add(_spent(log.events))
+
+    async def _through(self, task: Task, context: RunContext, begun: float) -> Run:
+        log = context.log
         try:
             state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
         except RunPaused:
             return fold(log.events)
-        except asyncio.CancelledError:
-            log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
-            raise
         except Exception as error:  # the node boundary: recorded, and raised again
             text = str(error) if isinstance(error, AgentMeshError) else named(error)  # ours say all by themselves
             await log.commit(RunFinished, **self._ending(log, begun, RunStatus.FAILED, error=text))
@@ -88,6 +154,7 @@ class LocalExecutor:
             explore=services.explore,
             fallback=services.fallback,
             team="" if services.team is None else services.team.fingerprint,
+            parent=None if context.scope.outer is None else context.scope.outer.run_id,
         )
 
     def _ending(
@@ -102,6 +169,16 @@ class LocalExecutor:
             "elapsed_s": elapsed_s,
             "error": error,
         }
+
+
+class _Sign:
+    """Takes each event of a run as a sign of life of the call that started it."""
+
+    def __init__(self, sign: Callable[[], None]) -> None:
+        self._sign = sign
+
+    def __call__(self, event: Event) -> None:  # noqa: ARG002 - that it came is enough
+        self._sign()
 
 
 def _spent(events: Sequence[Event]) -> Decimal | None:

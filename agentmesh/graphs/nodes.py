@@ -201,6 +201,8 @@ async def dispatch(state: RunState, context: RunContext) -> RunState:
         clock=services.clock,
         load=services.pools.load,
         deadline=context.deadline,
+        scope=context.scope,
+        turns=services.turns,
         team=services.team,
         stand_ins=state["stand_ins"],
         admissions=services.admissions,
@@ -228,6 +230,7 @@ async def refine(state: RunState, context: RunContext) -> RunState:
         equal = Grouped(waves[-1].groups).numbers if waves else {}
         answers = weighted(team, state["decision"], state["calls"], answers, equal)
     refined = await _within_deadline(state["task"], answers, context)
+    context.scope.budget.charge(refined.cost_usd)
     context.log.post(
         AnswerRefined,
         refiner=refiner.name,

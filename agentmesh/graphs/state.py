@@ -11,7 +11,9 @@ from agentmesh.graphs.calling import Caller
 from agentmesh.graphs.equality import Equality, KeyEquality
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.pool import PoolSource
+from agentmesh.graphs.scope import RunScope
 from agentmesh.graphs.team import Team
+from agentmesh.graphs.turns import Turns
 from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, AgentCard, Limits, RouteDecision, Task
 from agentmesh.routing.base import Router
@@ -38,8 +40,8 @@ class Services:
     """The live parts that every run of a mesh shares. The mesh owns their lifetimes.
 
     ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
-    has them in it. ``admissions`` are the steps before each call, in order. ``equality`` says which answers of a team
-    are the same.
+    has them in it. ``admissions`` are the steps before each call, in order, and ``turns`` says when it may begin.
+    ``equality`` says which answers of a team are the same.
     """
 
     embedder: Embedder
@@ -57,6 +59,7 @@ class Services:
     team: Team | None = None
     admissions: tuple[Admission, ...] = ()
     equality: Equality = field(default_factory=KeyEquality)
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def router(self) -> Router:
@@ -66,10 +69,14 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What the nodes of one run use. ``deadline`` is on the clock's monotonic scale, ``None`` for no time limit."""
+    """What the nodes of one run use. ``deadline`` is on the clock's monotonic scale, ``None`` for no time limit.
+
+    ``scope`` is the run as those see it that are started inside it, and holds its budget.
+    """
 
     services: Services
     log: RunLog
     limits: Limits
     max_agents: int
     deadline: float | None
+    scope: RunScope

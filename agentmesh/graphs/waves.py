@@ -55,7 +55,9 @@ def _stand_in(so_far: SoFar) -> Wave:
     waves = [[call for call in so_far.calls if call.wave == wave] for wave in range(1, last + 1)]
     turned_down = [any(map(_answered, calls)) for calls in waves]
     allowed = so_far.limits.replans if turned_down[-1] else so_far.limits.fallbacks
-    if not left or turned_down.count(turned_down[-1]) > allowed:
+    stood_in = [any(call.agent_id in so_far.stand_ins for call in calls) for calls in waves]
+    alike = [before is turned_down[-1] for before, standing in zip(turned_down, stood_in[1:], strict=False) if standing]
+    if not left or sum(alike) >= allowed:  # those that stood in for the same reason
         return Wave((), "")
     why = "no answer passed the checks" if turned_down[-1] else "nobody gave an answer"
     return Wave((left[0],), f"{why}; the next best stands in")

@@ -17,6 +17,7 @@ from agentmesh.playback.prefix import (
     RecordedCaller,
     RecordedEmbedder,
     RecordedRefiner,
+    RecordedRefusals,
     Recording,
     asker_of,
     equality_of,
@@ -149,6 +150,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         fallback=started.fallback,
         team=team,
         equality=equality_of(team, recording.waves),
+        admissions=(RecordedRefusals(recording.calls),),
     )
     kept = _Kept()
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time
