@@ -3,19 +3,15 @@
 from decimal import Decimal
 
 from agentmesh.agents.pricing import call_cost_usd
+from agentmesh.llm.prices import ASSUMED_OUTPUT_TOKENS as ASSUMED_OUTPUT_TOKENS
+from agentmesh.llm.prices import CHARACTERS_PER_TOKEN as CHARACTERS_PER_TOKEN
 from agentmesh.records import AgentCall, AgentCard, Answer, Limits, Task, Usage
-
-ASSUMED_OUTPUT_TOKENS = 300
-"""Output tokens of an answer nobody has seen yet: the recorded MMLU-Pro answers average close to it."""
 
 DEFAULT_LIMITS = Limits(call_timeout_s=300.0)
 """An agent that hangs must not hang its caller for ever; everything else is the user's to limit."""
 
 WITH_REFINER = 3
 """Agents that answer when a refining agent merges and ``max_agents`` is not given."""
-
-CHARACTERS_PER_TOKEN = 4
-"""English text in common tokenizers; used only to estimate a price before a call."""
 
 
 def overlay(base: Limits, override: Limits | None) -> Limits:
