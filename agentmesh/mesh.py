@@ -16,6 +16,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.events import Event
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import LiveCaller
+from agentmesh.graphs.checking import Check, Checks
 from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
 from agentmesh.graphs.edge import Edge, UnmarkedEmbedder
 from agentmesh.graphs.executor import LocalExecutor
@@ -73,6 +74,7 @@ class Mesh:
         fallback: The id of the agent that acts where the router finds that nobody fits; by default the run abstains.
         secrets: What agents, models, verifiers and the store see placeholders of; by default nothing is hidden.
         team: Asks the chosen agents in waves and stops when their answers suffice; by default all are asked at once.
+        checks: Say before a call whether an agent can do the task, and after it whether the answer does what was asked.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -99,6 +101,7 @@ class Mesh:
         fallback: AgentId | None = None,
         secrets: Secrets | None = None,
         team: Team | None = None,
+        checks: Iterable[Check] = (),
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
@@ -119,6 +122,7 @@ class Mesh:
         self._explore, self._seed = explore, seed or 0
         self._learning = learning or Learning()
         self._chat, self._fallback, self._secrets, self._team = chat, fallback, secrets, team
+        self._checks = Checks.of(checks)
         if fallback is not None:
             self._registry.get(fallback)
         self._clock = SystemClock()
@@ -349,6 +353,8 @@ class Mesh:
             fallback=self._fallback,
             topic_weight=TOPIC_WEIGHT,
             team=self._team,
+            admissions=self._checks.admissions,
+            checker=self._checks.checker,
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)

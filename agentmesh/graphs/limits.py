@@ -50,6 +50,18 @@ def actual_usd(card: AgentCard, answer: Answer | None) -> Decimal | None:
     return call_cost_usd(card, answer if answer is not None else Answer(text=""))
 
 
+def seconds_left(limits: Limits, deadline: float | None, now: float) -> float | None:
+    """Return what one call may take: its own limit, and no longer than the run; ``None`` for as long as it likes.
+
+    >>> seconds_left(Limits(call_timeout_s=30), 100.0, now=90.0)
+    10.0
+    """
+    allowed = [limits.call_timeout_s] if limits.call_timeout_s is not None else []
+    if deadline is not None:
+        allowed.append(max(deadline - now, 0.0))
+    return min(allowed, default=None)
+
+
 class Budget:
     """The money and the calls that a run has left. A call reserves its estimate first and settles afterwards."""
 
@@ -82,6 +94,23 @@ class Budget:
         """Replace what was set aside for a call by what it cost; an unknown cost stays at the estimate."""
         if call.cost_usd is not None:
             self._committed += call.cost_usd - estimate
+
+    def set_aside(self, estimate: Decimal | None, what: str) -> str:
+        """Set aside what something beside the calls costs at most; return why it does not fit, "" if it does."""
+        limit = self._limits.cost_usd
+        if limit is not None and estimate is None and not self._limits.allow_unknown_price:
+            return f"{what} has no price, so it may not fit the limit of {limit} USD"
+        if limit is not None and estimate is not None:
+            left = max(limit - self._committed, Decimal(0))
+            if estimate > left:
+                return f"{what} is estimated at {estimate:f} USD and {left:f} USD are left"
+        self._committed += estimate or Decimal(0)
+        return ""
+
+    def correct(self, estimate: Decimal | None, cost_usd: Decimal | None) -> None:
+        """Replace what was set aside for something beside the calls by what it cost, if that is known."""
+        if cost_usd is not None:
+            self._committed += cost_usd - (estimate or Decimal(0))
 
     def _refusal(self, card: AgentCard, task: Task) -> str | None:
         limits = self._limits

@@ -8,6 +8,7 @@ from agentmesh.agents.refiner import Refiner
 from agentmesh.graphs.admission import Admission
 from agentmesh.graphs.allowance import PricedAsker
 from agentmesh.graphs.calling import Caller
+from agentmesh.graphs.checking import AnswerChecker
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.pool import PoolSource
 from agentmesh.graphs.team import Team
@@ -37,7 +38,7 @@ class Services:
     """The live parts that every run of a mesh shares. The mesh owns their lifetimes.
 
     ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
-    has them in it. ``admissions`` are the steps before each call, in order.
+    has them in it. ``admissions`` are the steps before each call, in order; ``checker`` has a word on each answer.
     """
 
     embedder: Embedder
@@ -54,6 +55,7 @@ class Services:
     topic_weight: float = 0.0
     team: Team | None = None
     admissions: tuple[Admission, ...] = ()
+    checker: AnswerChecker | None = None
 
     @property
     def router(self) -> Router:

@@ -55,6 +55,8 @@ class Team(Record):
         stop: The probability at which a team without a plan stops, 0 (after the first wave) to 1 (ask all).
         equivalence: When two answers are the same: as texts, by their last number, by the letter chosen, or as JSON.
         plan: What was learned from a table of answers.
+        rounds: How often agents whose answers differ are asked again, each with what the others said, 0 to 5. It ends
+            when they agree or ``stop`` is reached, with or without a plan, and when nobody changed an answer.
     """
 
     most: int = Field(default=3, ge=1)
@@ -62,6 +64,7 @@ class Team(Record):
     stop: float = Field(default=0.9, ge=0, le=1, allow_inf_nan=False)
     equivalence: EquivalenceName = "text"
     plan: TeamPlan | None = None
+    rounds: int = Field(default=0, ge=0, le=5)
 
     @classmethod
     def fitted(
@@ -98,11 +101,15 @@ class Team(Record):
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Whom to ask next and why; nobody when it is enough. ``agreement`` is ``None`` before the first answers."""
+    """Whom to ask next and why; nobody when it is enough. ``agreement`` is ``None`` before the first answers.
+
+    In a ``"round"`` agents that answered are shown what the others said; a ``"stand_in"`` acts where nobody helped.
+    """
 
     agents: tuple[AgentId, ...]
     reason: str
     agreement: float | None = None
+    kind: Literal["wave", "round", "stand_in"] = "wave"
 
 
 def next_wave(team: Team, decision: RouteDecision, calls: Sequence[AgentCall]) -> Wave:
