@@ -21,6 +21,7 @@ from agentmesh.judging import (
     PromptedFeasibility,
 )
 from agentmesh.llm.scripted import ScriptedChat
+from agentmesh.playback.compare import compare
 from agentmesh.protocols import ChatResponse
 from agentmesh.records import AgentCard, Turn
 from agentmesh.testing.agents import AgentDouble, CannedAgent
@@ -70,9 +71,10 @@ def found(events: Sequence[Event]) -> list[tuple[str, int, bool, str]]:
     ]
 
 
-async def test_where_an_answer_does_not_pass_the_next_best_stands_in_and_is_told_why() -> None:
+@pytest.mark.parametrize("team", [None, Team(most=1)])
+async def test_where_an_answer_does_not_pass_the_next_best_stands_in_and_is_told_why(team: Team | None) -> None:
     ann, bob, cy = Says("ann", "bad one"), Says("bob", "bad two"), Says("cy", "good")
-    run, events = await checked([ann, bob, cy], no("bad"), limits=Limits(replans=2))
+    run, events = await checked([ann, bob, cy], no("bad"), limits=Limits(replans=2), team=team)
     assert (run.status, run.answer, run.answered_by) == (RunStatus.COMPLETED, "good", ("cy",))
     assert found(events) == [("ann", 1, False, "it says bad"), ("bob", 2, False, "it says bad"), ("cy", 3, True, "")]
     assert [(one.agent_id, one.why) for one in run.dropped] == [
@@ -162,6 +164,13 @@ async def test_an_agent_that_cannot_do_the_task_is_not_called() -> None:
     assert found(events) == [("ann", 1, False, "it sleeps")]
 
 
+async def test_a_run_that_cannot_pay_is_over_budget_whatever_was_checked() -> None:
+    limits = Limits(cost_usd="0.1", fallbacks=1)
+    sleeps = CallableFeasibility(lambda task, card: "it sleeps" if card.id == "ann" else None, name="awake")
+    run, _ = await checked([Says("ann", "1", price="0.1"), Says("bob", "2", price="0.5")], sleeps, limits=limits)
+    assert run.status is RunStatus.OVER_BUDGET
+
+
 async def test_a_run_that_nobody_can_do_fails_and_is_not_over_budget() -> None:
     asleep = CallableFeasibility(lambda task, card: "it sleeps", name="awake")
     run, _ = await checked([Says("ann", "1")], asleep)
@@ -245,6 +254,15 @@ async def test_a_replay_takes_what_the_checks_found(tmp_path: Path) -> None:
     assert again.differences == ()
     assert (again.run.answer, again.run.cost_usd) == ("3", Decimal("0.005"))
     assert [one.agent_id for one in refined.dropped] == ["bob"]
+
+
+async def test_where_checks_found_something_else_a_replay_says_so() -> None:
+    _, events = await checked([Says("ann", "bad"), Says("bob", "good")], no("bad"), limits=Limits(max_agents=2))
+    changed = [
+        event.model_copy(update={"reason": "x"}) if isinstance(event, AnswerChecked) and not event.passed else event
+        for event in events
+    ]
+    assert [one.where for one in compare(events, changed, [])] == ["checks of 'ann' in wave 1"]
 
 
 def test_what_is_no_check_is_refused() -> None:
