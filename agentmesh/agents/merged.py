@@ -40,10 +40,12 @@ class Merged:
 def labelled(task: Task, answers: Sequence[WeightedAnswer]) -> dict[str, WeightedAnswer]:
     """Return the answers that say something under the labels A, B, C ..., in an order that tells nothing of them.
 
-    The order hangs on the task and the ids alone: models lean to what stands first, and to names that they know.
+    The order hangs on the ids and the length of the task alone: models lean to what stands first, and to names that
+    they know. What stands in the task may differ from run to run where placeholders stand for secrets.
     """
     speaking = [answer for answer in answers if answer.text.strip()]
-    places = {name: place for place, name in enumerate(shuffled([one.agent_id for one in speaking], task.text))}
+    order = shuffled([one.agent_id for one in speaking], str(len(task.text)))
+    places = {agent_id: place for place, agent_id in enumerate(order)}
     ordered = sorted(speaking, key=lambda answer: (places[answer.agent_id], answer.text))
     return {_label(place): answer for place, answer in enumerate(ordered)}
 

@@ -75,8 +75,8 @@ class PromptedRefiner(Refiner):
     replies with something else than was asked for, the weighted vote decides and the note says so. Conflicts always
     begin with what the agents answered, whatever the client makes of it; those that it found itself come after that.
 
-    The client sees the answers under neutral labels, in an order drawn from the task and the ids, without weights: what
-    the weights say the vote says already, and a model that is shown them tends to repeat them.
+    The client sees the answers under neutral labels, in an order that the ids and the length of the task give, without
+    weights: what these say the vote says already, so a model that went by them would add nothing.
 
     Reference: the refining agent of TCAR, 2026 (arXiv 2601.04544).
 
