@@ -165,7 +165,10 @@ class RunResumed(BaseEvent):
 
 
 class AnswerChecked(BaseEvent):
-    """An answer was checked against what the task wants. ``cost_usd`` is what the check itself cost."""
+    """An answer was checked against what the task wants, or, ``before`` a call, whether the agent can give one.
+
+    ``cost_usd`` is what the check itself cost. A check that failed itself counts as passed, and ``reason`` says so.
+    """
 
     kind: Literal["answer_checked"] = "answer_checked"
     agent_id: AgentId
@@ -174,6 +177,7 @@ class AnswerChecked(BaseEvent):
     passed: bool
     reason: str = ""
     cost_usd: Usd | None = Decimal(0)
+    before: bool = False
 
 
 class StageStarted(BaseEvent):

@@ -13,6 +13,7 @@ from agentmesh.agents.registry import Registry
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
+from agentmesh.graphs.checking import Check, Checks
 from agentmesh.graphs.conversation import STICKINESS
 from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.health import Breakers, Health
@@ -65,6 +66,7 @@ class Mesh:
         team: Asks the chosen agents in waves and stops when their answers suffice; by default all are asked at once.
         max_concurrency: Calls that may be under way at once, first come first served; by default any number.
         health: When an agent that keeps failing is left alone; by default after five failures in a row.
+        checks: Say before a call whether an agent can do the task, and after it whether the answer does what was asked.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -93,6 +95,7 @@ class Mesh:
         team: Team | None = None,
         max_concurrency: int | None = None,
         health: Health | None = None,
+        checks: Iterable[Check] = (),
     ) -> None:
         chosen = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         clock = SystemClock()
@@ -117,6 +120,7 @@ class Mesh:
             clock=clock,
             breakers=breakers,
             turns=Turns(max_concurrency, breakers=breakers),
+            checks=Checks.of(checks),
         )
         self._lasting = store if isinstance(store, TraceStore) else open_store(None) if store is None else None
         self._store_at = store if isinstance(store, str) else ""

@@ -10,6 +10,7 @@ from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import Caller, LiveCaller
+from agentmesh.graphs.checking import Checks
 from agentmesh.graphs.conversation import TOPIC_WEIGHT
 from agentmesh.graphs.edge import UnmarkedEmbedder
 from agentmesh.graphs.equality import KeyEquality
@@ -61,6 +62,7 @@ class Setup:
     clock: Clock
     breakers: Breakers
     turns: Turns
+    checks: Checks
 
     def __post_init__(self) -> None:
         """Check what no type can say.
@@ -163,6 +165,8 @@ async def _services(setup: Setup, store: TraceStore, caller: Caller) -> Services
         fallback=setup.fallback,
         topic_weight=TOPIC_WEIGHT,
         team=setup.team,
+        admissions=setup.checks.admissions,
+        checker=setup.checks.checker,
         turns=setup.turns,
         equality=KeyEquality() if setup.team is None else setup.team.equality(embedder),
     )

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import fsum
@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from pydantic import Field
 
-from agentmesh.records import Conflict, Position, Record, Task, Usd
+from agentmesh.agents.points import shared_points
+from agentmesh.records import Conflict, Dropped, Position, Record, Task, Usd
 from agentmesh.types import AgentId
 
 Equivalence: TypeAlias = Callable[[str], Hashable]
@@ -33,12 +34,15 @@ class WeightedAnswer(Record):
 class Refined(Record):
     """The one answer, whose it is, and what stood against it. ``answer`` is ``None`` when nothing helps.
 
-    ``cost_usd`` is what the refining itself cost, ``None`` if unknown.
+    ``agreed`` are points that answers share which differ otherwise, ``dropped`` the answers that the final one leaves
+    out. ``cost_usd`` is what the refining itself cost, ``None`` if unknown.
     """
 
     answer: str | None
     answered_by: tuple[AgentId, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    agreed: tuple[str, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
     note: str = ""
     cost_usd: Usd | None = Decimal(0)
 
@@ -47,10 +51,17 @@ class Refiner(ABC):
     """Merges the answers of a run.
 
     The result does not depend on the order of the answers. Every answer that the final one leaves out is a position
-    in a conflict.
+    in a conflict, unless it is blank, and stands among those dropped with the reason.
     """
 
     name: str
+
+    def estimate_usd(self, task: Task, answers: Sequence[WeightedAnswer]) -> Decimal | None:  # noqa: ARG002 - for those that cost
+        """Return what refining these answers will cost at most, in US dollars; ``None`` when the price is unknown.
+
+        A refiner that does not fit what the run has left is not asked; then the vote stands.
+        """
+        return Decimal(0)
 
     @abstractmethod
     async def refine(self, task: Task, answers: Sequence[WeightedAnswer]) -> Refined:
@@ -70,7 +81,8 @@ class VoteRefiner(Refiner):
     """Takes the answer with the most weight behind it.
 
     Rule: answers of one key form a group, the weights in a group add up, the heaviest group wins; a tie goes to the
-    group that holds the smallest agent id. Blank answers have no vote.
+    group that holds the smallest agent id. Blank answers have no vote. Where there are several groups, the points that
+    they share all the same are told.
 
     Reference: weighted answer aggregation as in AgentRouter, 2025 (arXiv 2510.05445).
 
@@ -85,7 +97,7 @@ class VoteRefiner(Refiner):
 
     async def refine(self, task: Task, answers: Sequence[WeightedAnswer]) -> Refined:  # noqa: ARG002 - a vote reads only the answers
         """Return the answer of the heaviest group."""
-        return vote(group_answers(answers, self._equivalence))
+        return vote(answers, group_answers(answers, self._equivalence))
 
 
 def group_answers(answers: Sequence[WeightedAnswer], equivalence: Equivalence) -> tuple[AnswerGroup, ...]:
@@ -111,18 +123,54 @@ def group_answers(answers: Sequence[WeightedAnswer], equivalence: Equivalence) -
 
 
 def _group(members: Sequence[WeightedAnswer]) -> AnswerGroup:
-    first = min(members, key=lambda member: (-member.weight, member.agent_id, member.text))
+    first = min(members, key=_rank)
     # fsum is exact, so that the order in which answers arrive cannot tip a tie
     weight = fsum(member.weight for member in members)
     return AnswerGroup(first.text, tuple(sorted({member.agent_id for member in members})), weight)
 
 
-def vote(groups: Sequence[AnswerGroup]) -> Refined:
+def _rank(answer: WeightedAnswer) -> tuple[float, AgentId, str]:
+    return (-answer.weight, answer.agent_id, answer.text)
+
+
+def vote(answers: Sequence[WeightedAnswer], groups: Sequence[AnswerGroup]) -> Refined:
     """Return the first of ``groups`` as the answer and all of them as a conflict if there are several."""
     if not groups:
-        return Refined(answer=None, note="no agent gave an answer")
+        return Refined(answer=None, dropped=dropped_from(answers, {}), note="no agent gave an answer")
     won = groups[0]
-    return Refined(answer=won.text, answered_by=won.agents, conflicts=conflicts_between(groups))
+    why = {agent_id: _outvoted(groups, group) for group in groups[1:] for agent_id in group.agents}
+    return Refined(
+        answer=won.text,
+        answered_by=won.agents,
+        conflicts=conflicts_between(groups),
+        agreed=points_between(answers, groups),
+        dropped=dropped_from(answers, why),
+    )
+
+
+def points_between(answers: Sequence[WeightedAnswer], groups: Sequence[AnswerGroup]) -> tuple[str, ...]:
+    """Return the points that answers of several groups share, none where there is one group or none."""
+    if len(groups) < 2:
+        return ()
+    ordered = sorted(answers, key=_rank)
+    return shared_points([[one.text for one in ordered if one.agent_id in group.agents] for group in groups], text_key)
+
+
+def dropped_from(answers: Sequence[WeightedAnswer], why: Mapping[AgentId, str]) -> tuple[Dropped, ...]:
+    """Return the answers of the agents that ``why`` names, and the blank ones, by agent."""
+    reasons = {one.agent_id: why.get(one.agent_id, "") if one.text.strip() else "blank" for one in answers}
+    ordered = sorted(answers, key=lambda answer: answer.agent_id)
+    return tuple(
+        Dropped(agent_id=one.agent_id, text=one.text, why=reasons[one.agent_id])
+        for one in ordered
+        if reasons[one.agent_id]
+    )
+
+
+def _outvoted(groups: Sequence[AnswerGroup], group: AnswerGroup) -> str:
+    if group.weight == groups[0].weight:
+        return f"a tie at {group.weight:.3g}, which went to the smallest agent id"
+    return f"outvoted: {group.weight:.3g} of {fsum(one.weight for one in groups):.3g}"
 
 
 def conflicts_between(groups: Sequence[AnswerGroup], explanation: str = "") -> tuple[Conflict, ...]:

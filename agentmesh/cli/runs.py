@@ -87,5 +87,9 @@ def account(run: "Run", prepared: "TaskPrepared | None" = None) -> str:
         lines += [
             f"  {shorten(side.text, 80)} ({', '.join(side.agents)}; {side.weight:.3g})" for side in conflict.positions
         ]
+    if run.agreed:
+        lines += ["", "Agreed", *(f"  {shorten(point, 80)}" for point in run.agreed)]
+    if run.dropped:
+        lines += ["", "Left out", *(f"  {one.agent_id}: {shorten(one.why, 80)}" for one in run.dropped)]
     lines += ["", "Answer", run.answer if run.answer is not None else "none"]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
+from agentmesh.graphs.limits import Budget
 from agentmesh.graphs.log import RunLog
 from agentmesh.records import AgentCard, Limits, Task
 
@@ -14,7 +15,7 @@ class ProposedCall:
     """A call that is about to be made, its price reserved.
 
     ``estimate_usd`` is ``None`` when the price is unknown; ``committed_usd`` is what the run has spent and set aside,
-    this call included.
+    this call included. A step that costs something itself takes it from ``budget``, and ends within ``timeout_s``.
     """
 
     card: AgentCard
@@ -24,6 +25,8 @@ class ProposedCall:
     limits: Limits
     estimate_usd: Decimal | None
     committed_usd: Decimal
+    budget: Budget
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

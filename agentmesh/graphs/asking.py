@@ -5,13 +5,11 @@ from collections import OrderedDict
 from decimal import Decimal
 
 from agentmesh.errors import AgentMeshError, ConfigError, LlmError
-from agentmesh.graphs.limits import ASSUMED_OUTPUT_TOKENS, CHARACTERS_PER_TOKEN
 from agentmesh.graphs.log import named
-from agentmesh.llm.prices import prices_of
+from agentmesh.llm.prices import request_usd
 from agentmesh.llm.recorded import request_key
-from agentmesh.llm.wire import price
 from agentmesh.protocols import ChatModel, ChatRequest, ChatResponse
-from agentmesh.records import Reasoning, Usage
+from agentmesh.records import Reasoning
 from agentmesh.routing.asking import Reply
 from agentmesh.types import Clock
 
@@ -47,11 +45,7 @@ class LiveAsker:
         """Return what a reply of the greatest length would cost, 0 for one in memory; ``None`` for an unknown price."""
         if request_key(self._client.name, request) in self._replies:
             return Decimal(0)
-        price_in, price_out = prices_of(self._client)
-        characters = sum(len(message.content) for message in request.messages)
-        written = request.max_tokens or ASSUMED_OUTPUT_TOKENS
-        usage = Usage(input_tokens=characters // CHARACTERS_PER_TOKEN + 1, output_tokens=written)
-        return price(usage, price_in, price_out)
+        return request_usd(self._client, request)
 
     async def ask(self, request: ChatRequest, *, timeout_s: float | None = None) -> Reply:
         """Return the reply, from memory if this was asked before.

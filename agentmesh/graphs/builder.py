@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from agentmesh.graphs.nodes import decide, dispatch, refine
+from agentmesh.graphs.nodes import decide, dispatch
+from agentmesh.graphs.refining import refine
 from agentmesh.graphs.state import RunContext, RunState
 
 if TYPE_CHECKING:

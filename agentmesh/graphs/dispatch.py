@@ -9,15 +9,17 @@ import numpy as np
 
 from agentmesh.events import CallFinished, CallStarted, WaveStarted
 from agentmesh.graphs.admission import Admission, Pause, ProposedCall, Refusal, RunPaused, admit
+from agentmesh.graphs.again import asked_again, replanned
 from agentmesh.graphs.calling import Caller, CallRequest
+from agentmesh.graphs.checking import AnswerChecker, post, rejections
 from agentmesh.graphs.equality import Equality, Grouped, KeyEquality
-from agentmesh.graphs.limits import Budget, estimate_usd
+from agentmesh.graphs.limits import Budget, estimate_usd, seconds_left
 from agentmesh.graphs.load import Load
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.scope import RunScope
-from agentmesh.graphs.team import Team, answers_of
+from agentmesh.graphs.team import Team, Wave
 from agentmesh.graphs.turns import Turns
-from agentmesh.graphs.waves import SoFar, following
+from agentmesh.graphs.waves import SoFar, following, last_answers, standing
 from agentmesh.money import Reserved
 from agentmesh.records import AgentCall, AgentCard, CallStatus, Limits, RouteDecision, Task
 from agentmesh.types import AgentId, Clock
@@ -28,11 +30,15 @@ FIRST_BACKOFF_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """What the calls of one wave have in common: the run's budget, the seed of its waits, and the wave's number."""
+    """What the calls of one wave have in common: the run's budget, the seed of its waits, and the wave's number.
+
+    ``tasks`` is the task as each agent of the wave gets it.
+    """
 
     budget: Budget
     seed: int
     wave: int
+    tasks: Mapping[AgentId, Task]
 
 
 @dataclass(slots=True)
@@ -48,8 +54,9 @@ class Dispatch:
     """Everything that the calls of one run share. ``deadline`` is on the clock's monotonic scale.
 
     Without a ``team`` all that were selected are called at once. ``stand_ins`` are those who may be called where nobody
-    helped, the best first; ``admissions`` are the steps before each call. ``scope`` holds the run's budget, and
-    ``turns`` says when a call may begin.
+    helped, the best first; ``admissions`` are the steps before each call, and ``checker`` has a word on each answer.
+    ``scope`` holds the run's budget, ``turns`` says when a call may begin, and ``equality`` which answers of a team are
+    the same.
     """
 
     task: Task
@@ -66,6 +73,7 @@ class Dispatch:
     stand_ins: tuple[AgentId, ...] = ()
     admissions: tuple[Admission, ...] = ()
     equality: Equality = field(default_factory=KeyEquality)
+    checker: AnswerChecker | None = None
 
     async def run(self, decision: RouteDecision) -> tuple[AgentCall, ...]:
         """Call the selected agents and return all attempts, wave by wave, in order of selection.
@@ -79,19 +87,34 @@ class Dispatch:
         calls: tuple[AgentCall, ...] = ()
         number = 1
         while True:
-            grouped = Grouped() if self.team is None else await self.equality.grouped(self.task, answers_of(calls))
-            wave = following(SoFar(decision, self.limits, self.team, self.stand_ins, calls, groups=grouped.numbers))
+            so_far = await self._so_far(decision, calls)
+            wave = following(so_far)
             if wave.reason:
                 told = {"agents": wave.agents, "reason": wave.reason, "agreement": wave.agreement}
-                self.log.post(WaveStarted, wave=number, groups=grouped.groups, note=grouped.note, **told)
+                self.log.post(WaveStarted, wave=number, groups=so_far.equal.groups, note=so_far.equal.note, **told)
             if not wave.agents:
                 return calls
-            calls += await self._wave(wave.agents, Calling(budget, decision.seed, number))
+            tasks = self._tasks(wave, so_far)
+            calls += await self._wave(wave.agents, Calling(budget, decision.seed, number, tasks))
             number += 1
+
+    async def _so_far(self, decision: RouteDecision, calls: tuple[AgentCall, ...]) -> SoFar:
+        rejected = rejections(self.log.events)
+        equal = Grouped()
+        if self.team is not None:
+            equal = await self.equality.grouped(self.task, last_answers(standing(calls, rejected)))
+        return SoFar(decision, self.limits, self.team, self.stand_ins, calls, rejected=rejected, equal=equal)
+
+    def _tasks(self, wave: Wave, so_far: SoFar) -> Mapping[AgentId, Task]:
+        """Return the task as each agent of a wave gets it."""
+        if wave.kind == "round":
+            return asked_again(self.task, last_answers(standing(so_far.calls, so_far.rejected)))
+        task = replanned(self.task, so_far.rejected.values()) if wave.kind == "stand_in" else self.task
+        return dict.fromkeys(wave.agents, task)
 
     async def _wave(self, agents: Sequence[AgentId], calling: Calling) -> tuple[AgentCall, ...]:
         """Call some agents at once."""
-        reserved = [calling.budget.reserve(self.cards[agent_id], self.task) for agent_id in agents]
+        reserved = [calling.budget.reserve(self.cards[agent_id], calling.tasks[agent_id]) for agent_id in agents]
         if len(reserved) == 1:  # a task of its own would only cost time
             done = [await self._attempts(agents[0], reserved[0], calling)]
         else:
@@ -106,10 +129,10 @@ class Dispatch:
         return tuple(call for attempts in done for call in attempts.calls)
 
     async def _attempts(self, agent_id: AgentId, reserved: Reserved, calling: Calling) -> Attempts:
-        budget = calling.budget
+        budget, task = calling.budget, calling.tasks[agent_id]
         card, done = self.cards[agent_id], Attempts([])
         for attempt in range(1, self.limits.retries + 2):
-            held = reserved if attempt == 1 else budget.reserve(card, self.task)
+            held = reserved if attempt == 1 else budget.reserve(card, task)
             admitted = Refusal(held.refusal) if held.refusal is not None else await self._admit(card, attempt, calling)
             if isinstance(admitted, Pause):
                 budget.release(held)
@@ -122,6 +145,7 @@ class Dispatch:
             call = await self._attempt(card, admitted, attempt, calling.wave)
             done.calls.append(call)
             budget.settle(held, call)
+            await self._check(call, budget)
             if call.status is CallStatus.OK or not call.retryable or attempt > self.limits.retries:
                 break
             if not await self.caller.wait(card, attempt, _backoff_s(attempt, calling.seed), self.deadline):
@@ -129,16 +153,19 @@ class Dispatch:
         return done
 
     async def _admit(self, card: AgentCard, attempt: int, calling: Calling) -> Task | Refusal | Pause:
+        task = calling.tasks[card.id]
         if not self.admissions:
-            return self.task
+            return task
         proposed = ProposedCall(
             card=card,
-            task=self.task,
+            task=task,
             attempt=attempt,
             wave=calling.wave,
             limits=self.limits,
-            estimate_usd=estimate_usd(card, self.task),
+            estimate_usd=estimate_usd(card, task),
             committed_usd=calling.budget.committed_usd,
+            budget=calling.budget,
+            timeout_s=self._time_left_s(),
         )
         return await admit(self.admissions, proposed, self.log)
 
@@ -160,6 +187,14 @@ class Dispatch:
         await self.log.commit(CallFinished, call=call)
         return call
 
+    async def _check(self, call: AgentCall, budget: Budget) -> None:
+        """Have an answer checked, against the task as it was first asked."""
+        if self.checker is None or call.status is not CallStatus.OK:
+            return
+        found = await self.checker.check(self.task, call, budget=budget, timeout_s=self._time_left_s())
+        for checked in found:
+            post(self.log, checked, agent_id=call.agent_id, wave=call.wave)
+
     async def _refuse(self, card: AgentCard, attempt: int, wave: int, reason: str) -> AgentCall:
         call = AgentCall(
             agent_id=card.id,
@@ -174,10 +209,7 @@ class Dispatch:
         return call
 
     def _time_left_s(self) -> float | None:
-        allowed = [self.limits.call_timeout_s] if self.limits.call_timeout_s is not None else []
-        if self.deadline is not None:
-            allowed.append(max(self.deadline - self.clock.monotonic(), 0.0))
-        return min(allowed, default=None)
+        return seconds_left(self.limits, self.deadline, self.clock.monotonic())
 
 
 def _backoff_s(attempt: int, seed: int) -> float:

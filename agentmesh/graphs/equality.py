@@ -1,7 +1,7 @@
 """Which answers of a team count as the same, found while it is asked or taken from a recording."""
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
@@ -133,9 +133,8 @@ class RecordedEquality:
     """Repeats the groups that were recorded: what vectors or tries gave then cannot be found again from a trace."""
 
     def __init__(self, waves: Sequence[WaveStarted]) -> None:
-        """Keep the groups of the waves of one run, by whose answers they are."""
-        found = [Grouped(wave.groups, wave.note) for wave in waves]
-        self._known = {frozenset(one.numbers): one for one in found}
+        """Keep the groups of the waves of one run, in order: in rounds the same agents answer anew."""
+        self._left = deque(Grouped(wave.groups, wave.note) for wave in waves)
 
     async def grouped(self, task: Task, answers: Mapping[AgentId, str]) -> Grouped:  # noqa: ARG002 - the seam's signature
         """Return the recorded groups of the agents that answered.
@@ -143,10 +142,8 @@ class RecordedEquality:
         Raises:
             ReplayMissError: none are recorded of them.
         """
-        if not answers:
-            return Grouped()
-        found = self._known.get(frozenset(answers))
-        if found is None:
+        found = self._left.popleft() if self._left else Grouped()
+        if found.numbers.keys() != answers.keys():
             raise ReplayMissError(f"no groups are recorded of the answers of {', '.join(sorted(answers))}")
         return found
 

@@ -200,8 +200,11 @@ def _conclusion(state: RunState, events: Sequence[Event]) -> tuple[RunStatus, st
     if refined is not None and refined.answer is not None:
         return RunStatus.COMPLETED, refined.answer, None
     calls = state["calls"]
-    if calls and all(call.status is CallStatus.REFUSED for call in calls):
+    checks = [event for event in events if isinstance(event, AnswerChecked) and event.before and not event.passed]
+    unfit = {(event.agent_id, event.wave) for event in checks}
+    beyond = [call for call in calls if (call.agent_id, call.wave) not in unfit]
+    if beyond and all(call.status is CallStatus.REFUSED for call in calls):
         return RunStatus.OVER_BUDGET, None, "; ".join(dict.fromkeys(call.error or "" for call in calls))
     failed = [f"{call.agent_id}: {call.error}" for call in calls if call.error is not None]
     note = refined.note if refined is not None else ""
-    return RunStatus.FAILED, None, "; ".join(failed) or note or "no agent gave an answer"
+    return RunStatus.FAILED, None, "; ".join(filter(None, [note, *failed])) or "no agent gave an answer"

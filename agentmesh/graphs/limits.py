@@ -3,20 +3,16 @@
 from decimal import Decimal
 
 from agentmesh.agents.pricing import call_cost_usd
+from agentmesh.llm.prices import ASSUMED_OUTPUT_TOKENS as ASSUMED_OUTPUT_TOKENS
+from agentmesh.llm.prices import CHARACTERS_PER_TOKEN as CHARACTERS_PER_TOKEN
 from agentmesh.money import Reserved
 from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Limits, Task, Usage
-
-ASSUMED_OUTPUT_TOKENS = 300
-"""Output tokens of an answer nobody has seen yet: the recorded MMLU-Pro answers average close to it."""
 
 DEFAULT_LIMITS = Limits(call_timeout_s=300.0)
 """An agent that hangs must not hang its caller for ever; everything else is the user's to limit."""
 
 WITH_REFINER = 3
 """Agents that answer when a refining agent merges and ``max_agents`` is not given."""
-
-CHARACTERS_PER_TOKEN = 4
-"""English text in common tokenizers; used only to estimate tokens and a price before a call."""
 
 
 def overlay(base: Limits, override: Limits | None) -> Limits:
@@ -68,6 +64,18 @@ def actual_usd(card: AgentCard, answer: Answer | None) -> Decimal | None:
     A call without an answer may have been charged: it costs its price per call, and is unknown if tokens are charged.
     """
     return call_cost_usd(card, answer if answer is not None else Answer(text=""))
+
+
+def seconds_left(limits: Limits, deadline: float | None, now: float) -> float | None:
+    """Return what one call may take: its own limit, and no longer than the run; ``None`` for as long as it likes.
+
+    >>> seconds_left(Limits(call_timeout_s=30), 100.0, now=90.0)
+    10.0
+    """
+    allowed = [limits.call_timeout_s] if limits.call_timeout_s is not None else []
+    if deadline is not None:
+        allowed.append(max(deadline - now, 0.0))
+    return min(allowed, default=None)
 
 
 class Budget:
@@ -140,6 +148,25 @@ class Budget:
         """Give back what was set aside for a call that is not made."""
         if reserved.refusal is None:
             self._add(-reserved.usd, -reserved.tokens, calls=-1)
+
+    def set_aside(self, estimate: Decimal | None, what: str) -> str:
+        """Set aside what something beside the calls costs at most; return why it does not fit, "" if it does."""
+        for budget in self._all:
+            limits = budget._limits
+            if limits.cost_usd is None:
+                continue
+            if estimate is None and not limits.allow_unknown_price:
+                return f"{what} has no price, so it may not fit the limit of {limits.cost_usd} USD"
+            left = max(limits.cost_usd - budget._usd, Decimal(0))
+            if estimate is not None and estimate > left:
+                return f"{what} is estimated at {estimate:f} USD and {left:f} USD are left"
+        self.charge(estimate)
+        return ""
+
+    def correct(self, estimate: Decimal | None, cost_usd: Decimal | None) -> None:
+        """Replace what was set aside for something beside the calls by what it cost, if that is known."""
+        if cost_usd is not None:
+            self.charge(cost_usd - (estimate or Decimal(0)))
 
     def _add(self, usd: Decimal, tokens: int = 0, *, calls: int = 0) -> None:
         for budget in self._all:

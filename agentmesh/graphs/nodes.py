@@ -1,33 +1,24 @@
-"""The three nodes of a run: decide who acts, dispatch the task to them, refine their answers into one."""
+"""The first two nodes of a run: decide who acts, and dispatch the task to them."""
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
 
 import numpy as np
 
-from agentmesh.agents.refiner import Refined, VoteRefiner, WeightedAnswer
 from agentmesh.errors import AgentMeshError, RouterOutputError
-from agentmesh.events import AnswerRefined, DecisionMade, TaskPrepared, WaveStarted
+from agentmesh.events import DecisionMade, TaskPrepared
 from agentmesh.graphs.allowance import RunAsker
 from agentmesh.graphs.conversation import with_topic
 from agentmesh.graphs.dispatch import Dispatch
-from agentmesh.graphs.equality import Grouped
-from agentmesh.graphs.log import named
 from agentmesh.graphs.state import RunContext, RunState, Services
-from agentmesh.graphs.team import weighted
 from agentmesh.graphs.vectors import embedded
 from agentmesh.packing import pack_floats, pack_vector
-from agentmesh.records import AgentCall, CallStatus, Candidate, RouteDecision, Selection, Task
+from agentmesh.records import Candidate, RouteDecision, Selection, Task
 from agentmesh.routing.asking import Asker
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
 from agentmesh.routing.pacing import take_note
 from agentmesh.routing.preference import Applied, abstention
 from agentmesh.types import AgentId, FloatArray, RunId
-
-STAND_IN_WEIGHT: Final = 1.0  # nobody else has answered where one stands in
 
 
 def draw_seed(mesh_seed: int, run_id: RunId) -> int:
@@ -207,6 +198,7 @@ async def dispatch(state: RunState, context: RunContext) -> RunState:
         stand_ins=state["stand_ins"],
         admissions=services.admissions,
         equality=services.equality,
+        checker=services.checker,
     )
     try:
         return {"calls": await work.run(state["decision"])}
@@ -217,54 +209,3 @@ async def dispatch(state: RunState, context: RunContext) -> RunState:
 def _first(failures: BaseExceptionGroup[AgentMeshError]) -> AgentMeshError:
     first = failures.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-async def refine(state: RunState, context: RunContext) -> RunState:
-    """Make one answer of those that came."""
-    answers = weighted_answers(state["decision"], state["calls"])
-    if not answers:
-        return {}
-    refiner, team = context.services.refiner, context.services.team
-    if team is not None:
-        waves = [event for event in context.log.events if isinstance(event, WaveStarted)]
-        equal = Grouped(waves[-1].groups).numbers if waves else {}
-        answers = weighted(team, state["decision"], state["calls"], answers, equal)
-    refined = await _within_deadline(state["task"], answers, context)
-    context.scope.budget.charge(refined.cost_usd)
-    context.log.post(
-        AnswerRefined,
-        refiner=refiner.name,
-        answer=refined.answer,
-        answered_by=refined.answered_by,
-        conflicts=refined.conflicts,
-        cost_usd=refined.cost_usd,
-        note=refined.note,
-    )
-    return {}
-
-
-def weighted_answers(decision: RouteDecision, calls: Sequence[AgentCall]) -> list[WeightedAnswer]:
-    """Return the answers that came, each with the weight the router gave its agent."""
-    weights = {selection.agent_id: selection.weight for selection in decision.selected}
-    return [
-        WeightedAnswer(
-            agent_id=call.agent_id, text=call.answer.text, weight=weights.get(call.agent_id, STAND_IN_WEIGHT)
-        )
-        for call in calls
-        if call.status is CallStatus.OK and call.answer is not None
-    ]
-
-
-async def _within_deadline(task: Task, answers: list[WeightedAnswer], context: RunContext) -> Refined:
-    clock = context.services.clock
-    left = None if context.deadline is None else max(context.deadline - clock.monotonic(), 0.0)
-    try:
-        async with asyncio.timeout(left):
-            return await context.services.refiner.refine(task, answers)
-    except TimeoutError:
-        why = "did not finish within the run's time"
-    except Exception as error:  # noqa: BLE001 - the node boundary: a broken refiner must not lose the answers
-        why = f"raised {named(error)}"
-    voted = await VoteRefiner().refine(task, answers)
-    note = f"{context.services.refiner.name} {why}; the vote stands"
-    return voted.model_copy(update={"note": note, "cost_usd": None})  # what it had spent by then is not known

@@ -8,6 +8,7 @@ from agentmesh.agents.refiner import Refiner
 from agentmesh.graphs.admission import Admission
 from agentmesh.graphs.allowance import PricedAsker
 from agentmesh.graphs.calling import Caller
+from agentmesh.graphs.checking import AnswerChecker
 from agentmesh.graphs.equality import Equality, KeyEquality
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.pool import PoolSource
@@ -41,7 +42,7 @@ class Services:
 
     ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
     has them in it. ``admissions`` are the steps before each call, in order, and ``turns`` says when it may begin.
-    ``equality`` says which answers of a team are the same.
+    ``equality`` says which answers of a team are the same, and ``checker`` has a word on each answer.
     """
 
     embedder: Embedder
@@ -60,6 +61,7 @@ class Services:
     admissions: tuple[Admission, ...] = ()
     equality: Equality = field(default_factory=KeyEquality)
     turns: Turns = field(default_factory=Turns)
+    checker: AnswerChecker | None = None
 
     @property
     def router(self) -> Router:

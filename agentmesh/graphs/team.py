@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import exp, log
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from pydantic import Field
@@ -26,7 +26,7 @@ from agentmesh.judging.forms import FORM_KEYS
 from agentmesh.judging.similar import LIKENESS
 from agentmesh.packing import unpack_floats
 from agentmesh.protocols import Embedder
-from agentmesh.records import AgentCall, CallStatus, Candidate, RouteDecision
+from agentmesh.records import AgentCall, Candidate, RouteDecision
 from agentmesh.routing.team.fitting import MOST, TeamFit, chosen_members, usual_price
 from agentmesh.routing.team.plan import TeamPlan, next_move
 from agentmesh.routing.team.table import TeamTable, numbered
@@ -63,6 +63,8 @@ class Team(Record):
         likeness: The cosine from which answers mean the same, 0 to 1; for ``"embedding"``.
         behaviour: Says what an answer to a task does; for ``"behaviour"``. It is no part of what is stored.
         plan: What was learned from a table of answers.
+        rounds: How often agents whose answers differ are asked again, each with what the others said, 0 to 5. It ends
+            when they agree or ``stop`` is reached, with or without a plan, and when nobody changed an answer.
     """
 
     most: int = Field(default=3, ge=1)
@@ -72,6 +74,7 @@ class Team(Record):
     likeness: float = Field(default=LIKENESS, gt=0, le=1, allow_inf_nan=False)
     behaviour: Behaviour | None = Field(default=None, exclude=True)
     plan: TeamPlan | None = None
+    rounds: int = Field(default=0, ge=0, le=5)
 
     @classmethod
     def fitted(
@@ -129,11 +132,15 @@ class Team(Record):
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Whom to ask next and why; nobody when it is enough. ``agreement`` is ``None`` before the first answers."""
+    """Whom to ask next and why; nobody when it is enough. ``agreement`` is ``None`` before the first answers.
+
+    In a ``"round"`` agents that answered are shown what the others said; a ``"stand_in"`` acts where nobody helped.
+    """
 
     agents: tuple[AgentId, ...]
     reason: str
     agreement: float | None = None
+    kind: Literal["wave", "round", "stand_in"] = "wave"
 
 
 def next_wave(team: Team, decision: RouteDecision, calls: Sequence[AgentCall], groups: Mapping[AgentId, int]) -> Wave:
@@ -212,12 +219,6 @@ def _as_table(
         price=np.array([[np.nan if price is None else price for price in prices]]),
         keys=numbered([keys]),
     )
-
-
-def answers_of(calls: Sequence[AgentCall]) -> dict[AgentId, str]:
-    """Return what each agent answered; one that failed, or whose answer is blank, is left out."""
-    done = [call for call in calls if call.status is CallStatus.OK and call.answer is not None]
-    return {call.agent_id: call.answer.text for call in done if call.answer is not None and call.answer.text.strip()}
 
 
 def _agreement(decision: RouteDecision, groups: Mapping[AgentId, int]) -> float:

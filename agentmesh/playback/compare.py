@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, WaveStarted
+from agentmesh.events import AnswerChecked, AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, WaveStarted
 from agentmesh.records import Record, RouteDecision
 from agentmesh.types import AgentId, FloatArray
 
@@ -37,33 +37,48 @@ def compare(recorded: Sequence[Event], replayed: Sequence[Event], ids: Sequence[
     before, after = _one(recorded, DecisionMade), _one(replayed, DecisionMade)
     yield from _decisions(before.decision, after.decision, ids)
     yield from _calls(_all(recorded, CallFinished), _all(replayed, CallFinished))
+    yield from _checks(_all(recorded, AnswerChecked), _all(replayed, AnswerChecked))
     for kind, fields in _COMPARED.items():
         first, second = _all(recorded, kind), _all(replayed, kind)
         if len(first) != len(second):
             yield _differ(f"number of {kind.__name__} events", len(first), len(second))
         for place, (one, other) in enumerate(zip(first, second, strict=False)):
-            told = [name for name in _TOLD_SINCE.get(kind, ()) if getattr(one, name)]
-            yield from _fields(f"{kind.__name__} {place + 1}", one, other, (*fields, *told))
+            told = [name for name in fields if name not in _LATER or getattr(one, name)]
+            yield from _fields(f"{kind.__name__} {place + 1}", one, other, told)
 
 
 _COMPARED: dict[type[Any], tuple[str, ...]] = {
-    WaveStarted: ("wave", "agents", "reason"),
-    AnswerRefined: ("refiner", "answer", "answered_by", "conflicts"),
+    WaveStarted: ("wave", "agents", "reason", "groups", "note"),
+    AnswerRefined: ("refiner", "answer", "answered_by", "conflicts", "agreed", "dropped"),
     RunFinished: ("status", "answer", "cost_usd", "error"),
 }
-
-
-_TOLD_SINCE: dict[type[Any], tuple[str, ...]] = {WaveStarted: ("groups", "note")}
+_LATER = frozenset({"agreed", "dropped", "groups", "note"})
 """Fields that older traces lack: compared where the trace has something there."""
 
 
 def _calls(recorded: Sequence[CallFinished], replayed: Sequence[CallFinished]) -> Iterator[Difference]:
-    """Compare calls by agent and attempt: which of several parallel calls ends first is the agents' doing."""
-    before = {(event.call.agent_id, event.call.attempt): event.call for event in recorded}
-    after = {(event.call.agent_id, event.call.attempt): event.call for event in replayed}
+    """Compare calls by agent, wave and attempt: which of several parallel calls ends first is the agents' doing."""
+    before = {(event.call.agent_id, event.call.wave, event.call.attempt): event.call for event in recorded}
+    after = {(event.call.agent_id, event.call.wave, event.call.attempt): event.call for event in replayed}
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
-            yield _differ(f"call of {key[0]!r}, attempt {key[1]}", before.get(key), after.get(key))
+            yield _differ(f"call of {key[0]!r} in wave {key[1]}, attempt {key[2]}", before.get(key), after.get(key))
+
+
+def _checks(recorded: Sequence[AnswerChecked], replayed: Sequence[AnswerChecked]) -> Iterator[Difference]:
+    """Compare checks by agent and wave, for the same reason."""
+    before, after = _by_place(recorded), _by_place(replayed)
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            yield _differ(f"checks of {key[0]!r} in wave {key[1]}", before.get(key), after.get(key))
+
+
+def _by_place(checks: Sequence[AnswerChecked]) -> dict[tuple[AgentId, int], list[tuple[object, ...]]]:
+    found: dict[tuple[AgentId, int], list[tuple[object, ...]]] = {}
+    for one in checks:
+        told = (one.check, one.before, one.passed, one.reason, one.cost_usd)
+        found.setdefault((one.agent_id, one.wave), []).append(told)
+    return found
 
 
 def _decisions(recorded: RouteDecision, replayed: RouteDecision, ids: Sequence[AgentId]) -> Iterator[Difference]:

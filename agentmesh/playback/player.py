@@ -15,9 +15,10 @@ from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
 from agentmesh.playback.prefix import (
     RecordedCaller,
+    RecordedChecker,
     RecordedEmbedder,
     RecordedRefiner,
-    RecordedRefusals,
+    RecordedStep,
     Recording,
     asker_of,
     equality_of,
@@ -150,7 +151,8 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         fallback=started.fallback,
         team=team,
         equality=equality_of(team, recording.waves),
-        admissions=(RecordedRefusals(recording.calls),),
+        admissions=(RecordedStep(recording),),
+        checker=RecordedChecker(recording.checked),
     )
     kept = _Kept()
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time

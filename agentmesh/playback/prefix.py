@@ -1,7 +1,7 @@
 """The workflow driven on a recording: recorded vector, recorded gates, recorded answers, in place of the live parts."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner, WeightedAnswer
 from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import (
+    AnswerChecked,
     AnswerRefined,
     CallFinished,
     DecisionMade,
@@ -21,9 +22,12 @@ from agentmesh.events import (
 from agentmesh.graphs.admission import Admitted, ProposedCall, Refusal
 from agentmesh.graphs.asking import RecordedAsker
 from agentmesh.graphs.calling import CallRequest
+from agentmesh.graphs.checking import Checked, post
 from agentmesh.graphs.equality import Equality, KeyEquality, RecordedEquality, of_form
+from agentmesh.graphs.limits import Budget
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.team import Team
+from agentmesh.judging.checks import CheckResult
 from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCall, AgentCard, CallStatus, RouteDecision, RunStatus, Task
 from agentmesh.routing.pacing import before_model
@@ -41,6 +45,7 @@ class Recording:
     waves: tuple[WaveStarted, ...]
     refined: AnswerRefined | None
     finished: RunFinished
+    checked: tuple[AnswerChecked, ...] = ()
 
     @classmethod
     def of(cls, events: Sequence[Event]) -> "Recording":
@@ -61,6 +66,7 @@ class Recording:
                 waves=tuple(event for event in events if isinstance(event, WaveStarted)),
                 refined=last.get(AnswerRefined),  # type: ignore[arg-type]
                 finished=last[RunFinished],  # type: ignore[arg-type]
+                checked=tuple(event for event in events if isinstance(event, AnswerChecked)),
             )
         except KeyError as missing:
             kind = missing.args[0].__name__
@@ -108,16 +114,18 @@ class RecordedEmbedder:
 
 
 class RecordedCaller:
-    """Hands out recorded calls: for each agent, its attempts in order. It calls nobody and waits for nothing."""
+    """Hands out recorded calls: for each agent and wave, its attempts in order. It calls nobody and never waits."""
 
     def __init__(self, calls: Sequence[AgentCall]) -> None:
         """Keep the calls of one run."""
-        self._left: dict[AgentId, deque[AgentCall]] = defaultdict(deque)
-        self._attempts: dict[AgentId, int] = defaultdict(int)
+        self._left: dict[tuple[AgentId, int], deque[AgentCall]] = defaultdict(deque)
+        self._attempts: dict[tuple[AgentId, int], int] = defaultdict(int)
+        self._wave: dict[AgentId, int] = {}
         for call in calls:
-            self._attempts[call.agent_id] = max(self._attempts[call.agent_id], call.attempt)
+            place = (call.agent_id, call.wave)
+            self._attempts[place] = max(self._attempts[place], call.attempt)
             if call.status is not CallStatus.REFUSED:  # a refusal is decided again, not looked up
-                self._left[call.agent_id].append(call)
+                self._left[place].append(call)
 
     async def call(self, request: CallRequest, log: RunLog) -> AgentCall:  # noqa: ARG002 - the seam's signature
         """Return the agent's next recorded call.
@@ -125,33 +133,71 @@ class RecordedCaller:
         Raises:
             ReplayMissError: there is none left.
         """
-        left = self._left[request.card.id]
+        self._wave[request.card.id] = request.wave
+        left = self._left[request.card.id, request.wave]
         if not left:
-            raise ReplayMissError(f"no answer of {request.card.id!r} is recorded for attempt {request.attempt}")
+            raise ReplayMissError(
+                f"no answer of {request.card.id!r} is recorded for attempt {request.attempt} in wave {request.wave}"
+            )
         return left.popleft()
 
     async def wait(self, card: AgentCard, attempt: int, seconds: float, deadline: float | None) -> bool:  # noqa: ARG002 - the seam's signature
         """Go on at once; there was time for another attempt if one is recorded."""
-        return attempt < self._attempts[card.id]
+        return attempt < self._attempts[card.id, self._wave[card.id]]
 
 
-class RecordedRefusals:
-    """Repeats refusals that a recording holds.
+class RecordedChecker:
+    """Says of each answer what its checks found then; none is asked again."""
 
-    It is an :class:`~agentmesh.graphs.admission.Admission`, for what cannot be decided again from the trace: what was
-    left of the run around this one, who was unhealthy, whose turn did not come in time, what a check or a person said.
-    Refusals that the run's own budget explains come before it, and are the same.
+    def __init__(self, checked: Iterable[AnswerChecked]) -> None:
+        """Keep what the checks of one run found."""
+        self._found: dict[tuple[AgentId, int], list[Checked]] = defaultdict(list)
+        for event in checked:
+            if not event.before:
+                self._found[event.agent_id, event.wave].append(_as_checked(event))
+
+    async def check(
+        self,
+        task: Task,  # noqa: ARG002 - the seam's signature
+        call: AgentCall,
+        *,
+        budget: Budget,
+        timeout_s: float | None,  # noqa: ARG002 - as above
+    ) -> Sequence[Checked]:
+        """Return what was found."""
+        found = self._found.get((call.agent_id, call.wave), [])
+        for checked in found:
+            budget.correct(None, checked.result.cost_usd)
+        return found
+
+
+class RecordedStep:
+    """Refuses the calls that were refused then, and says what was checked before a call.
+
+    Refused are calls that cannot be decided on again from the trace: what was left of the run around this one, who was
+    unhealthy, whose turn did not come in time, what a check or a person said. Refusals that the run's own budget
+    explains come before it, and are the same.
     """
 
-    def __init__(self, calls: Sequence[AgentCall]) -> None:
-        """Keep the calls that were refused."""
-        refused = [call for call in calls if call.status is CallStatus.REFUSED]
-        self._reasons = {(call.agent_id, call.wave, call.attempt): call.error or "" for call in refused}
+    def __init__(self, recording: Recording) -> None:
+        """Keep what stood before the calls of one run."""
+        refused = [call for call in recording.calls if call.status is CallStatus.REFUSED]
+        self._refused = {(call.agent_id, call.wave, call.attempt): call.error or "" for call in refused}
+        self._checked = [event for event in recording.checked if event.before]
 
-    async def admit(self, proposed: ProposedCall, log: RunLog) -> Admitted:  # noqa: ARG002 - the seam's signature
-        """Return the recorded refusal of this call, or let it pass."""
-        reason = self._reasons.get((proposed.card.id, proposed.wave, proposed.attempt))
+    async def admit(self, proposed: ProposedCall, log: RunLog) -> Admitted:
+        """Return the task, or why it was refused."""
+        place = (proposed.card.id, proposed.wave)
+        for event in self._checked if proposed.attempt == 1 else ():
+            if (event.agent_id, event.wave) == place:
+                proposed.budget.correct(None, event.cost_usd)
+                post(log, _as_checked(event), agent_id=event.agent_id, wave=event.wave, before=True)
+        reason = self._refused.get((*place, proposed.attempt))
         return proposed.task if reason is None else Refusal(reason)
+
+
+def _as_checked(event: AnswerChecked) -> Checked:
+    return Checked(event.check, CheckResult(passed=event.passed, reason=event.reason, cost_usd=event.cost_usd))
 
 
 def asker_of(decision: RouteDecision) -> RecordedAsker | None:
@@ -189,6 +235,8 @@ class RecordedRefiner(Refiner):
             answer=recorded.answer,
             answered_by=recorded.answered_by,
             conflicts=recorded.conflicts,
+            agreed=recorded.agreed,
+            dropped=recorded.dropped,
             note=recorded.note,
             cost_usd=recorded.cost_usd,
         )

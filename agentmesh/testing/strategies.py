@@ -296,7 +296,16 @@ def middles(run_id: RunId) -> SearchStrategy[Event]:
         st.builds(ApprovalAsked, **place, request=requests),
         st.builds(ApprovalGiven, **place, reply=replies),
         st.builds(RunResumed, **place, reason=texts),
-        st.builds(AnswerChecked, **place, agent_id=agent_ids, check=names, passed=st.booleans(), reason=texts),
+        st.builds(
+            AnswerChecked,
+            **place,
+            agent_id=agent_ids,
+            check=names,
+            passed=st.booleans(),
+            reason=texts,
+            cost_usd=st.none() | money,
+            before=st.booleans(),
+        ),
         st.builds(StageStarted, **place, stage=names, part=st.integers(0, 9), child=names),
         st.builds(StageFinished, **place, result=stage_runs, cost_usd=st.none() | money),
         st.builds(

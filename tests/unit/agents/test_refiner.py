@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from agentmesh.agents import Refined, VoteRefiner, WeightedAnswer
 from agentmesh.agents.refiner import conflicts_between, group_answers, text_key
-from agentmesh.records import Task
+from agentmesh.records import Dropped, Task
 
 TASK = Task(text="What is 12 * 7?")
 
@@ -71,8 +71,37 @@ async def test_agreement_is_no_conflict() -> None:
 
 async def test_blank_answers_have_no_vote() -> None:
     refined = await refine(("a", "  \n", 0.9), ("b", "84", 0.1))
-    assert refined == Refined(answer="84", answered_by=("b",))
+    assert refined == Refined(
+        answer="84", answered_by=("b",), dropped=(Dropped(agent_id="a", text="  \n", why="blank"),)
+    )
     assert (await refine(("a", "", 1.0))).answer is None
+
+
+@pytest.mark.parametrize(
+    ("votes", "dropped"),
+    [
+        (
+            [("a", "84", 0.5), ("c", "86", 0.1), ("b", "85", 0.4)],
+            {"b": "outvoted: 0.4 of 1", "c": "outvoted: 0.1 of 1"},
+        ),
+        ([("b", "84", 0.5), ("a", "85", 0.5)], {"b": "a tie at 0.5, which went to the smallest agent id"}),
+        ([("a", "84", 0.5), ("b", "84.", 0.5)], {}),
+        ([("a", "", 0.5)], {"a": "blank"}),
+    ],
+)
+async def test_whose_answer_was_left_out_and_why_is_told(
+    votes: list[tuple[str, str, float]], dropped: dict[str, str]
+) -> None:
+    refined = await refine(*votes)
+    assert {one.agent_id: one.why for one in refined.dropped} == dropped
+
+
+async def test_what_answers_share_that_differ_is_told() -> None:
+    refined = await refine(
+        ("a", "It stands in Jordan. The Nabataeans built it.", 0.6), ("b", "- it stands in JORDAN\n- Romans did", 0.4)
+    )
+    assert refined.agreed == ("It stands in Jordan.",)
+    assert (await refine(("a", "It stands in Jordan.", 0.6), ("b", "it stands in jordan", 0.4))).agreed == ()
 
 
 async def test_the_vote_may_be_told_what_counts_as_equal() -> None:
@@ -143,6 +172,13 @@ async def test_everybody_who_answered_is_in_the_result_once(votes: list[tuple[st
     else:
         named = list(refined.answered_by)
     assert sorted(named) == sorted(agent for agent, text, _ in votes if text)
+
+
+@given(VOTES)
+async def test_an_answer_is_the_final_one_or_dropped_never_both(votes: list[tuple[str, str, float]]) -> None:
+    refined = await refine(*votes)
+    dropped = [one.agent_id for one in refined.dropped]
+    assert sorted([*refined.answered_by, *dropped]) == sorted(agent for agent, _, _ in votes)
 
 
 @given(VOTES)

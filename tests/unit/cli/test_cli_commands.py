@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from agentmesh.cli.agents import price
-from agentmesh.records import AgentCard
+from agentmesh.cli.runs import account
+from agentmesh.records import AgentCard, Run, RunStatus, Task
 
 MATH = "What is 12 * 7, an arithmetic word problem?"
 
@@ -173,7 +174,15 @@ def test_runs_show_tells_the_task_the_choice_the_calls_and_the_answer(command, r
 
 def test_runs_show_tells_answers_that_stood_against_each_other(command):
     run_id = command("run", MATH, "--app", "app:mesh", "--agents", "2", "--json").json["id"]
-    assert "Answers that stood against each other" in command("runs", "show", run_id).out
+    out = command("runs", "show", run_id).out
+    assert "Answers that stood against each other" in out
+    assert "Left out\n  " in out
+    assert "outvoted: " in out
+
+
+def test_runs_show_tells_what_the_answers_agree_on():
+    run = Run(id="r", task=Task(text="q"), status=RunStatus.COMPLETED, agreed=("It is in Jordan.",), started_at=0.0)
+    assert "Agreed\n  It is in Jordan.\n" in account(run)
 
 
 def test_runs_show_with_events_prints_the_trace(command, run_id):

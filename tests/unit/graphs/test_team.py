@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from agentmesh import Team
-from agentmesh.graphs.team import LEAST_WEIGHT, Wave, answers_of, vote_weights
+from agentmesh.graphs.team import LEAST_WEIGHT, Wave, vote_weights
 from agentmesh.graphs.team import next_wave as next_wave_of
+from agentmesh.graphs.waves import last_answers
 from agentmesh.packing import pack_floats
 from agentmesh.records import AgentCall, Answer, CallStatus, Candidate, RouteDecision, Selection
 from agentmesh.routing.team.table import TeamTable
@@ -48,7 +49,7 @@ def said(name: str, text: str | None) -> AgentCall:
 
 def next_wave(team: Team, decision: RouteDecision, calls: list[AgentCall]) -> Wave:
     """Return the next wave, answers being the same where their texts are."""
-    answers = answers_of(calls)
+    answers = last_answers(calls)
     texts = sorted(set(answers.values()))
     return next_wave_of(team, decision, calls, {name: texts.index(text) for name, text in answers.items()})
 
