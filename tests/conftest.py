@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# two processes share two cores: the clock says nothing, and examples beyond fifty found nothing that these had not
+# two processes share two cores: the clock says nothing, and a hundred examples would take the suite past its limit
 settings.register_profile("agentmesh", deadline=None, max_examples=50)
 settings.load_profile("agentmesh")
 

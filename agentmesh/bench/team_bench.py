@@ -17,7 +17,7 @@ from agentmesh.bench.team_records import TeamReport
 from agentmesh.bench.team_scores import TeamRun
 from agentmesh.embed.static import StaticEmbedder
 from agentmesh.errors import RecordedSetError
-from agentmesh.judging.equivalence import text_key
+from agentmesh.graphs.equality import of_form
 from agentmesh.protocols import Embedder
 from agentmesh.recorded.reader import load_set
 from agentmesh.routing.base import ScoringRouter
@@ -55,7 +55,7 @@ def bench_team(
     tasks = joined(material.train, material.val) if split == "test" else material.train
     check_answers(tasks)
     choices = choices_of(material, kinds, say)
-    table = cross_fitted(tasks, material.pool, text_key, say)
+    table = cross_fitted(tasks, material.pool, of_form("text"), say)
     chosen = choose_team(table, say)
     part = open_part(material, split, say)
     scores = scores_of(choices, material, part, seed, say)
@@ -94,4 +94,4 @@ def _opened(tasks: Part, part: Part, material: Material, say: Say) -> TeamTable:
     say("expecting what agents are worth on what was opened")
     router = team_router()
     router.fit(tasks.outcomes(material.pool))
-    return as_table(part, text_key, *expectations(router, part, material.pool))
+    return as_table(part, of_form("text"), *expectations(router, part, material.pool))

@@ -1,5 +1,6 @@
 """What is chosen of a team on folds of train and val: its members, its thrift, and what it is compared with."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Final
@@ -38,14 +39,10 @@ def choose_team(table: TeamTable, say: Say = unsaid) -> Chosen:
     """Choose members and thrift on folds: one point for the quality, one held to best single's."""
     single = single_choice(table.quality)
     level, most_usd = float(table.quality[:, single].mean()), float(table.cost[:, single].mean())
-    say("choosing the members of a team")
-    ranked = (likely_teams(table, most=MOST, usd_price=share * usual_price(table))[:TRIED] for share in THRIFTS)
-    teams = dict.fromkeys(chain.from_iterable(ranked))
-    points: list[TeamPoint] = []
+    points: list[TeamPoint] = list(followed(table, say))
     begun: list[TeamPoint] = []
-    for members in teams:
-        say(f"following a team of {len(members)} on folds of train and val")
-        points.extend(points_of(table, members))
+    for members in dict.fromkeys(point.members for point in points):
+        say(f"following a team of {len(members)} that always begins alike")
         first = _begins_best(table.columns(members), usual_price(table))
         begun.extend(points_of(table, members, first=first))
     best = within_cost(points, most_usd)
@@ -58,6 +55,15 @@ def choose_team(table: TeamTable, say: Say = unsaid) -> Chosen:
         begun_level=cheapest_as_good(begun, level),
         fixed_level=_cheapest_fixed(table, best.members, level),
     )
+
+
+def followed(table: TeamTable, say: Say = unsaid) -> Iterator[TeamPoint]:
+    """Yield how the likely teams do on folds, at each thrift."""
+    say("choosing the members of a team")
+    ranked = (likely_teams(table, most=MOST, usd_price=share * usual_price(table))[:TRIED] for share in THRIFTS)
+    for members in dict.fromkeys(chain.from_iterable(ranked)):
+        say(f"following a team of {len(members)} on folds")
+        yield from points_of(table, members)
 
 
 def _begins_best(team: TeamTable, usd_price: float) -> int:

@@ -1,6 +1,6 @@
 """Chooses a team, and how thrifty it is to be, on folds of train and val."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +8,8 @@ import numpy as np
 
 from agentmesh.bench.folding import FOLDS, ORDER_SEED, chosen_rows
 from agentmesh.bench.material import Part
+from agentmesh.graphs.equality import Keys
+from agentmesh.records import Task
 from agentmesh.routing.base import AgentPool, ScoringRouter
 from agentmesh.routing.progress import Say
 from agentmesh.routing.team.fitting import TeamFit, usual_price
@@ -20,7 +22,6 @@ THRIFT: Final = (3.0, 2.0, 1.6, 1.4, 1.3, 1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5
 """What a dollar must bring, as shares of what is usual: a curve from one cheap agent to asking whenever it helps."""
 
 Members = tuple[int, ...]
-Equal = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def fold_of(count: int) -> IndexArray:
     return np.random.default_rng(ORDER_SEED).permutation(count) % min(FOLDS, count)
 
 
-def cross_fitted(tasks: Part, pool: AgentPool, key: Equal, say: Say) -> TeamTable:
+def cross_fitted(tasks: Part, pool: AgentPool, keys: Keys, say: Say) -> TeamTable:
     """Return the tasks as a table of all agents, each with the expectations of a router that had not learned it."""
     fold = fold_of(len(tasks))
     expected, price = np.zeros(tasks.quality.shape), np.zeros(tasks.quality.shape)
@@ -63,7 +64,7 @@ def cross_fitted(tasks: Part, pool: AgentPool, key: Equal, say: Say) -> TeamTabl
         router, here = team_router(), np.flatnonzero(fold == place)
         router.fit(chosen_rows(tasks, np.flatnonzero(fold != place)).outcomes(pool))
         expected[here], price[here] = expectations(router, chosen_rows(tasks, here), pool)
-    return as_table(tasks, key, expected, price)
+    return as_table(tasks, keys, expected, price)
 
 
 def expectations(router: ScoringRouter, tasks: Part, pool: AgentPool) -> tuple[FloatArray, FloatArray]:
@@ -72,11 +73,18 @@ def expectations(router: ScoringRouter, tasks: Part, pool: AgentPool) -> tuple[F
     return np.stack([one.quality for one in estimates]), np.stack([one.cost for one in estimates])
 
 
-def as_table(tasks: Part, key: Equal, expected: FloatArray, price: FloatArray) -> TeamTable:
+def as_table(tasks: Part, keys: Keys, expected: FloatArray, price: FloatArray) -> TeamTable:
     """Return recorded tasks as a table of all agents; an answer that was not recorded is none."""
     rows = tasks.rows
-    answers = [[None if text is None else key(text) for text in row] for row in rows.table.answers]
+    asked = [Task(text=task.text) for task in rows.tasks]
+    answers = [_row_keys(task, row, keys) for task, row in zip(asked, rows.table.answers.tolist(), strict=True)]
     return TeamTable(rows.agent_ids, tasks.quality, tasks.cost, expected, price, numbered(answers))
+
+
+def _row_keys(task: Task, row: Sequence[str | None], keys: Keys) -> list[Hashable]:
+    """Return the key of each answer to a task, ``None`` where there is none."""
+    found = iter(keys(task, [text for text in row if text is not None]))
+    return [None if text is None else next(found) for text in row]
 
 
 def points_of(table: TeamTable, members: Members, *, first: int | None = None) -> Iterator[TeamPoint]:

@@ -38,6 +38,7 @@ COMMANDS = {
     "replay": Entry("agentmesh.cli.replay", "replay", "Execute a stored run again, offline, and compare."),
     "router": Entry("agentmesh.cli.router", "router", "Train a router, show what it learned, set it back."),
     "knowledge": Entry("agentmesh.cli.knowledge", "knowledge", "Build, show and export a graph of past tasks."),
+    "team": Entry("agentmesh.cli.team", "team", "Fit a team that is asked in waves, or show one."),
     "bench": Entry("agentmesh.cli.bench", "bench", "Measure routers on recorded sets."),
     "doctor": Entry("agentmesh.cli.doctor", "doctor", "Check this installation."),
 }

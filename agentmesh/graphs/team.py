@@ -1,13 +1,15 @@
 """A team: agents that are asked in waves, each wave because of what came before, until their answers suffice."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import exp, log
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from agentmesh.agents.refiner import Equivalence, WeightedAnswer
 from agentmesh.errors import ConfigError
@@ -29,16 +31,12 @@ from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, Candidate, RouteDecision
 from agentmesh.routing.team.fitting import MOST, TeamFit, chosen_members, usual_price
 from agentmesh.routing.team.plan import TeamPlan, next_move
+from agentmesh.routing.team.stopping import ALTERNATIVES, LEAST_USD, LEAST_WEIGHT
 from agentmesh.routing.team.table import TeamTable, numbered
 from agentmesh.routing.team.verdict import log_odds
 from agentmesh.types import AgentId
 
-ALTERNATIVES: Final = 4
-"""Wrong answers that agents spread over, for a team that learned nothing: with more, agreement would say more."""
-
 UNRATED: Final = 0.6  # the quality of an agent whose router gives none: two that agree are then believed
-LEAST_WEIGHT: Final = 0.01  # of a vote: an agent that is more often wrong than right still breaks a tie
-LEAST_USD: Final = 1e-6
 
 TEAM: Final = "team"
 """The name under which stores keep teams, as they keep the parameters of routers."""
@@ -97,6 +95,20 @@ class Team(Record):
         price = usual_price(table) if usd_price is None else usd_price
         plan = TeamFit(table.columns(members)).plan(price)
         return cls(most=len(members), equivalence=equivalence, plan=plan)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Team":
+        """Return the team that a file holds.
+
+        Raises:
+            ConfigError: it cannot be read, or holds no team.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except OSError as error:
+            raise ConfigError(f"the team {str(path)!r} cannot be read: {error.strerror or error}") from error
+        except ValidationError as error:
+            raise ConfigError(f"{str(path)!r} holds no team: {error.errors()[0]['msg']}") from error
 
     @property
     def key(self) -> Equivalence:

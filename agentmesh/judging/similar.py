@@ -7,9 +7,9 @@ import numpy as np
 
 from agentmesh.types import VectorArray
 
-LIKENESS: Final = 0.95
-"""The cosine from which two answers count as the same. On recorded responses to 337 questions with options, of what is
-that near 0.8 and more chose the same letter; below 0.9 it is hardly more than of any two."""
+LIKENESS: Final = 0.96
+"""The cosine from which two answers count as the same: the least at which 80 % of such pairs chose the same letter, of
+recorded responses to 337 questions with options. On 363 others it were 84 %; of any two responses it is 48 %."""
 
 
 def linked(vectors: VectorArray, likeness: float = LIKENESS) -> list[int]:

@@ -5,7 +5,9 @@
 # ruff: noqa: S101, D102 - a contract is made of assertions, and its tests are named as sentences
 
 import asyncio
+import atexit
 import json
+import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -13,6 +15,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -195,7 +198,11 @@ def chosen(decision: RouteDecision) -> list[str]:
 
 
 def decide_elsewhere(router: Router, seed: int) -> str:
-    """Return, as JSON, how a twin of ``router`` in a fresh process decides on the sample task and pool of ``seed``."""
+    """Return, as JSON, how a twin of ``router`` in a fresh process decides on the sample task and pool of ``seed``.
+
+    The process is a fork of one that has loaded this module and nothing else, with a hash seed of its own; that one is
+    started once, since it takes a second. Where the twin fails, it says why on stderr, and "" is returned.
+    """
     kind = type(router)
     order = {
         "module": kind.__module__,
@@ -205,15 +212,39 @@ def decide_elsewhere(router: Router, seed: int) -> str:
         "payload": b64encode(router.snapshot().payload).decode(),
         "seed": seed,
     }
-    code = "from agentmesh.testing.routers import decide_here; import sys; print(decide_here(sys.stdin.read()))"
-    done = subprocess.run(  # noqa: S603 - our own interpreter and our own line
-        [sys.executable, "-c", code], input=json.dumps(order), capture_output=True, text=True, check=True, timeout=60
+    process = _elsewhere()
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the process that decides elsewhere has no pipes")
+    process.stdin.write(json.dumps(order) + "\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
+
+
+@cache
+def _elsewhere() -> "subprocess.Popen[str]":
+    """Start the process that is forked for each decision; it ends with this one."""
+    code = "from agentmesh.testing.routers import take_orders; take_orders()"
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own line
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    return done.stdout.strip()
+    atexit.register(process.communicate)
+    return process
+
+
+def take_orders() -> None:
+    """Do what :func:`decide_elsewhere` asks, each order in a fork."""
+    for order in sys.stdin:
+        process = os.fork()
+        if process == 0:
+            sys.stdout.write(decide_here(order) + "\n")
+            return
+        if os.waitpid(process, 0)[1]:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
 
 
 def decide_here(order: str) -> str:
-    """Do in the fresh process what :func:`decide_elsewhere` asks."""
+    """Decide as ordered."""
     asked = json.loads(order)
     __import__(asked["module"])
     router: Router = getattr(sys.modules[asked["module"]], asked["kind"])(**asked["parameters"])

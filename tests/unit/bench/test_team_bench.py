@@ -16,7 +16,7 @@ from agentmesh.bench.team_points import TeamPoint, as_table, cheapest_as_good, w
 from agentmesh.bench.team_records import TeamReport
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import RecordedSetError
-from agentmesh.judging.equivalence import text_key
+from agentmesh.graphs.equality import of_form
 from agentmesh.recorded import AgentLine, OutcomeLine, SetInfo, TaskLine, load_set, write_set
 
 WORDS = HashingEmbedder(dimension=32)
@@ -120,7 +120,7 @@ def test_what_is_scored_on_val_has_learned_nothing_of_val(tmp_path: Path) -> Non
 def test_the_same_tasks_give_the_same_choice(tmp_path: Path) -> None:
     rows = load_set(write_answers(tmp_path / "votes")).open("train")
     known, costs = np.full((len(rows), 4), 0.7), np.tile(COSTS, (len(rows), 1))
-    table = as_table(part_of(rows, WORDS), text_key, known, costs)
+    table = as_table(part_of(rows, WORDS), of_form("text"), known, costs)
     first, second = choose_team(table), choose_team(table)
     assert (first.best.members, first.best.usd_price) == (second.best.members, second.best.usd_price)
     assert first.best.quality.tolist() == second.best.quality.tolist()

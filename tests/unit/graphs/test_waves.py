@@ -1,5 +1,6 @@
 """Who is asked next: rounds of agents that answered, and stand-ins for answers that did not pass."""
 
+import asyncio
 from collections.abc import Collection
 
 import numpy as np
@@ -8,7 +9,8 @@ from pydantic import ValidationError
 
 from agentmesh import Limits, Team
 from agentmesh.graphs.again import LONGEST, asked_again, replanned
-from agentmesh.graphs.waves import SoFar, following, last_answers
+from agentmesh.graphs.equality import KeyEquality
+from agentmesh.graphs.waves import SoFar, following, last_answers, standing
 from agentmesh.packing import pack_floats
 from agentmesh.records import AgentCall, Answer, CallStatus, RouteDecision, Selection, Task, Turn
 from agentmesh.testing.injections import injections
@@ -48,7 +50,9 @@ def after(
     rejected: Collection[tuple[str, int]] = (),
 ) -> tuple[tuple[str, ...], str]:
     team = Team(first=2, rounds=rounds, stop=stop)
-    wave = following(SoFar(DECISION, Limits(), team, (), calls(*waves), rejected))
+    made, unfit = calls(*waves), dict.fromkeys(rejected, "no")
+    equal = asyncio.run(KeyEquality().grouped(Task(text="?"), last_answers(standing(made, unfit))))
+    wave = following(SoFar(DECISION, Limits(), team, (), made, rejected=unfit, equal=equal))
     return wave.agents, wave.reason
 
 

@@ -104,8 +104,7 @@ async def test_decisions_before_and_after_a_reset_replay_as_they_were(url: str) 
             assert (await replay(store, run_id)).identical
 
 
-@pytest.mark.parametrize("router", ["kernel", "pheromone"])
-@pytest.mark.parametrize("mode", ["loop", "process"])
+@pytest.mark.parametrize(("mode", "router"), [("loop", "kernel"), ("process", "pheromone")])
 async def test_agents_may_come_and_go_while_snapshots_are_made(mode: str, router: str, tmp_path: Path) -> None:
     learning = Learning.model_validate({"mode": mode, "publish_s": 0.001})
     agents = [CannedAgent(["yes"], id="ada"), CannedAgent(["no"], id="bob")]

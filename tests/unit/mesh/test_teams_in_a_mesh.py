@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agentmesh import Agent, Answer, Limits, Mesh, Run, RunStatus, Task, open_store, replay
-from agentmesh.errors import ReplayError
+from agentmesh import Agent, Answer, Learning, Limits, Mesh, Run, RunStatus, Task, open_store, replay
+from agentmesh.errors import ConfigError, ReplayError
 from agentmesh.events import CallStarted, RunStarted, WaveStarted
 from agentmesh.graphs.team import Team
 from agentmesh.routing.base import AgentPool, Estimate, TaskFeatures
@@ -116,6 +116,52 @@ async def test_numbers_are_compared_as_numbers_where_the_team_says_so() -> None:
     run, events = await asked(Team(first=2, equivalence="number"), agents("It is 84.0", "84", "0"))
     assert [event.agents for event in events] == [("ann", "bob"), ()]
     assert run.conflicts == ()
+
+
+@pytest.mark.parametrize(
+    ("team", "said"),
+    [
+        (Team(first=2, equivalence="auto"), ("so\nThe answer is (C).", "C", "D")),
+        (Team(first=2, equivalence="embedding", likeness=0.8), ("the old red fort", "The red old fort!", "a blue sea")),
+        (Team(first=2, equivalence="behaviour", behaviour=lambda task, text: len(text)), ("one", "two", "three")),
+    ],
+    ids=lambda value: value.equivalence if isinstance(value, Team) else "",
+)
+async def test_what_is_equal_is_in_the_trace_and_replayed_from_the_database_alone(
+    team: Team, said: tuple[str, str, str], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'mesh.db'}"
+    learning = Learning(mode="loop")
+    async with Mesh(agents(*said), router=Priced(), store=url, team=team, explore=0, learning=learning) as mesh:
+        run = await mesh.run("q")
+    with open_store(url) as store:
+        events = [event for event in store.events(run.id) if isinstance(event, WaveStarted)]
+        assert [event.groups for event in events] == [(), (("ann", "bob"),)]
+        assert (await replay(store, run.id, router=Priced())).differences == ()
+    assert (run.answer, run.answered_by, run.conflicts) == (said[0], ("ann", "bob"), ())
+
+
+async def test_an_answer_that_cannot_be_tried_is_told_in_the_trace_and_loses_nothing(tmp_path: Path) -> None:
+    def letters(task: Task, text: str) -> int:
+        return 1 / int(text.isalpha())  # type: ignore[return-value]  # no key, and that is the point
+
+    team, url = Team(first=2, equivalence="behaviour", behaviour=letters), f"sqlite:///{tmp_path / 'mesh.db'}"
+    learning = Learning(mode="loop")
+    who = agents("one", "2", "two")
+    async with Mesh(who, router=Priced(), store=url, team=team, explore=0, learning=learning) as mesh:
+        run = await mesh.run("q")
+    with open_store(url) as store:
+        last = [event for event in store.events(run.id) if isinstance(event, WaveStarted)][-1]
+        assert last.groups == (("ann", "chief"), ("bob",))
+        assert last.note == "bob is compared as a text: ZeroDivisionError: division by zero"
+        assert (await replay(store, run.id, router=Priced())).identical
+    assert run.answered_by == ("ann", "chief")
+
+
+async def test_a_mesh_whose_team_is_not_told_what_answers_do_does_not_open() -> None:
+    with pytest.raises(ConfigError, match="the team's behaviour is None"):
+        async with Mesh(agents("1", "2", "3"), team=Team(equivalence="behaviour")):
+            raise AssertionError("it opened")
 
 
 async def test_without_a_team_all_are_asked_at_once_and_no_wave_is_told() -> None:

@@ -157,7 +157,7 @@ def kill_writers(url, kills):
 
 @pytest.mark.timeout(90)  # it starts several processes
 def test_killed_writers_leave_every_acknowledged_run_and_no_torn_one(url):
-    kill_writers(url, 8)
+    kill_writers(url, 20)
 
 
 @pytest.mark.soak

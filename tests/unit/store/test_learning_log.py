@@ -132,7 +132,7 @@ def kill_feeders(url, kills):
 
 @pytest.mark.timeout(90)  # it starts eight processes
 def test_feedback_that_was_acknowledged_before_a_kill_is_in_the_log_exactly_once(url):
-    kill_feeders(url, 8)
+    kill_feeders(url, 20)
 
 
 @pytest.mark.soak
