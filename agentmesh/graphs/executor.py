@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -113,11 +112,10 @@ class LocalExecutor:
             return fold(log.events)
 
     async def _through(self, task: Task, context: RunContext, begun: float) -> Run:
-        log, entry = context.log, await self._services.turns.enter(left_s=context.scope.left_s())
+        log = context.log
+        await self._services.turns.enter(context.entry, left_s=context.scope.left_s())
         try:
-            state: RunState = await compile_workflow().ainvoke(  # type: ignore[assignment]
-                {"task": task}, context=replace(context, entry=entry)
-            )
+            state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
         except RunPaused:
             return fold(log.events)
         except Exception as error:  # the node boundary: recorded, and raised again
@@ -125,7 +123,7 @@ class LocalExecutor:
             await log.commit(RunFinished, **self._ending(log, begun, RunStatus.FAILED, error=text))
             raise
         finally:
-            entry.leave()
+            context.entry.leave()
         status, answer, error_text = _conclusion(state, log.events)
         await log.commit(RunFinished, **self._ending(log, begun, status, answer=answer, error=error_text))
         return fold(log.events)

@@ -131,15 +131,13 @@ class Turns:
         self._door = None if most is None else Gate(most)
         self._agents: dict[tuple[AgentId, int], Gate] = {}
 
-    async def enter(self, *, left_s: float | None = None) -> Entry:
+    async def enter(self, entry: Entry, *, left_s: float | None = None) -> None:
         """Let a run in when it is its turn, or when its time is up: then it finds out by itself."""
-        if self._door is None:
-            return Entry()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(left_s):
-                await self._door.enter()
-                return Entry(self._door)
-        return Entry()
+        if self._door is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._door.enter()
+                    entry.gate = self._door
 
     async def take(self, card: AgentCard, *, left_s: float | None = None) -> Turn | Refusal:
         """Wait for a turn, at most ``left_s`` seconds, and return it, or why the call cannot be made."""
