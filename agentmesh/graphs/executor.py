@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -22,9 +21,9 @@ from agentmesh.events import (
 from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.log import EventWriter, RunLog, named
-from agentmesh.graphs.patience import CLOSING_S
 from agentmesh.graphs.scope import RunScope, begin_scope, current_scope
 from agentmesh.graphs.state import RunContext, RunState, Services
+from agentmesh.graphs.under_way import UnderWay
 from agentmesh.protocols import EventSink
 from agentmesh.records import CallStatus, Limits, Run, RunStatus, Task
 from agentmesh.types import RunId
@@ -37,9 +36,7 @@ class LocalExecutor:
         """Use the live parts of one mesh and its way to the store."""
         self._services = services
         self._writer = writer
-        self._under_way: dict[RunId, asyncio.Task[Any]] = {}
-        self._called_off: set[RunId] = set()
-        self._ended = asyncio.Event()  # set whenever no run is under way any more
+        self._under_way = UnderWay()
 
     async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
         """Execute one run.
@@ -64,23 +61,11 @@ class LocalExecutor:
 
     def cancel(self, run_id: RunId) -> bool:
         """Cancel a run that is under way here, with all that it started; return whether there is such a run."""
-        running = self._under_way.get(run_id)
-        if running is None:
-            return False
-        if run_id not in self._called_off:  # a task that is cancelled twice has to be told so twice
-            self._called_off.add(run_id)
-            running.cancel()
-        return True
+        return self._under_way.call_off(run_id)
 
     async def aclose(self) -> None:
         """Cancel the runs that are still under way, and wait a little until their traces are told."""
-        running = [run_id for run_id, task in self._under_way.items() if task is not asyncio.current_task()]
-        for run_id in running:
-            self.cancel(run_id)
-        if running:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSING_S):
-                    await self._ended.wait()
+        await self._under_way.aclose()
 
     async def _execute(
         self,
@@ -106,29 +91,29 @@ class LocalExecutor:
         pool = await services.pools.current()
         await services.pools.keep(pool)  # a run that fails to decide names its registry too
         self._start(task, context, pool.registry_version)
-        running = asyncio.current_task()
-        if running is not None:
-            self._under_way[run_id] = running
-            self._ended.clear()
+        try:
+            with self._under_way.counted(run_id):
+                return await self._cancellable(task, context, begun)
+        finally:
+            if outer is not None:
+                outer.inner.add(_spent(log.events))
+
+    async def _cancellable(self, task: Task, context: RunContext, begun: float) -> Run:
+        """Take a run through its nodes; one that is cancelled is told so, whoever cancelled it."""
+        log = context.log
         try:
             return await self._through(task, context, begun)
         except asyncio.CancelledError:
             if not isinstance(log.events[-1], RunFinished):
                 log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
-            if running is None or run_id not in self._called_off or running.uncancel():
+            if not self._under_way.was_called_off(log.run_id):
                 raise
             await self._writer.write(())  # whoever gets a run back finds it in the store
             return fold(log.events)
-        finally:
-            self._under_way.pop(run_id, None)
-            self._called_off.discard(run_id)
-            if not self._under_way:
-                self._ended.set()
-            if outer is not None:
-                outer.inner.add(_spent(log.events))
 
     async def _through(self, task: Task, context: RunContext, begun: float) -> Run:
         log = context.log
+        await self._services.turns.enter(context.entry, left_s=context.scope.left_s())
         try:
             state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
         except RunPaused:
@@ -137,6 +122,8 @@ class LocalExecutor:
             text = str(error) if isinstance(error, AgentMeshError) else named(error)  # ours say all by themselves
             await log.commit(RunFinished, **self._ending(log, begun, RunStatus.FAILED, error=text))
             raise
+        finally:
+            context.entry.leave()
         status, answer, error_text = _conclusion(state, log.events)
         await log.commit(RunFinished, **self._ending(log, begun, status, answer=answer, error=error_text))
         return fold(log.events)

@@ -182,6 +182,7 @@ def check_decision(decision: RouteDecision, pool: AgentPool) -> None:
 
 async def dispatch(state: RunState, context: RunContext) -> RunState:
     """Call the chosen agents."""
+    context.entry.leave()
     services = context.services
     work = Dispatch(
         task=state["task"],

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -71,7 +71,7 @@ class RunScope:
     def for_call(self, inner: Inner, *, timeout_s: float | None) -> "RunScope":
         """Return the scope of one call in this run, which may take ``timeout_s``."""
         deadline = self.deadline if timeout_s is None else self.clock.monotonic() + timeout_s
-        return replace(self, deadline=deadline, inner=inner)
+        return RunScope(self.run_id, self.budget, deadline, self.clock, self.outer, inner)
 
     def wanted_sign(self) -> Callable[[], None] | None:
         """Return what wants to hear of signs of life in this run, ``None`` where nobody does."""

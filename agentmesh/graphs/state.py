@@ -14,7 +14,7 @@ from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.pool import PoolSource
 from agentmesh.graphs.scope import RunScope
 from agentmesh.graphs.team import Team
-from agentmesh.graphs.turns import Turns
+from agentmesh.graphs.turns import Entry, Turns
 from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, AgentCard, Limits, RouteDecision, Task
 from agentmesh.routing.base import Router
@@ -73,7 +73,8 @@ class Services:
 class RunContext:
     """What the nodes of one run use. ``deadline`` is on the clock's monotonic scale, ``None`` for no time limit.
 
-    ``scope`` is the run as those see it that are started inside it, and holds its budget.
+    ``scope`` is the run as those see it that are started inside it, and holds its budget; ``entry`` is left once it is
+    decided who acts.
     """
 
     services: Services
@@ -82,3 +83,4 @@ class RunContext:
     max_agents: int
     deadline: float | None
     scope: RunScope
+    entry: Entry = field(default_factory=Entry)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from agentmesh.errors import ConfigError
@@ -95,8 +96,24 @@ class Turn:
             self.breakers.note(self.trial, self.card, call, hurried=hurried)
 
 
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A run on its way in. It leaves once it has decided, or whatever ends it."""
+
+    gate: Gate | None = None
+
+    def leave(self) -> None:
+        """Let the next run in; leaving twice is harmless."""
+        gate, self.gate = self.gate, None
+        if gate is not None:
+            gate.leave()
+
+
 class Turns:
-    """Hands out turns.
+    """Hands out turns, and lets as many runs decide at once as may call.
+
+    Of a thousand runs that come together, those that came first should be calling agents while the others decide: with
+    none held back, all would be deciding for a second or two before the first call.
 
     Args:
         most: Calls that may be under way at once, 1 and up; ``None`` for any number.
@@ -111,7 +128,16 @@ class Turns:
             raise ConfigError(f"max_concurrency is {most!r}; give 1 or more, or None for no limit")
         self.breakers = breakers
         self._mesh = () if most is None else (Gate(most),)
+        self._door = None if most is None else Gate(most)
         self._agents: dict[tuple[AgentId, int], Gate] = {}
+
+    async def enter(self, entry: Entry, *, left_s: float | None = None) -> None:
+        """Let a run in when it is its turn, or when its time is up: then it finds out by itself."""
+        if self._door is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._door.enter()
+                    entry.gate = self._door
 
     async def take(self, card: AgentCard, *, left_s: float | None = None) -> Turn | Refusal:
         """Wait for a turn, at most ``left_s`` seconds, and return it, or why the call cannot be made."""

@@ -10,7 +10,15 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 WHOLE = [
     DOCS / name
-    for name in ("choosing.md", "decision_models.md", "gnn.md", "preferences.md", "refining.md", "secrets.md")
+    for name in (
+        "choosing.md",
+        "decision_models.md",
+        "gnn.md",
+        "limits.md",
+        "preferences.md",
+        "refining.md",
+        "secrets.md",
+    )
 ]
 """Pages whose blocks of code are whole programs."""
 
