@@ -11,9 +11,11 @@ from typing import Any, Self
 from agentmesh.agents.base import Agent
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
+from agentmesh.approvals import Approval
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
+from agentmesh.graphs.approval import Approvals
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import LiveCaller
 from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
@@ -24,6 +26,8 @@ from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay, with_agents
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.recalled import recalled_pace
+from agentmesh.graphs.replies import Said
+from agentmesh.graphs.resuming import Resumer
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.streaming import streamed
 from agentmesh.graphs.team import TEAM, Team
@@ -73,6 +77,7 @@ class Mesh:
         fallback: The id of the agent that acts where the router finds that nobody fits; by default the run abstains.
         secrets: What agents, models, verifiers and the store see placeholders of; by default nothing is hidden.
         team: Asks the chosen agents in waves and stops when their answers suffice; by default all are asked at once.
+        approvals: Which calls wait until a person has approved them; the first rule that fits counts.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -99,6 +104,7 @@ class Mesh:
         fallback: AgentId | None = None,
         secrets: Secrets | None = None,
         team: Team | None = None,
+        approvals: Sequence[Approval] = (),
     ) -> None:
         if not 0 <= explore <= 1:
             raise ConfigError(f"explore is {explore!r}; give a probability from 0 to 1")
@@ -119,8 +125,12 @@ class Mesh:
         self._explore, self._seed = explore, seed or 0
         self._learning = learning or Learning()
         self._chat, self._fallback, self._secrets, self._team = chat, fallback, secrets, team
-        if fallback is not None:
-            self._registry.get(fallback)
+        self._approvals = tuple(approvals)
+        for agent_id in {
+            *([] if fallback is None else [fallback]),
+            *(name for rule in approvals for name in rule.agents),
+        }:
+            self._registry.get(agent_id)
         self._clock = SystemClock()
         self._open: _Open | None = None
 
@@ -272,6 +282,43 @@ class Mesh:
             async for event in events:
                 yield event
 
+    async def approve(
+        self, run_id: RunId, agent: AgentId | None = None, *, by: str = "", text: str | None = None, note: str = ""
+    ) -> Run:
+        """Approve what a run waits for, or only the calls of ``agent``, and go on when it waits for nobody else.
+
+        With ``text`` the agent is asked this instead. A call that has expired meanwhile stays rejected, by the clock.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: the run does not wait for this, the edit cannot be used, or the mesh is not open.
+        """
+        return await self._parts().resumer.answer(run_id, Said.approving(agent, by=by, text=text, note=note))
+
+    async def reject(self, run_id: RunId, agent: AgentId | None = None, *, by: str = "", note: str = "") -> Run:
+        """Reject what a run waits for, or only the calls of ``agent``, and go on: others may stand in for them.
+
+        Raises:
+            RunNotFoundError, ConfigError: as for :meth:`approve`.
+        """
+        return await self._parts().resumer.answer(run_id, Said("reject", agent, by, None, note))
+
+    async def resume(self, run_id: RunId, *, task: str | Task | None = None) -> Run:
+        """Go on with a run whose process was lost or that was answered elsewhere; others are returned as they are.
+
+        No agent is called again whose answer is recorded. See that no other process is at work on the run.
+
+        Args:
+            run_id: The run.
+            task: Its task as it was given, so that secrets that were hidden in it can be restored.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: it is another task, the mesh cannot go on with the run, or it is not open.
+            StoreError: somebody else goes on with it.
+        """
+        return await self._parts().resumer.resume(run_id, task)
+
     async def feedback(
         self, run_id: RunId, score: float, *, agent: AgentId | None = None, source: str = "user"
     ) -> None:
@@ -306,11 +353,13 @@ class Mesh:
         run = await parts.executor.submit(
             edge.task, run_id=run_id, limits=self._effective(limits), listeners=edge.listeners(listeners)
         )
+        return parts.resumer.settle(run, edge)
+
+    def _score(self, parts: "_Open", run: Run) -> None:
         if self._verifiers or self._judge is not None:
             scoring = parts.tasks.create_task(parts.learner.score(run, self._verifiers, self._judge, seed=self._seed))
             parts.scoring.add(scoring)
             scoring.add_done_callback(parts.scoring.discard)
-        return edge.run(run)
 
     async def _run_once(self, task: str | Task, limits: Limits | None, run_id: RunId | None) -> Run:
         async with self:
@@ -349,9 +398,15 @@ class Mesh:
             fallback=self._fallback,
             topic_weight=TOPIC_WEIGHT,
             team=self._team,
+            admissions=(Approvals(self._approvals, self._clock),) if self._approvals else (),
         )
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)
+        tasks, executor = await stack.enter_async_context(asyncio.TaskGroup()), LocalExecutor(services, writer)
+        resumer = Resumer(
+            executor, services, store, secrets=self._secrets, tasks=tasks, ended=lambda run: self._score(parts, run)
+        )
+        stack.callback(resumer.close)
+        parts = _Open(services, executor, resumer, learner, tasks, stack)
+        return parts
 
     def _close_store(self) -> None:
         store, self._store = self.store, None
@@ -369,6 +424,7 @@ class _Open:
 
     services: Services
     executor: Executor
+    resumer: Resumer
     learner: Learner
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack

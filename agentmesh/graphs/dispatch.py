@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from agentmesh.events import CallFinished, CallStarted, WaveStarted
+from agentmesh.events import ApprovalAsked, CallFinished, CallStarted, WaveStarted
 from agentmesh.graphs.admission import Admission, Pause, ProposedCall, Refusal, RunPaused, admit
 from agentmesh.graphs.calling import Caller, CallRequest
 from agentmesh.graphs.limits import Budget, estimate_usd
@@ -37,10 +37,10 @@ class Calling:
 
 @dataclass(slots=True)
 class Attempts:
-    """What came of one agent in one wave. ``paused`` says that it waits for a person."""
+    """What came of one agent in one wave. ``paused`` is what a person has to say before it is called."""
 
     calls: list[AgentCall]
-    paused: bool = False
+    paused: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ class Dispatch:
         reasoning = decision.reasoning
         spent = None if reasoning is None else reasoning.cost_usd
         budget = Budget(self.limits, spent=spent or Decimal(0))
+        for call in self.log.calls_before():
+            budget.count_in(self.cards[call.agent_id], self.task, call)
         calls: tuple[AgentCall, ...] = ()
         number = 1
         while True:
@@ -86,7 +88,7 @@ class Dispatch:
 
     async def _wave(self, agents: Sequence[AgentId], calling: Calling) -> tuple[AgentCall, ...]:
         """Call some agents at once."""
-        reserved = [calling.budget.reserve(self.cards[agent_id], self.task) for agent_id in agents]
+        reserved = [self._reserved(agent_id, calling) for agent_id in agents]
         if len(reserved) == 1:  # a task of its own would only cost time
             done = [await self._attempts(agents[0], reserved[0], calling)]
         else:
@@ -96,18 +98,28 @@ class Dispatch:
                     for agent_id, first in zip(agents, reserved, strict=True)
                 ]
             done = [task.result() for task in running]
-        if any(attempts.paused for attempts in done):
+        asked = [{"request": attempts.paused.request} for attempts in done if attempts.paused is not None]
+        if asked:
+            await self.log.commit_all(ApprovalAsked, asked)
             raise RunPaused
         return tuple(call for attempts in done for call in attempts.calls)
 
+    def _reserved(self, agent_id: AgentId, calling: Calling) -> Reserved:
+        """Set aside what a first attempt may cost; one that was made before the run went on has been paid for."""
+        if self.log.calls_before(agent_id, wave=calling.wave):
+            return Decimal(0), None
+        return calling.budget.reserve(self.cards[agent_id], self.task)
+
     async def _attempts(self, agent_id: AgentId, reserved: Reserved, calling: Calling) -> Attempts:
         budget = calling.budget
-        card, done = self.cards[agent_id], Attempts([])
-        for attempt in range(1, self.limits.retries + 2):
+        card, done = self.cards[agent_id], Attempts(self.log.calls_before(agent_id, wave=calling.wave))
+        if done.calls and not await self._again(card, done.calls[-1], calling):
+            return done
+        for attempt in range(len(done.calls) + 1, self.limits.retries + 2):
             estimate, refusal = reserved if attempt == 1 else budget.reserve(card, self.task)
             admitted = Refusal(refusal) if refusal is not None else await self._admit(card, attempt, calling)
             if isinstance(admitted, Pause):
-                done.paused = True
+                done.paused = admitted
                 break
             if isinstance(admitted, Refusal):
                 done.calls.append(await self._refuse(card, attempt, calling.wave, admitted.reason))
@@ -116,11 +128,15 @@ class Dispatch:
             call = await self._attempt(CallRequest(card, admitted, attempt, calling.wave, self._time_left_s()))
             done.calls.append(call)
             budget.settle(estimate, call)
-            if call.status is CallStatus.OK or not call.retryable or attempt > self.limits.retries:
-                break
-            if not await self.caller.wait(card, attempt, _backoff_s(attempt, calling.seed), self.deadline):
+            if not await self._again(card, call, calling):
                 break
         return done
+
+    async def _again(self, card: AgentCard, call: AgentCall, calling: Calling) -> bool:
+        """Wait after an attempt, and say whether there is to be another."""
+        if call.status is CallStatus.OK or not call.retryable or call.attempt > self.limits.retries:
+            return False
+        return await self.caller.wait(card, call.attempt, _backoff_s(call.attempt, calling.seed), self.deadline)
 
     async def _admit(self, card: AgentCard, attempt: int, calling: Calling) -> Task | Refusal | Pause:
         if not self.admissions:

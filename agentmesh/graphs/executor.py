@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+from weakref import WeakValueDictionary
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.events import (
     AnswerChecked,
     AnswerRefined,
+    ApprovalGiven,
     CallFinished,
     DecisionMade,
     Event,
@@ -20,6 +22,7 @@ from agentmesh.events import (
 )
 from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.builder import compile_workflow
+from agentmesh.graphs.continuing import Past
 from agentmesh.graphs.log import EventWriter, RunLog, named
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.protocols import EventSink
@@ -34,12 +37,17 @@ class LocalExecutor:
         """Use the live parts of one mesh and its way to the store."""
         self._services = services
         self._writer = writer
+        self._turns: WeakValueDictionary[RunId, asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, run_id: RunId) -> asyncio.Lock:
+        """Return what is held by whoever executes a run, or speaks to it, in this process: one at a time."""
+        return self._turns.setdefault(run_id, asyncio.Lock())
 
     async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
         """Execute one run.
 
         Failing agents, an empty budget and abstention end in the ``Run`` that is returned. What the caller has to
-        mend is recorded in the trace and raised.
+        mend is recorded in the trace and raised. A run that waits for a person is returned as it stands.
 
         Raises:
             RoutingError: nobody passes the gates, or the router returned no decision.
@@ -49,17 +57,32 @@ class LocalExecutor:
         """
         services = self._services
         log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=listeners)
-        begun = services.clock.monotonic()
-        context = RunContext(
-            services=services,
-            log=log,
-            limits=limits,
-            max_agents=limits.max_agents or 1,
-            deadline=None if limits.timeout_s is None else begun + limits.timeout_s,
-        )
-        pool = await services.pools.current()
-        await services.pools.keep(pool)  # a run that fails to decide names its registry too
-        self._start(task, context, pool.registry_version)
+        async with self.turn(run_id):
+            begun = services.clock.monotonic()
+            context = _context(services, log, limits, begun)
+            pool = await services.pools.current()
+            await services.pools.keep(pool)  # a run that fails to decide names its registry too
+            self._start(task, context, pool.registry_version)
+            return await self._execute(task, context, begun)
+
+    async def resume(self, past: Past, services: Services, *, listeners: Sequence[EventSink] = ()) -> Run:
+        """Go on with a stored run from where its log ends. Who does has claimed it, and has its turn.
+
+        Args:
+            past: What the run has behind it.
+            services: What it goes on with.
+            listeners: Who is told of what happens from here on.
+
+        Raises:
+            RoutingError, LlmError, StoreError, Exception: as for :meth:`submit`.
+        """
+        started = past.started
+        log = RunLog(started.run_id, writer=self._writer, clock=services.clock, listeners=listeners, before=past.events)
+        begun = services.clock.monotonic() - past.active_s
+        return await self._execute(started.task, _context(services, log, started.limits, begun), begun)
+
+    async def _execute(self, task: Task, context: RunContext, begun: float) -> Run:
+        log = context.log
         try:
             state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
         except RunPaused:
@@ -104,6 +127,16 @@ class LocalExecutor:
         }
 
 
+def _context(services: Services, log: RunLog, limits: Limits, begun: float) -> RunContext:
+    return RunContext(
+        services=services,
+        log=log,
+        limits=limits,
+        max_agents=limits.max_agents or 1,
+        deadline=None if limits.timeout_s is None else begun + limits.timeout_s,
+    )
+
+
 def _spent(events: Sequence[Event]) -> Decimal | None:
     """Add up what reasoning, calls, checks, stages and refining cost; ``None`` as soon as one is unknown."""
     total = total_cost([event.call for event in events if isinstance(event, CallFinished)])
@@ -123,7 +156,10 @@ def _conclusion(state: RunState, events: Sequence[Event]) -> tuple[RunStatus, st
     if refined is not None and refined.answer is not None:
         return RunStatus.COMPLETED, refined.answer, None
     calls = state["calls"]
-    if calls and all(call.status is CallStatus.REFUSED for call in calls):
+    said = [event.reply for event in events if isinstance(event, ApprovalGiven)]
+    rejected = {(reply.agent_id, reply.wave) for reply in said if reply.verdict == "reject"}
+    by_limits = [call.status is CallStatus.REFUSED and (call.agent_id, call.wave) not in rejected for call in calls]
+    if calls and all(by_limits):
         return RunStatus.OVER_BUDGET, None, "; ".join(dict.fromkeys(call.error or "" for call in calls))
     failed = [f"{call.agent_id}: {call.error}" for call in calls if call.error is not None]
     note = refined.note if refined is not None else ""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from agentmesh.agents.pricing import call_cost_usd
-from agentmesh.records import AgentCall, AgentCard, Answer, Limits, Task, Usage
+from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Limits, Task, Usage
 
 ASSUMED_OUTPUT_TOKENS = 300
 """Output tokens of an answer nobody has seen yet: the recorded MMLU-Pro answers average close to it."""
@@ -86,6 +86,14 @@ class Budget:
         """Replace what was set aside for a call by what it cost; an unknown cost stays at the estimate."""
         if call.cost_usd is not None:
             self._committed += call.cost_usd - estimate
+
+    def count_in(self, card: AgentCard, task: Task, call: AgentCall) -> None:
+        """Take in a call that a run which goes on has behind it; an unknown cost counts as estimated."""
+        if call.status is CallStatus.REFUSED:
+            return
+        cost_usd = estimate_usd(card, task) if call.cost_usd is None else call.cost_usd
+        self._calls += 1
+        self._committed += cost_usd or Decimal(0)
 
     def _refusal(self, card: AgentCard, task: Task) -> str | None:
         limits = self._limits

@@ -10,10 +10,11 @@ from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.pool import StoredPool
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
+from agentmesh.graphs.vectors import RecordedEmbedder
 from agentmesh.learning.learner import learn_until, restore_router, state_key
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
-from agentmesh.playback.prefix import RecordedCaller, RecordedEmbedder, RecordedRefiner, Recording, asker_of
+from agentmesh.playback.prefix import RecordedCaller, RecordedRefiner, Recording, asker_of
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
 from agentmesh.routing.baseline import RandomRouter

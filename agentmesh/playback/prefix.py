@@ -4,18 +4,15 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner, WeightedAnswer
 from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
 from agentmesh.graphs.asking import RecordedAsker
 from agentmesh.graphs.calling import CallRequest
 from agentmesh.graphs.log import RunLog
-from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCall, AgentCard, CallStatus, RouteDecision, RunStatus, Task
 from agentmesh.routing.pacing import before_model
-from agentmesh.types import AgentId, VectorArray
+from agentmesh.types import AgentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,44 +50,6 @@ class Recording:
             raise ReplayError(
                 f"run {events[0].run_id!r} holds no {kind}; only a run that decided and ended is replayed"
             ) from None
-
-
-class RecordedEmbedder:
-    """Returns the vector that was recorded for one task."""
-
-    def __init__(self, version: str, text: str, vector: bytes) -> None:
-        """Keep one text and its vector."""
-        self._version = version
-        self._text = text
-        self._vector = unpack_vector(vector)
-
-    @property
-    def version(self) -> str:
-        """Return the version of the embedder that made the vector."""
-        return self._version
-
-    @property
-    def dimension(self) -> int:
-        """Return the length of the vector."""
-        return len(self._vector)
-
-    @property
-    def is_quick(self) -> bool:
-        """Return that it is: the vector is at hand."""
-        return True
-
-    def embed(self, texts: Sequence[str]) -> VectorArray:
-        """Return the recorded vector for each text.
-
-        Raises:
-            ReplayMissError: another text is asked for.
-        """
-        for text in texts:
-            if text != self._text:
-                raise ReplayMissError(
-                    f"no vector is recorded for {text[:60]!r}; the recorded task is {self._text[:60]!r}"
-                )
-        return np.tile(self._vector, (len(texts), 1))
 
 
 class RecordedCaller:
