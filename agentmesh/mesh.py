@@ -402,7 +402,13 @@ class Mesh:
         )
         tasks, executor = await stack.enter_async_context(asyncio.TaskGroup()), LocalExecutor(services, writer)
         resumer = Resumer(
-            executor, services, store, secrets=self._secrets, tasks=tasks, ended=lambda run: self._score(parts, run)
+            executor,
+            services,
+            store,
+            registry=self._registry,
+            secrets=self._secrets,
+            tasks=tasks,
+            ended=lambda run: self._score(parts, run),
         )
         stack.callback(resumer.close)
         parts = _Open(services, executor, resumer, learner, tasks, stack)

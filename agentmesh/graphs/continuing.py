@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from agentmesh.agents.refiner import Refiner, VoteRefiner
+from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError, DuplicateEventError, RunNotFoundError, StoreError
 from agentmesh.events import ApprovalGiven, DecisionMade, Event, RunResumed, RunStarted, TaskPrepared
 from agentmesh.graphs.admission import Admission
@@ -88,7 +89,7 @@ def claimed(store: TraceStore, past: Past, *, now: float, reason: str) -> Past:
     return replace(past, events=(*past.events, resumed))
 
 
-async def continued(past: Past, live: Services, store: TraceStore) -> Services:
+async def continued(past: Past, live: Services, store: TraceStore, registry: Registry) -> Services:
     """Return the parts that a run goes on with: recorded ones as far as its log goes, the live ones from there.
 
     Raises:
@@ -99,7 +100,7 @@ async def continued(past: Past, live: Services, store: TraceStore) -> Services:
     services = replace(
         live,
         refiner=_refiner(live.refiner, team),
-        caller=UnchangedCaller(live.caller, await live.pools.current()),
+        caller=UnchangedCaller(live.caller, registry),
         mesh_seed=started.mesh_seed,
         explore=started.explore,
         fallback=started.fallback,
@@ -169,11 +170,11 @@ class _ContinuedLoad:
 class UnchangedCaller:
     """Calls agents that are what they were when the run was decided; a call of one that is not fails.
 
-    What was chosen, and approved, was the agent of then. ``pool`` holds the agents of now.
+    What was chosen, and approved, was the agent of then.
     """
 
     caller: Caller
-    pool: AgentPool
+    registry: Registry
 
     async def call(self, request: CallRequest, log: RunLog) -> AgentCall:
         """Return the call as it ended."""
@@ -195,10 +196,9 @@ class UnchangedCaller:
         return await self.caller.wait(card, attempt, seconds, deadline)
 
     def _change(self, card: AgentCard) -> str | None:
-        place = self.pool.index.get(card.id)
-        if place is None:
+        if card.id not in self.registry:
             return f"agent {card.id!r} was taken out while the run stood still"
-        now = self.pool.cards[place].version
+        now = self.registry.card(card.id).version
         if now == card.version:
             return None
         return f"agent {card.id!r} was changed while the run stood still: version {card.version} then, {now} now"

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
 from agentmesh.events import fold
 from agentmesh.graphs.continuing import Past, claimed, continued
@@ -28,6 +29,7 @@ class Resumer:
         executor: What executes runs.
         services: The live parts of the mesh.
         store: Where its runs are kept.
+        registry: Its agents.
         secrets: What is hidden in tasks, ``None`` for nothing.
         tasks: The group that a run becomes a task of which goes on by itself.
         ended: What is told of each run that has ended, as it stands inside the edge.
@@ -39,12 +41,14 @@ class Resumer:
         services: Services,
         store: TraceStore,
         *,
+        registry: Registry,
         secrets: Secrets | None,
         tasks: asyncio.TaskGroup,
         ended: Callable[[Run], None],
     ) -> None:
         self._executor, self._services, self._store = executor, services, store
-        self._secrets, self._tasks, self._ended = secrets, tasks, ended
+        self._registry, self._secrets = registry, secrets
+        self._tasks, self._ended = tasks, ended
         self._edges: dict[RunId, Edge] = {}  # of runs that wait, so that what is hidden in them can be restored
         self._timers: dict[tuple[RunId, float], asyncio.TimerHandle] = {}
 
@@ -102,7 +106,7 @@ class Resumer:
     async def _go_on(self, run_id: RunId, edge: Edge, reason: str) -> Run:
         store, clock = self._store, self._services.clock
         past = Past.of(await asyncio.to_thread(store.events, run_id))
-        services = await continued(past, self._services, store)
+        services = await continued(past, self._services, store, self._registry)
         past = await asyncio.to_thread(claimed, store, past, now=clock.now(), reason=reason)
         return self.settle(await self._executor.resume(past, services), edge)
 

@@ -14,7 +14,7 @@ from agentmesh.graphs.vectors import RecordedEmbedder
 from agentmesh.learning.learner import learn_until, restore_router, state_key
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
-from agentmesh.playback.prefix import RecordedCaller, RecordedRefiner, Recording, asker_of
+from agentmesh.playback.prefix import RecordedApprovals, RecordedCaller, RecordedRefiner, Recording, asker_of
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
 from agentmesh.routing.baseline import RandomRouter
@@ -142,6 +142,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         pace=pace_of(recording.decided.decision),
         fallback=started.fallback,
         team=team,
+        admissions=(RecordedApprovals(recording.replies),) if recording.replies else (),
     )
     kept = _Kept()
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time

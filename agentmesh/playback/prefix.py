@@ -5,8 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner, WeightedAnswer
+from agentmesh.approvals import ApprovalReply
 from agentmesh.errors import ReplayError, ReplayMissError
-from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
+from agentmesh.events import (
+    AnswerRefined,
+    ApprovalGiven,
+    CallFinished,
+    DecisionMade,
+    Event,
+    RunFinished,
+    RunStarted,
+    TaskPrepared,
+)
+from agentmesh.graphs.admission import Admitted, ProposedCall
+from agentmesh.graphs.approval import admitted, reply_to
 from agentmesh.graphs.asking import RecordedAsker
 from agentmesh.graphs.calling import CallRequest
 from agentmesh.graphs.log import RunLog
@@ -23,6 +35,7 @@ class Recording:
     prepared: TaskPrepared
     decided: DecisionMade
     calls: tuple[AgentCall, ...]
+    replies: tuple[ApprovalReply, ...]
     refined: AnswerRefined | None
     finished: RunFinished
 
@@ -42,6 +55,7 @@ class Recording:
                 prepared=last[TaskPrepared],  # type: ignore[arg-type]
                 decided=last[DecisionMade],  # type: ignore[arg-type]
                 calls=tuple(event.call for event in events if isinstance(event, CallFinished)),
+                replies=tuple(event.reply for event in events if isinstance(event, ApprovalGiven)),
                 refined=last.get(AnswerRefined),  # type: ignore[arg-type]
                 finished=last[RunFinished],  # type: ignore[arg-type]
             )
@@ -78,6 +92,23 @@ class RecordedCaller:
     async def wait(self, card: AgentCard, attempt: int, seconds: float, deadline: float | None) -> bool:  # noqa: ARG002 - the seam's signature
         """Go on at once; there was time for another attempt if one is recorded."""
         return attempt < self._attempts[card.id]
+
+
+class RecordedApprovals:
+    """Says of each call again what was said of it then, and waits for nobody."""
+
+    def __init__(self, replies: Sequence[ApprovalReply]) -> None:
+        """Keep what was said in one run."""
+        self._replies = {(reply.agent_id, reply.wave): reply for reply in replies}
+
+    async def admit(self, proposed: ProposedCall, log: RunLog) -> Admitted:
+        """Return the task as it was approved, or why it was not."""
+        said = self._replies.get((proposed.card.id, proposed.wave))
+        if said is None:
+            return proposed.task
+        if reply_to(log.events, said.agent_id, said.wave) is None:  # its attempts share one
+            log.post(ApprovalGiven, reply=said)
+        return admitted(proposed.task, said)
 
 
 def asker_of(decision: RouteDecision) -> RecordedAsker | None:
