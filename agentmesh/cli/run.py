@@ -32,7 +32,8 @@ def run(
     from agentmesh.records import Limits
 
     name = named_app(app)
-    limits = Limits(cost_usd=cost_usd, timeout_s=timeout_s, max_agents=max_agents)
+    given = {"cost_usd": cost_usd, "timeout_s": timeout_s, "max_agents": max_agents}
+    limits = Limits.model_validate({limit: value for limit, value in given.items() if value is not None})
     finished = asyncio.run(run_task(name, read_task(task), limits))
     return report(finished, as_json=as_json)
 
