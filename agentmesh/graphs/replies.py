@@ -1,21 +1,16 @@
 """What a person, or the clock, says to a waiting run, written into its log; no mesh has to be open for that."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
-from typing import Final
 
 from agentmesh.approvals import ApprovalReply, ApprovalRequest, Verdict
 from agentmesh.errors import ConfigError, DuplicateEventError
 from agentmesh.events import ApprovalGiven, Event, fold
 from agentmesh.graphs.approval import CLOCK
 from agentmesh.graphs.intake import as_task
-from agentmesh.records import Run, RunStatus, RunSummary
+from agentmesh.records import Run, RunStatus
 from agentmesh.store.base import RunFilter, TraceStore
 from agentmesh.types import AgentId, RunId
-
-UNFINISHED: Final = (RunStatus.WAITING, RunStatus.RUNNING)
-PAGE: Final = 200  # runs that are listed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,8 @@ def resumable(store: TraceStore, *, now: float) -> list[RunId]:
 
     A run whose process was lost is not among them: in the store it looks like one that is under way.
     """
-    unfinished = [summary for status in UNFINISHED for summary in _listed(store, RunFilter(status=status))]
+    filters = [RunFilter(status=RunStatus.WAITING), RunFilter(status=RunStatus.RUNNING)]
+    unfinished = [summary for where in filters for summary in store.runs(where, limit=store.count_runs(where) + 1)]
     unfinished.sort(key=lambda summary: (summary.started_at, summary.id))
     return [summary.id for summary in unfinished if _is_ready(store.events(summary.id), now)]
 
@@ -134,11 +130,3 @@ def _is_over(request: ApprovalRequest, now: float) -> bool:
 def _is_ready(events: Sequence[Event], now: float) -> bool:
     waiting = fold(events).waiting_for
     return all(_is_over(request, now) for request in waiting) if waiting else isinstance(events[-1], ApprovalGiven)
-
-
-def _listed(store: TraceStore, where: RunFilter) -> Iterator[RunSummary]:
-    for offset in count(step=PAGE):
-        page = store.runs(where, limit=PAGE, offset=offset)
-        yield from page
-        if len(page) < PAGE:
-            return

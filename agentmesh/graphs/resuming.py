@@ -91,17 +91,21 @@ class Resumer:
             ConfigError: the task is another one, or the mesh cannot go on with the run.
             StoreError: somebody else goes on with the run, or the trace cannot be read or written.
         """
-        async with self._executor.turn(run_id):
-            edge = await self._edge(run_id, task)
-            if await asyncio.to_thread(record_expired, self._store, run_id, now=self._services.clock.now()):
-                return await self._go_on(run_id, edge, "asked to")
-            return await self._as_stored(run_id, edge)
+        return await self._resume(run_id, task)
 
     def close(self) -> None:
         """Let runs that wait rest."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+    async def _resume(self, run_id: RunId, task: str | Task | None, *, at_least: float = 0.0) -> Run:
+        """Go on with a run; it is ``at_least`` so late, whatever the clock says: the loop waits by another one."""
+        async with self._executor.turn(run_id):
+            edge, now = await self._edge(run_id, task), max(self._services.clock.now(), at_least)
+            if await asyncio.to_thread(record_expired, self._store, run_id, now=now):
+                return await self._go_on(run_id, edge, "asked to")
+            return await self._as_stored(run_id, edge)
 
     async def _go_on(self, run_id: RunId, edge: Edge, reason: str) -> Run:
         store, clock = self._store, self._services.clock
@@ -135,14 +139,11 @@ class Resumer:
 
     def _time_is_up(self, run_id: RunId, due: float) -> None:
         del self._timers[run_id, due]
-        if self._services.clock.now() < due:  # the loop waits by another clock
-            self._set_timer(run_id, due)
-        else:
-            self._tasks.create_task(self._take_up(run_id))
+        self._tasks.create_task(self._take_up(run_id, due))
 
-    async def _take_up(self, run_id: RunId) -> None:
+    async def _take_up(self, run_id: RunId, due: float) -> None:
         """Go on with a run that nobody has approved in time."""
         try:
-            await self.resume(run_id)
+            await self._resume(run_id, None, at_least=due)
         except Exception:  # the worker boundary: raised, it would end all other runs of the mesh
             logger.exception("run %r cannot go on by itself", run_id)

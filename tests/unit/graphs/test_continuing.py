@@ -13,21 +13,30 @@ from agentmesh.approvals import Approval, ApprovalReply, ApprovalRequest
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import ConfigError, RunNotFoundError, StoreError
 from agentmesh.events import (
+    AnswerChecked,
+    AnswerRefined,
     ApprovalAsked,
     ApprovalGiven,
     CallFinished,
     CallStarted,
+    ContextSliced,
     Event,
     RunResumed,
     RunStarted,
+    StageFinished,
+    StageStarted,
     TaskPrepared,
+    WaveStarted,
 )
 from agentmesh.graphs.continuing import Past, claimed
+from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.team import TEAM
-from agentmesh.records import CallStatus, Task
+from agentmesh.records import CallStatus, StageRun, Task
 from agentmesh.routing.similarity import CosineRouter
 from agentmesh.store.base import TraceStore
-from agentmesh.testing import CannedAgent, EchoAgent
+from agentmesh.store.writer import TraceWriter
+from agentmesh.testing import CannedAgent, EchoAgent, HangingAgent
+from agentmesh.types import SystemClock
 
 QUESTION = "who built petra"
 EMBEDDER = HashingEmbedder()
@@ -265,3 +274,45 @@ def test_time_counts_only_while_somebody_is_at_work() -> None:
     assert Past.of(events[:3]).active_s == 2.0
     with pytest.raises(RunNotFoundError, match="no run_started"):
         Past.of(events[1:])
+
+
+async def test_the_log_of_a_run_that_goes_on_takes_each_step_once() -> None:
+    item = {"run_id": "r", "at": 0.0}
+    steps: list[tuple[type[Any], dict[str, Any]]] = [
+        (WaveStarted, {"wave": 1, "agents": (), "reason": "first"}),
+        (ContextSliced, {"agent_id": "a", "budget_tokens": 1, "tokens": 1, "full_tokens": 1}),
+        (ApprovalAsked, {"request": ApprovalRequest(agent_id="a", text="q")}),
+        (AnswerChecked, {"agent_id": "a", "check": "c", "passed": True}),
+        (StageStarted, {"stage": "s", "child": "x"}),
+        (StageFinished, {"result": StageRun(stage="s")}),
+        (AnswerRefined, {"refiner": "vote", "answer": "x"}),
+    ]
+    before = [kind(**item, seq=seq, **fields) for seq, (kind, fields) in enumerate(steps)]
+    store = open_store(None)
+    writer = TraceWriter(store)
+    log = RunLog("r", writer=writer, clock=SystemClock(), before=before)
+    for (kind, fields), known in zip(steps, before, strict=True):
+        assert await log.commit(kind, **fields) is known
+    assert log.post(WaveStarted, wave=2, agents=(), reason="next").seq == len(before)
+    assert log.post(CallStarted, agent_id="a").seq == len(before) + 1
+    await writer.aclose()
+    assert [event.kind for event in store.events("r")] == ["wave_started", "call_started"]
+
+
+async def test_time_spent_waiting_is_not_the_runs_and_time_spent_working_is() -> None:
+    scene = Scene({"a": ["1"]}, Limits(timeout_s=50), {"approvals": [Approval()]})
+    whole = open_store(None)
+    events = await recorded(scene.mesh(whole), scene.limits)
+    waited = [event.model_copy(update={"at": event.at - 1000}) for event in events]
+    async with scene.mesh(cut(whole, waited, open_store(None))) as mesh:
+        run = await mesh.approve("r")
+    assert run.status is RunStatus.COMPLETED
+    assert run.elapsed_s < 40
+    worked = [event.model_copy(update={"at": event.at - 100 * (event.seq == 0)}) for event in events]
+    hanging = [HangingAgent("a")]
+    hanging[0].price_per_call_usd, hanging[0].description = "0.01", CannedAgent.description
+    options: dict[str, Any] = {"router": CosineRouter(), "embedder": EMBEDDER, "explore": 0}
+    async with Mesh(hanging, store=cut(whole, worked, open_store(None)), **options) as mesh:
+        run = await mesh.approve("r")
+    assert [call.status for call in run.calls] == [CallStatus.TIMED_OUT]
+    assert 100 <= run.elapsed_s < 140

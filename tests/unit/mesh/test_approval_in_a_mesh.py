@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import logging
 import os
 import signal
 import subprocess
@@ -16,12 +17,13 @@ from agentmesh import Agent, Learning, Limits, Mesh, Preference, RunStatus, Secr
 from agentmesh.approvals import Approval
 from agentmesh.cli.app import main
 from agentmesh.embed.hashing import HashingEmbedder
-from agentmesh.errors import ConfigError, RegistrationError, RunNotFoundError
-from agentmesh.events import ApprovalAsked, ApprovalGiven, RunResumed
+from agentmesh.errors import ConfigError, RegistrationError, RunNotFoundError, StoreError
+from agentmesh.events import ApprovalAsked, ApprovalGiven, Event, RunResumed
 from agentmesh.graphs.replies import Said, record_reply, resumable
 from agentmesh.judging.verifiers import CallableVerifier
-from agentmesh.records import CallStatus
+from agentmesh.records import CallStatus, RegistrySnapshot
 from agentmesh.routing.similarity import CosineRouter
+from agentmesh.store.memory import MemoryStore
 from agentmesh.testing import CannedAgent, EchoAgent
 
 EMBEDDER = HashingEmbedder()
@@ -194,6 +196,45 @@ async def test_an_open_mesh_goes_on_by_itself_when_time_is_up() -> None:
         await ended.wait()
         run = mesh.store.run("r")
     assert (run.status, run.answered_by) == (RunStatus.COMPLETED, ("clerk",))
+
+
+async def test_a_run_that_cannot_go_on_by_itself_is_told_in_the_log_of_the_process() -> None:
+    told = asyncio.Event()
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "run 'r' cannot go on by itself":
+                told.set()
+
+    class Forgetful(MemoryStore):
+        def registry(self, version: str) -> RegistrySnapshot:
+            raise StoreError(f"the registry {version!r} is gone")
+
+    handler, log = Told(), logging.getLogger("agentmesh.graphs.resuming")
+    log.addHandler(handler)
+    async with mesh_of(store=Forgetful(), approvals=[Approval(expires_s=0.01)]) as mesh:
+        await mesh.run("buy", run_id="r")
+        await told.wait()
+        assert mesh.store.run("r").status is RunStatus.RUNNING
+    log.removeHandler(handler)
+
+
+async def test_who_is_overtaken_by_another_answer_is_told_what_stands() -> None:
+    class Overtaken(MemoryStore):
+        """Another answer comes just before the first that is given."""
+
+        def append(self, events: Sequence[Event]) -> None:
+            first = next((event for event in events if isinstance(event, ApprovalGiven)), None)
+            if first is not None and first.reply.by == "ann":
+                other = first.reply.model_copy(update={"by": "bob", "verdict": "reject"})
+                super().append([first.model_copy(update={"reply": other})])
+            super().append(events)
+
+    async with mesh_of(store=Overtaken()) as mesh:
+        await mesh.run("buy", run_id="r")
+        with pytest.raises(ConfigError, match="'buyer': reject by 'bob'"):
+            await mesh.approve("r", by="ann")
+        assert (await mesh.resume("r")).error == "buyer: rejected by 'bob'"
 
 
 async def test_a_stream_ends_where_the_run_waits_and_its_reader_may_answer_at_once() -> None:
