@@ -126,10 +126,8 @@ class Mesh:
         self._learning = learning or Learning()
         self._chat, self._fallback, self._secrets, self._team = chat, fallback, secrets, team
         self._approvals = tuple(approvals)
-        for agent_id in {
-            *([] if fallback is None else [fallback]),
-            *(name for rule in approvals for name in rule.agents),
-        }:
+        named = [agent_id for rule in self._approvals for agent_id in sorted(rule.agents)]
+        for agent_id in named if fallback is None else [fallback, *named]:
             self._registry.get(agent_id)
         self._clock = SystemClock()
         self._open: _Open | None = None
