@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agentmesh.agents.recorded import RecordedAgent as RecordedAgent
     from agentmesh.agents.refiner import Refiner as Refiner
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
+    from agentmesh.approvals import Approval as Approval
     from agentmesh.errors import AgentMeshError as AgentMeshError
     from agentmesh.graphs.team import Team as Team
     from agentmesh.judging.redaction import Secrets as Secrets
@@ -40,6 +41,7 @@ else:
         "AgentCard": "records",
         "AgentMeshError": "errors",
         "Answer": "records",
+        "Approval": "approvals",
         "Feedback": "records",
         "Learning": "learning.settings",
         "Limits": "records",
@@ -87,6 +89,7 @@ __all__ = [
     "AgentCard",
     "AgentMeshError",
     "Answer",
+    "Approval",
     "Feedback",
     "Learning",
     "Limits",

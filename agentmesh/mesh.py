@@ -10,6 +10,7 @@ from typing import Any, Self
 from agentmesh.agents.base import Agent
 from agentmesh.agents.refiner import Refiner
 from agentmesh.agents.registry import Registry
+from agentmesh.approvals import Approval
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
@@ -20,6 +21,7 @@ from agentmesh.graphs.health import Breakers, Health
 from agentmesh.graphs.intake import as_task, new_run_id
 from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay
 from agentmesh.graphs.nodes import consider
+from agentmesh.graphs.replies import Said
 from agentmesh.graphs.streaming import streamed
 from agentmesh.graphs.team import Team
 from agentmesh.graphs.turns import Turns
@@ -67,6 +69,7 @@ class Mesh:
         max_concurrency: Calls that may be under way at once, first come first served; by default any number.
         health: When an agent that keeps failing is left alone; by default after five failures in a row.
         checks: Say before a call whether an agent can do the task, and after it whether the answer does what was asked.
+        approvals: Which calls wait until a person has approved them; the first rule that fits counts.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -96,6 +99,7 @@ class Mesh:
         max_concurrency: int | None = None,
         health: Health | None = None,
         checks: Iterable[Check] = (),
+        approvals: Sequence[Approval] = (),
     ) -> None:
         chosen = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         clock = SystemClock()
@@ -121,6 +125,7 @@ class Mesh:
             breakers=breakers,
             turns=Turns(max_concurrency, breakers=breakers),
             checks=Checks.of(checks),
+            approvals=tuple(approvals),
         )
         self._lasting = store if isinstance(store, TraceStore) else open_store(None) if store is None else None
         self._store_at = store if isinstance(store, str) else ""
@@ -275,6 +280,43 @@ class Mesh:
         """Cancel a run that is under way here, and all that it started; return whether there is such a run."""
         return self._parts().executor.cancel(run_id)
 
+    async def approve(
+        self, run_id: RunId, agent: AgentId | None = None, *, by: str = "", text: str | None = None, note: str = ""
+    ) -> Run:
+        """Approve what a run waits for, or only the calls of ``agent``, and go on when it waits for nobody else.
+
+        With ``text`` the agent is asked this instead. A call that has expired meanwhile stays rejected, by the clock.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: the run does not wait for this, the edit cannot be used, or the mesh is not open.
+        """
+        return await self._parts().resumer.answer(run_id, Said.approving(agent, by=by, text=text, note=note))
+
+    async def reject(self, run_id: RunId, agent: AgentId | None = None, *, by: str = "", note: str = "") -> Run:
+        """Reject what a run waits for, or only the calls of ``agent``, and go on: others may stand in for them.
+
+        Raises:
+            RunNotFoundError, ConfigError: as for :meth:`approve`.
+        """
+        return await self._parts().resumer.answer(run_id, Said("reject", agent, by, None, note))
+
+    async def resume(self, run_id: RunId, *, task: str | Task | None = None) -> Run:
+        """Go on with a run whose process was lost or that was answered elsewhere; others are returned as they are.
+
+        No agent is called again whose answer is recorded. See that no other process is at work on the run.
+
+        Args:
+            run_id: The run.
+            task: Its task as it was given, so that secrets that were hidden in it can be restored.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: it is another task, the mesh cannot go on with the run, or it is not open.
+            StoreError: somebody else goes on with it.
+        """
+        return await self._parts().resumer.resume(run_id, task)
+
     async def feedback(
         self, run_id: RunId, score: float, *, agent: AgentId | None = None, source: str = "user"
     ) -> None:
@@ -309,8 +351,7 @@ class Mesh:
         run = await parts.executor.submit(
             edge.task, run_id=run_id, limits=self._setup.limits_of(limits), listeners=edge.listeners(listeners)
         )
-        parts.score_later(run, self._setup)
-        return edge.run(run)
+        return parts.resumer.settle(run, edge)
 
     async def _run_once(self, task: str | Task, limits: Limits | None, run_id: RunId | None) -> Run:
         async with self:

@@ -7,7 +7,9 @@ from typing import Any
 
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
+from agentmesh.approvals import Approval
 from agentmesh.errors import ConfigError
+from agentmesh.graphs.approval import Approvals
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import Caller, LiveCaller
 from agentmesh.graphs.checking import Checks
@@ -19,6 +21,7 @@ from agentmesh.graphs.health import Breakers
 from agentmesh.graphs.limits import overlay, with_agents
 from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.recalled import recalled_pace
+from agentmesh.graphs.resuming import Resumer
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
 from agentmesh.graphs.turns import Turns
@@ -29,7 +32,7 @@ from agentmesh.learning.opening import open_learner
 from agentmesh.learning.schedule import open_schedule
 from agentmesh.learning.settings import Learning
 from agentmesh.preferences import Preference
-from agentmesh.protocols import ChatModel, Embedder, Executor, Judge, Verifier
+from agentmesh.protocols import ChatModel, Embedder, Judge, Verifier
 from agentmesh.records import Limits, Run
 from agentmesh.routing.pacing import SlidingPace
 from agentmesh.routing.serving import ServingRouter
@@ -63,20 +66,22 @@ class Setup:
     breakers: Breakers
     turns: Turns
     checks: Checks
+    approvals: tuple[Approval, ...]
 
     def __post_init__(self) -> None:
         """Check what no type can say.
 
         Raises:
             ConfigError: an argument of the mesh cannot be used as given.
-            RegistrationError: the fallback agent is not registered.
+            RegistrationError: the fallback agent, or one that a rule of approval names, is not registered.
         """
         if not 0 <= self.explore <= 1:
             raise ConfigError(f"explore is {self.explore!r}; give a probability from 0 to 1")
         if not 0 <= self.stickiness <= 10:
             raise ConfigError(f"stickiness is {self.stickiness!r}; give a number from 0 to 10")
-        if self.fallback is not None:
-            self.registry.get(self.fallback)
+        named = [agent_id for rule in self.approvals for agent_id in sorted(rule.agents)]
+        for agent_id in named if self.fallback is None else [self.fallback, *named]:
+            self.registry.get(agent_id)
 
     def limits_of(self, limits: Limits | None) -> Limits:
         """Return the limits of a run that was given ``limits``."""
@@ -90,7 +95,8 @@ class OpenMesh:
 
     store: TraceStore
     services: Services
-    executor: Executor
+    executor: LocalExecutor
+    resumer: Resumer
     learner: Learner
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack
@@ -143,13 +149,25 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     executor = LocalExecutor(services, writer)
     stack.push_async_callback(executor.aclose)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    return OpenMesh(store, services, executor, learner, tasks, stack)
+    resumer = Resumer(
+        executor,
+        services,
+        store,
+        registry=setup.registry,
+        secrets=setup.secrets,
+        tasks=tasks,
+        ended=lambda run: opened.score_later(run, setup),
+    )
+    stack.callback(resumer.close)
+    opened = OpenMesh(store, services, executor, resumer, learner, tasks, stack)
+    return opened
 
 
 async def _services(setup: Setup, store: TraceStore, caller: Caller) -> Services:
     pools = LivePool(
         setup.registry, setup.embedder, store, setup.preferences, setup.stickiness, breakers=setup.breakers
     )
+    rules = (Approvals(setup.approvals, setup.clock),) if setup.approvals else ()
     embedder = setup.embedder if setup.secrets is None else UnmarkedEmbedder(setup.embedder)
     return Services(
         embedder=embedder,
@@ -165,7 +183,7 @@ async def _services(setup: Setup, store: TraceStore, caller: Caller) -> Services
         fallback=setup.fallback,
         topic_weight=TOPIC_WEIGHT,
         team=setup.team,
-        admissions=setup.checks.admissions,
+        admissions=(*setup.checks.admissions, *rules),
         checker=setup.checks.checker,
         turns=setup.turns,
         equality=KeyEquality() if setup.team is None else setup.team.equality(embedder),

@@ -15,7 +15,7 @@ import click
 from agentmesh.cli.text import escape_line
 from agentmesh.errors import AgentMeshError, BudgetError, ConfigError, MissingExtraError
 
-FAILED, USAGE, ABSTAINED, OVER_BUDGET, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, USAGE, ABSTAINED, OVER_BUDGET, WAITING, INTERRUPTED = 1, 2, 3, 4, 5, 130
 """Exit codes besides 0. A shell, too, reports 128 + SIGINT for a program that Ctrl-C ended."""
 
 
@@ -32,7 +32,7 @@ COMMANDS = {
     "run": Entry("agentmesh.cli.run", "run", "Have a task routed, answered and recorded by your mesh."),
     "route": Entry("agentmesh.cli.route", "route", "Say who would be called for a task; nobody is."),
     "agents": Entry("agentmesh.cli.agents", "agents", "List, measure, compare and describe agents."),
-    "runs": Entry("agentmesh.cli.runs", "runs", "List stored runs, or show one."),
+    "runs": Entry("agentmesh.cli.runs", "runs", "List, show, approve and resume stored runs."),
     "explain": Entry("agentmesh.cli.explain", "explain", "Say why a run's agents were chosen."),
     "feedback": Entry("agentmesh.cli.feedback", "feedback", "Score a run, 0 to 1, so that the router learns."),
     "replay": Entry("agentmesh.cli.replay", "replay", "Execute a stored run again, offline, and compare."),
@@ -81,7 +81,7 @@ def agentmesh(session: Session, debug: bool) -> None:
     """Route tasks to the agents that do them best for the money, by learning from outcomes.
 
     Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 used wrongly, 3 nobody was
-    chosen, 4 over budget, 130 interrupted.
+    chosen, 4 over budget, 5 waiting for approval, 130 interrupted.
     """
     session.debug = debug
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agentmesh.cli.app import ABSTAINED, FAILED, OVER_BUDGET, WAITING
 from agentmesh.cli.options import app_option, json_option, limit_options
 from agentmesh.cli.output import note, print_json, print_text
 from agentmesh.cli.target import named_app, open_mesh
-from agentmesh.cli.text import seconds, usd
+from agentmesh.cli.text import moment, seconds, shorten, usd
 from agentmesh.errors import ConfigError
 
 if TYPE_CHECKING:
     from agentmesh.records import Limits, Run
 
-EXIT_CODES = {"completed": 0, "failed": 1, "abstained": 3, "over_budget": 4}
+EXIT_CODES = {"completed": 0, "abstained": ABSTAINED, "over_budget": OVER_BUDGET, "waiting": WAITING}
 
 
 @click.command()
@@ -31,20 +32,28 @@ def run(
     from agentmesh.records import Limits
 
     name = named_app(app)
-    limits = Limits(cost_usd=cost_usd, timeout_s=timeout_s, max_agents=max_agents)
+    given = {"cost_usd": cost_usd, "timeout_s": timeout_s, "max_agents": max_agents}
+    limits = Limits.model_validate({limit: value for limit, value in given.items() if value is not None})
     finished = asyncio.run(run_task(name, read_task(task), limits))
-    if as_json:
-        print_json(finished.model_dump(mode="json"))
-    elif finished.answer is not None:
-        print_text(finished.answer)
-    note(trace_line(finished))
-    return EXIT_CODES[finished.status]
+    return report(finished, as_json=as_json)
 
 
 async def run_task(name: str, task: str, limits: "Limits") -> "Run":
     """Open the mesh called ``name``, run one task, and close it."""
     async with open_mesh(name) as mesh:
         return await mesh.run(task, limits=limits)
+
+
+def report(run: "Run", *, as_json: bool) -> int:
+    """Print the answer of a run, or all of it as JSON, and how it stands; return the exit code that says so."""
+    if as_json:
+        print_json(run.model_dump(mode="json"))
+    elif run.answer is not None:
+        print_text(run.answer)
+    note(trace_line(run))
+    for line in waiting_lines(run):
+        note(line)
+    return EXIT_CODES.get(run.status, FAILED)
 
 
 def read_task(task: str) -> str:
@@ -65,3 +74,16 @@ def trace_line(run: "Run") -> str:
     parts = [f"run {run.id}", run.status.value.replace("_", " "), ", ".join(called) or "nobody called"]
     parts += [usd(run.cost_usd), seconds(run.elapsed_s)]
     return " | ".join(parts) + (f" | {run.error}" if run.error else "")
+
+
+def waiting_lines(run: "Run") -> list[str]:
+    """Say what a run waits for, a line each, and how it is answered."""
+    lines = []
+    for request in run.waiting_for:
+        known = [f"estimated at {usd(request.estimate_usd)}" if request.estimate_usd is not None else usd(None)]
+        known += [request.reason] if request.reason else []
+        known += [f"until {moment(request.expires_at)}"] if request.expires_at is not None else []
+        lines.append(f"May {request.agent_id} be asked {shorten(request.text, 80)!r}? {'; '.join(known)}")
+    if lines:
+        lines.append(f"'agentmesh runs approve {run.id}' lets it go on; 'agentmesh runs reject {run.id}' does without")
+    return lines

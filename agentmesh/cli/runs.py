@@ -1,4 +1,4 @@
-"""``agentmesh runs list`` and ``agentmesh runs show RUN``: what was stored, as it was stored."""
+"""``agentmesh runs``: what was stored, as it was stored, and how a run that waits goes on."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,8 @@ import click
 from agentmesh.cli.explain import explanation, prepared_in
 from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
-from agentmesh.cli.run import trace_line
+from agentmesh.cli.run import trace_line, waiting_lines
+from agentmesh.cli.runs_going_on import approve, reject, resume
 from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
 
@@ -15,18 +16,23 @@ if TYPE_CHECKING:
     from agentmesh.events import TaskPrepared
     from agentmesh.records import Run, RunSummary
 
-STATUSES = ("running", "completed", "abstained", "failed", "over_budget")
+STATUSES = ("running", "waiting", "completed", "abstained", "failed", "over_budget", "cancelled")
 
 
 @click.group()
 def runs() -> None:
-    """List stored runs, or show one."""
+    """List stored runs, show one, say whether a call may be made, go on with a run."""
+
+
+runs.add_command(approve)
+runs.add_command(reject)
+runs.add_command(resume)
 
 
 @runs.command("list")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="List at most this many.")
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over this many of the newest.")
-@click.option("--status", type=click.Choice(STATUSES), help="Only those that ended so.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only those that stand so.")
 @click.option("--text", help="Only those whose task contains this.")
 @click.option("--reason", help="Only those in whose decision's reason this occurs.")
 @click.option("--agent", "agent_id", metavar="ID", help="Only those that called this agent.")
@@ -91,5 +97,7 @@ def account(run: "Run", prepared: "TaskPrepared | None" = None) -> str:
         lines += ["", "Agreed", *(f"  {shorten(point, 80)}" for point in run.agreed)]
     if run.dropped:
         lines += ["", "Left out", *(f"  {one.agent_id}: {shorten(one.why, 80)}" for one in run.dropped)]
+    if run.waiting_for:
+        return "\n".join([*lines, "", *waiting_lines(run)])
     lines += ["", "Answer", run.answer if run.answer is not None else "none"]
     return "\n".join(lines)

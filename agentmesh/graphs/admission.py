@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
+from agentmesh.approvals import ApprovalRequest
 from agentmesh.graphs.limits import Budget
 from agentmesh.graphs.log import RunLog
 from agentmesh.records import AgentCard, Limits, Task
@@ -36,8 +37,14 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
 class Pause:
-    """The call waits for a person; what it waits for is in the trace. The rest of its wave is made all the same."""
+    """The call waits for a person, who is asked this once the rest of its wave has been called.
+
+    Until then nobody may answer: who does writes into the log of a run that nothing else writes to.
+    """
+
+    request: ApprovalRequest
 
 
 Admitted: TypeAlias = Task | Refusal | Pause

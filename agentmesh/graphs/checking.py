@@ -1,7 +1,7 @@
 """The checks of a mesh at work: before a call as a step that may refuse it, after it as a word on its answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -32,8 +32,10 @@ class Checked:
 class AnswerChecker(Protocol):
     """Checks the answer of a call: by the checks of a mesh, or out of a recording."""
 
-    async def check(self, task: Task, call: AgentCall, *, budget: Budget, timeout_s: float | None) -> Sequence[Checked]:
-        """Return what the checks found, up to the first that the answer did not pass."""
+    async def check(
+        self, task: Task, call: AgentCall, *, budget: Budget, timeout_s: float | None, passed: Collection[str] = ()
+    ) -> Sequence[Checked]:
+        """Return what the checks found, up to the first that the answer did not pass; ``passed`` are not asked."""
         ...
 
 
@@ -44,11 +46,13 @@ class LiveChecker:
         """Keep the checks."""
         self._checks = tuple(checks)
 
-    async def check(self, task: Task, call: AgentCall, *, budget: Budget, timeout_s: float | None) -> Sequence[Checked]:
+    async def check(
+        self, task: Task, call: AgentCall, *, budget: Budget, timeout_s: float | None, passed: Collection[str] = ()
+    ) -> Sequence[Checked]:
         """Return what the checks found; one that fails itself lets the answer pass."""
         found: list[Checked] = []
         text = "" if call.answer is None else call.answer.text
-        for check in self._checks:
+        for check in [one for one in self._checks if one.name not in passed]:
             ask = _Question(partial(check.estimate_usd, task, text), partial(check.check, task, text))
             found.append(Checked(check.name, await _answered(check.name, ask, budget, timeout_s)))
             if not found[-1].result.passed:
@@ -67,8 +71,12 @@ class FeasibilityStep:
         """Return the task, or why this agent cannot do it; what speaks or costs is in the trace."""
         task, card = proposed.task, proposed.card
         for check in self._checks if proposed.attempt == 1 else ():
-            ask = _Question(partial(check.estimate_usd, task, card), partial(check.check, task, card))
-            result = await _answered(check.name, ask, proposed.budget, proposed.timeout_s)
+            known = log.earlier(AnswerChecked, card.id, proposed.wave, check.name, True)
+            if known is not None:
+                result = CheckResult(passed=known.passed, reason=known.reason)
+            else:
+                ask = _Question(partial(check.estimate_usd, task, card), partial(check.check, task, card))
+                result = await _answered(check.name, ask, proposed.budget, proposed.timeout_s)
             if result.reason or result.cost_usd != 0:
                 post(log, Checked(check.name, result), agent_id=card.id, wave=proposed.wave, before=True)
             if not result.passed:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from agentmesh.events import CallFinished, CallStarted, WaveStarted
+from agentmesh.events import ApprovalAsked, CallFinished, CallStarted, WaveStarted
 from agentmesh.graphs.admission import Admission, Pause, ProposedCall, Refusal, RunPaused, admit
 from agentmesh.graphs.again import asked_again, replanned
 from agentmesh.graphs.calling import Caller, CallRequest
@@ -43,10 +43,10 @@ class Calling:
 
 @dataclass(slots=True)
 class Attempts:
-    """What came of one agent in one wave. ``paused`` says that it waits for a person."""
+    """What came of one agent in one wave. ``paused`` is what a person has to say before it is called."""
 
     calls: list[AgentCall]
-    paused: bool = False
+    paused: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,10 @@ class Dispatch:
         reasoning = decision.reasoning
         budget = self.scope.budget
         budget.charge(None if reasoning is None else reasoning.cost_usd)
+        for call in self.log.calls_before():
+            budget.count_in(self.cards[call.agent_id], self.task, call)
+        for event in self.log.checks_before():
+            budget.charge(event.cost_usd)
         calls: tuple[AgentCall, ...] = ()
         number = 1
         while True:
@@ -114,7 +118,7 @@ class Dispatch:
 
     async def _wave(self, agents: Sequence[AgentId], calling: Calling) -> tuple[AgentCall, ...]:
         """Call some agents at once."""
-        reserved = [calling.budget.reserve(self.cards[agent_id], calling.tasks[agent_id]) for agent_id in agents]
+        reserved = [self._reserved(agent_id, calling) for agent_id in agents]
         if len(reserved) == 1:  # a task of its own would only cost time
             done = [await self._attempts(agents[0], reserved[0], calling)]
         else:
@@ -124,19 +128,31 @@ class Dispatch:
                     for agent_id, first in zip(agents, reserved, strict=True)
                 ]
             done = [task.result() for task in running]
-        if any(attempts.paused for attempts in done):
+        asked = [{"request": attempts.paused.request} for attempts in done if attempts.paused is not None]
+        if asked:
+            await self.log.commit_all(ApprovalAsked, asked)
             raise RunPaused
         return tuple(call for attempts in done for call in attempts.calls)
 
+    def _reserved(self, agent_id: AgentId, calling: Calling) -> Reserved:
+        """Set aside what a first attempt may cost; one that was made before the run went on has been paid for."""
+        if self.log.calls_before(agent_id, wave=calling.wave):
+            return Reserved()
+        return calling.budget.reserve(self.cards[agent_id], calling.tasks[agent_id])
+
     async def _attempts(self, agent_id: AgentId, reserved: Reserved, calling: Calling) -> Attempts:
         budget, task = calling.budget, calling.tasks[agent_id]
-        card, done = self.cards[agent_id], Attempts([])
-        for attempt in range(1, self.limits.retries + 2):
+        card, done = self.cards[agent_id], Attempts(self.log.calls_before(agent_id, wave=calling.wave))
+        if done.calls:
+            await self._check(done.calls[-1], budget)
+            if not await self._again(card, done.calls[-1], calling):
+                return done
+        for attempt in range(len(done.calls) + 1, self.limits.retries + 2):
             held = reserved if attempt == 1 else budget.reserve(card, task)
             admitted = Refusal(held.refusal) if held.refusal is not None else await self._admit(card, attempt, calling)
             if isinstance(admitted, Pause):
                 budget.release(held)
-                done.paused = True
+                done.paused = admitted
                 break
             if isinstance(admitted, Refusal):
                 done.calls.append(await self._refuse(card, attempt, calling.wave, admitted.reason))
@@ -146,11 +162,15 @@ class Dispatch:
             done.calls.append(call)
             budget.settle(held, call)
             await self._check(call, budget)
-            if call.status is CallStatus.OK or not call.retryable or attempt > self.limits.retries:
-                break
-            if not await self.caller.wait(card, attempt, _backoff_s(attempt, calling.seed), self.deadline):
+            if not await self._again(card, call, calling):
                 break
         return done
+
+    async def _again(self, card: AgentCard, call: AgentCall, calling: Calling) -> bool:
+        """Wait after an attempt, and say whether there is to be another."""
+        if call.status is CallStatus.OK or not call.retryable or call.attempt > self.limits.retries:
+            return False
+        return await self.caller.wait(card, call.attempt, _backoff_s(call.attempt, calling.seed), self.deadline)
 
     async def _admit(self, card: AgentCard, attempt: int, calling: Calling) -> Task | Refusal | Pause:
         task = calling.tasks[card.id]
@@ -191,7 +211,11 @@ class Dispatch:
         """Have an answer checked, against the task as it was first asked."""
         if self.checker is None or call.status is not CallStatus.OK:
             return
-        found = await self.checker.check(self.task, call, budget=budget, timeout_s=self._time_left_s())
+        done = self.log.checks_before(call.agent_id, wave=call.wave)
+        if not all(event.passed for event in done):
+            return
+        passed = frozenset(event.check for event in done)
+        found = await self.checker.check(self.task, call, budget=budget, timeout_s=self._time_left_s(), passed=passed)
         for checked in found:
             post(self.log, checked, agent_id=call.agent_id, wave=call.wave)
 

@@ -30,14 +30,23 @@ class Edge:
 
     def __init__(self, secrets: Secrets | None, task: Task, run_id: RunId) -> None:
         self._given = task
-        self._held: Placeholders | None = None
+        self._all: Placeholders | None = None
         self.task = task
         """The task as the run sees it."""
         if secrets is not None:
             held = Placeholders.for_run(secrets, run_id, _texts(task))
             _learn(task, held)  # first all of them: one that its neighbours gave away may stand elsewhere too
             self.task = _redacted(task, held)
-            self._held = held if held.by_placeholder else None
+            self._all = held
+
+    @property
+    def _held(self) -> Placeholders | None:
+        """Return the placeholders, ``None`` where nothing was hidden."""
+        return self._all if self._all is not None and self._all.by_placeholder else None
+
+    def hidden(self, text: str) -> str:
+        """Return a text that somebody adds to the run as the run sees it."""
+        return text if self._all is None else self._all.redact(text)
 
     def listeners(self, listeners: Sequence[EventSink]) -> tuple[EventSink, ...]:
         """Return listeners for the run that pass its events on, restored, to those of the caller."""

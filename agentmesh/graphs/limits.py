@@ -149,6 +149,15 @@ class Budget:
         if reserved.refusal is None:
             self._add(-reserved.usd, -reserved.tokens, calls=-1)
 
+    def count_in(self, card: AgentCard, task: Task, call: AgentCall) -> None:
+        """Take in a call that a run which goes on has behind it; what is unknown of it counts as estimated."""
+        if call.status is CallStatus.REFUSED:
+            return
+        usage = None if call.answer is None else call.answer.usage
+        used = usage or estimate_usage(task, context_tokens=self._limits.context_tokens)
+        usd = estimate_usd(card, task) if call.cost_usd is None else call.cost_usd
+        self._add(usd or Decimal(0), used.input_tokens + used.output_tokens, calls=1)
+
     def set_aside(self, estimate: Decimal | None, what: str) -> str:
         """Set aside what something beside the calls costs at most; return why it does not fit, "" if it does."""
         for budget in self._all:

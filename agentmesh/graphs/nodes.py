@@ -80,8 +80,11 @@ async def consider(
 
 
 async def decide(state: RunState, context: RunContext) -> RunState:
-    """Choose who acts."""
+    """Choose who acts; a run that goes on keeps the decision it has."""
     services, log = context.services, context.log
+    made = log.earlier(DecisionMade)
+    if made is not None:
+        return _callable(made.decision, await services.pools.current(), context)
     considered = await consider(
         state["task"],
         services,
@@ -102,10 +105,15 @@ async def decide(state: RunState, context: RunContext) -> RunState:
         load={} if considered.load is None else _by_agent(pool, considered.load),
     )
     log.post(DecisionMade, decision=considered.decision)
-    waiting = stand_ins(considered.decision, pool, context)
-    called = [choice.agent_id for choice in considered.decision.selected] + list(waiting)
+    return _callable(considered.decision, pool, context)
+
+
+def _callable(decision: RouteDecision, pool: AgentPool, context: RunContext) -> RunState:
+    """Return a decision with those who may be called on it."""
+    waiting = stand_ins(decision, pool, context)
+    called = [choice.agent_id for choice in decision.selected] + list(waiting)
     cards = {agent_id: pool.cards[pool.index[agent_id]] for agent_id in called}
-    return {"decision": considered.decision, "cards": cards, "stand_ins": waiting}
+    return {"decision": decision, "cards": cards, "stand_ins": waiting}
 
 
 def stand_ins(decision: RouteDecision, pool: AgentPool, context: RunContext) -> tuple[AgentId, ...]:

@@ -21,7 +21,9 @@ STAND_IN_WEIGHT: Final = 1.0  # nobody else has answered where one stands in
 
 
 async def refine(state: RunState, context: RunContext) -> RunState:
-    """Make one answer of those that came and passed the checks."""
+    """Make one answer of those that came and passed the checks; a run that goes on keeps the one it has made."""
+    if context.log.earlier(AnswerRefined) is not None:
+        return {}
     rejected = rejections(context.log.events)
     turned_down = _turned_down(state["calls"], rejected)
     calls = standing(state["calls"], rejected)

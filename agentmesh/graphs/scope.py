@@ -137,9 +137,14 @@ def entered(scope: RunScope) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
-def begin_scope(run_id: RunId, limits: Limits, clock: Clock, outer: RunScope | None) -> RunScope:
-    """Return the scope of a run that begins: its own limits, and no more than is left of the run around it."""
-    times = [] if limits.timeout_s is None else [limits.timeout_s]
+def begin_scope(
+    run_id: RunId, limits: Limits, clock: Clock, outer: RunScope | None, *, active_s: float = 0.0
+) -> RunScope:
+    """Return the scope of a run that begins: its own limits, and no more than is left of the run around it.
+
+    ``active_s`` is how long a run that goes on was at work before.
+    """
+    times = [] if limits.timeout_s is None else [max(limits.timeout_s - active_s, 0.0)]
     left = None if outer is None else outer.left_s()
     if left is not None:
         times.append(left)

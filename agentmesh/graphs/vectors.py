@@ -4,6 +4,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import numpy as np
+
+from agentmesh.errors import ReplayMissError
+from agentmesh.packing import unpack_vector
 from agentmesh.preferences import Preference
 from agentmesh.protocols import Embedder
 from agentmesh.types import VectorArray
@@ -16,6 +20,44 @@ async def embedded(embedder: Embedder, texts: Sequence[str]) -> VectorArray:
     """Return the vectors of ``texts``, (len(texts), d)."""
     # a thread would cost more than a quick embedding
     return embedder.embed(texts) if embedder.is_quick else await asyncio.to_thread(embedder.embed, texts)
+
+
+class RecordedEmbedder:
+    """Returns the vector that was recorded for one task."""
+
+    def __init__(self, version: str, text: str, vector: bytes) -> None:
+        """Keep one text and its vector."""
+        self._version = version
+        self._text = text
+        self._vector = unpack_vector(vector)
+
+    @property
+    def version(self) -> str:
+        """Return the version of the embedder that made the vector."""
+        return self._version
+
+    @property
+    def dimension(self) -> int:
+        """Return the length of the vector."""
+        return len(self._vector)
+
+    @property
+    def is_quick(self) -> bool:
+        """Return that it is: the vector is at hand."""
+        return True
+
+    def embed(self, texts: Sequence[str]) -> VectorArray:
+        """Return the recorded vector for each text.
+
+        Raises:
+            ReplayMissError: another text is asked for.
+        """
+        for text in texts:
+            if text != self._text:
+                raise ReplayMissError(
+                    f"no vector is recorded for {text[:60]!r}; the recorded task is {self._text[:60]!r}"
+                )
+        return np.tile(self._vector, (len(texts), 1))
 
 
 class ExampleVectors:

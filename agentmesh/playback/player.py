@@ -10,15 +10,15 @@ from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.pool import StoredPool
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
+from agentmesh.graphs.vectors import RecordedEmbedder
 from agentmesh.learning.learner import learn_until, restore_router, state_key
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
 from agentmesh.playback.prefix import (
     RecordedCaller,
     RecordedChecker,
-    RecordedEmbedder,
     RecordedRefiner,
-    RecordedStep,
+    RecordedSteps,
     Recording,
     asker_of,
     equality_of,
@@ -151,7 +151,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         fallback=started.fallback,
         team=team,
         equality=equality_of(team, recording.waves),
-        admissions=(RecordedStep(recording),),
+        admissions=(RecordedSteps(recording),),
         checker=RecordedChecker(recording.checked),
     )
     kept = _Kept()

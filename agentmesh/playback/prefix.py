@@ -1,16 +1,16 @@
 """The workflow driven on a recording: recorded vector, recorded gates, recorded answers, in place of the live parts."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner, WeightedAnswer
+from agentmesh.approvals import ApprovalReply
 from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import (
     AnswerChecked,
     AnswerRefined,
+    ApprovalGiven,
     CallFinished,
     DecisionMade,
     Event,
@@ -20,6 +20,7 @@ from agentmesh.events import (
     WaveStarted,
 )
 from agentmesh.graphs.admission import Admitted, ProposedCall, Refusal
+from agentmesh.graphs.approval import admitted, reply_to
 from agentmesh.graphs.asking import RecordedAsker
 from agentmesh.graphs.calling import CallRequest
 from agentmesh.graphs.checking import Checked, post
@@ -28,10 +29,9 @@ from agentmesh.graphs.limits import Budget
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.team import Team
 from agentmesh.judging.checks import CheckResult
-from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCall, AgentCard, CallStatus, RouteDecision, RunStatus, Task
 from agentmesh.routing.pacing import before_model
-from agentmesh.types import AgentId, VectorArray
+from agentmesh.types import AgentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Recording:
     decided: DecisionMade
     calls: tuple[AgentCall, ...]
     waves: tuple[WaveStarted, ...]
+    replies: tuple[ApprovalReply, ...]
     refined: AnswerRefined | None
     finished: RunFinished
     checked: tuple[AnswerChecked, ...] = ()
@@ -64,6 +65,7 @@ class Recording:
                 decided=last[DecisionMade],  # type: ignore[arg-type]
                 calls=tuple(event.call for event in events if isinstance(event, CallFinished)),
                 waves=tuple(event for event in events if isinstance(event, WaveStarted)),
+                replies=tuple(event.reply for event in events if isinstance(event, ApprovalGiven)),
                 refined=last.get(AnswerRefined),  # type: ignore[arg-type]
                 finished=last[RunFinished],  # type: ignore[arg-type]
                 checked=tuple(event for event in events if isinstance(event, AnswerChecked)),
@@ -73,44 +75,6 @@ class Recording:
             raise ReplayError(
                 f"run {events[0].run_id!r} holds no {kind}; only a run that decided and ended is replayed"
             ) from None
-
-
-class RecordedEmbedder:
-    """Returns the vector that was recorded for one task."""
-
-    def __init__(self, version: str, text: str, vector: bytes) -> None:
-        """Keep one text and its vector."""
-        self._version = version
-        self._text = text
-        self._vector = unpack_vector(vector)
-
-    @property
-    def version(self) -> str:
-        """Return the version of the embedder that made the vector."""
-        return self._version
-
-    @property
-    def dimension(self) -> int:
-        """Return the length of the vector."""
-        return len(self._vector)
-
-    @property
-    def is_quick(self) -> bool:
-        """Return that it is: the vector is at hand."""
-        return True
-
-    def embed(self, texts: Sequence[str]) -> VectorArray:
-        """Return the recorded vector for each text.
-
-        Raises:
-            ReplayMissError: another text is asked for.
-        """
-        for text in texts:
-            if text != self._text:
-                raise ReplayMissError(
-                    f"no vector is recorded for {text[:60]!r}; the recorded task is {self._text[:60]!r}"
-                )
-        return np.tile(self._vector, (len(texts), 1))
 
 
 class RecordedCaller:
@@ -163,6 +127,7 @@ class RecordedChecker:
         *,
         budget: Budget,
         timeout_s: float | None,  # noqa: ARG002 - as above
+        passed: Collection[str] = (),  # noqa: ARG002 - as above
     ) -> Sequence[Checked]:
         """Return what was found."""
         found = self._found.get((call.agent_id, call.wave), [])
@@ -171,12 +136,12 @@ class RecordedChecker:
         return found
 
 
-class RecordedStep:
-    """Refuses the calls that were refused then, and says what was checked before a call.
+class RecordedSteps:
+    """Stands before calls as the steps of then did: says what was checked, what a person said, and refuses again.
 
     Refused are calls that cannot be decided on again from the trace: what was left of the run around this one, who was
-    unhealthy, whose turn did not come in time, what a check or a person said. Refusals that the run's own budget
-    explains come before it, and are the same.
+    unhealthy, whose turn did not come in time. Refusals that the run's own budget explains come before, and are decided
+    on again.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -184,16 +149,22 @@ class RecordedStep:
         refused = [call for call in recording.calls if call.status is CallStatus.REFUSED]
         self._refused = {(call.agent_id, call.wave, call.attempt): call.error or "" for call in refused}
         self._checked = [event for event in recording.checked if event.before]
+        self._replies = {(reply.agent_id, reply.wave): reply for reply in recording.replies}
 
     async def admit(self, proposed: ProposedCall, log: RunLog) -> Admitted:
-        """Return the task, or why it was refused."""
+        """Return the task as it was admitted, or why it was not; nobody is waited for."""
         place = (proposed.card.id, proposed.wave)
         for event in self._checked if proposed.attempt == 1 else ():
             if (event.agent_id, event.wave) == place:
                 proposed.budget.correct(None, event.cost_usd)
                 post(log, _as_checked(event), agent_id=event.agent_id, wave=event.wave, before=True)
+        said = self._replies.get(place)
+        if said is not None and reply_to(log.events, *place) is None:  # its attempts share one
+            log.post(ApprovalGiven, reply=said)
         reason = self._refused.get((*place, proposed.attempt))
-        return proposed.task if reason is None else Refusal(reason)
+        if reason is not None:
+            return Refusal(reason)
+        return proposed.task if said is None else admitted(proposed.task, said)
 
 
 def _as_checked(event: AnswerChecked) -> Checked:

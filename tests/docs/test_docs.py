@@ -11,6 +11,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 WHOLE = [
     DOCS / name
     for name in (
+        "approval.md",
         "choosing.md",
         "decision_models.md",
         "gnn.md",

@@ -35,6 +35,12 @@ SAID = {
         "error: all that",
     ],
     "09_choosing": ["0.139 is asked for", "reasoning chose billing", "identical, 2 questions still"],
+    "10_approval": [
+        "approved: waiting | waits for buyer (it spends",
+        "done: buy two chairs",
+        "buyer refused, finder ok | 12 chairs",
+        "replayed: identical",
+    ],
 }
 
 
