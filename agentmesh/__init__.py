@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentmesh.agents.refiner import Refiner as Refiner
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.errors import AgentMeshError as AgentMeshError
+    from agentmesh.graphs.health import Health as Health
     from agentmesh.graphs.team import Team as Team
     from agentmesh.judging.redaction import Secrets as Secrets
     from agentmesh.learning.settings import Learning as Learning
@@ -41,6 +42,7 @@ else:
         "AgentMeshError": "errors",
         "Answer": "records",
         "Feedback": "records",
+        "Health": "graphs.health",
         "Learning": "learning.settings",
         "Limits": "records",
         "Mesh": "mesh",
@@ -88,6 +90,7 @@ __all__ = [
     "AgentMeshError",
     "Answer",
     "Feedback",
+    "Health",
     "Learning",
     "Limits",
     "Mesh",

@@ -15,7 +15,7 @@ from agentmesh.events import CallFinished, CallStarted, Event, RunFinished, fold
 from agentmesh.records import CallStatus
 from agentmesh.testing.faults import FAULTS, FaultyAgent
 
-LIMITS = Limits(timeout_s=1.5, call_timeout_s=0.1, retries=1, fallbacks=2, max_agents=2, max_calls=5, cost_usd="0.045")
+LIMITS = Limits(timeout_s=3, call_timeout_s=0.1, retries=1, fallbacks=2, max_agents=2, max_calls=5, cost_usd="0.045")
 PRICE, DEAREST = Decimal("0.01"), Decimal("0.02")
 AT_ONCE = 50
 GRACE_S = 3.0  # what a machine that is busy with other tests may add
