@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.approvals import Approval as Approval
     from agentmesh.errors import AgentMeshError as AgentMeshError
+    from agentmesh.graphs.health import Health as Health
     from agentmesh.graphs.team import Team as Team
     from agentmesh.judging.redaction import Secrets as Secrets
     from agentmesh.learning.settings import Learning as Learning
@@ -43,6 +44,7 @@ else:
         "Answer": "records",
         "Approval": "approvals",
         "Feedback": "records",
+        "Health": "graphs.health",
         "Learning": "learning.settings",
         "Limits": "records",
         "Mesh": "mesh",
@@ -91,6 +93,7 @@ __all__ = [
     "Answer",
     "Approval",
     "Feedback",
+    "Health",
     "Learning",
     "Limits",
     "Mesh",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agentmesh.testing.completions import ServedRequest as ServedRequest
     from agentmesh.testing.completions import ServerFault as ServerFault
     from agentmesh.testing.completions import ServerReply as ServerReply
+    from agentmesh.testing.faults import FaultyAgent as FaultyAgent
     from agentmesh.testing.routers import RouterContract as RouterContract
     from agentmesh.testing.server import FakeOpenAIServer as FakeOpenAIServer
     from agentmesh.testing.stores import TraceStoreContract as TraceStoreContract
@@ -33,6 +34,7 @@ _HOMES = {
     "EchoAgent": "agents",
     "FailingAgent": "agents",
     "FakeOpenAIServer": "server",
+    "FaultyAgent": "faults",
     "HangingAgent": "agents",
     "NoneAgent": "agents",
     "RouterContract": "routers",

@@ -50,6 +50,7 @@ class FaultyAgent(Agent):
         self.price_per_call_usd = price_per_call_usd
         self.met: Counter[Fault] = Counter()
         self._rng = np.random.default_rng(seed)
+        self._left: list[Fault] = []  # none comes again before all have come
         self._share, self._delay_s = share, delay_s
 
     async def run(self, task: Task) -> str | Answer:
@@ -73,7 +74,9 @@ class FaultyAgent(Agent):
         """Return what goes wrong in this call, ``None`` for nothing."""
         if self._rng.random() >= self._share:
             return None
-        fault = FAULTS[int(self._rng.integers(len(FAULTS)))]
+        if not self._left:
+            self._left = [FAULTS[place] for place in self._rng.permutation(len(FAULTS)).tolist()]
+        fault = self._left.pop()
         self.met[fault] += 1
         return fault
 

@@ -6,7 +6,7 @@ import pytest
 
 from agentmesh.errors import ConfigError
 from agentmesh.graphs.admission import Refusal
-from agentmesh.graphs.turns import Gate, Turn, Turns
+from agentmesh.graphs.turns import Entry, Gate, Turn, Turns
 from agentmesh.records import AgentCard
 
 CARD = AgentCard(id="a", description="d")
@@ -119,3 +119,17 @@ async def test_one_that_waits_for_an_agent_leaves_the_mesh_to_others() -> None:
     busy.end(None)
     assert isinstance(await waiting, Turn)
     other.end(None)
+
+
+async def test_runs_are_let_in_in_order_and_one_whose_time_is_up_finds_out_by_itself() -> None:
+    turns, entries = Turns(1), [Entry() for _ in range(3)]
+    await turns.enter(entries[0])
+    await turns.enter(entries[1], left_s=0)
+    assert entries[1].gate is None
+    waiting = asyncio.ensure_future(turns.enter(entries[2]))
+    await settle_down()
+    assert not waiting.done()
+    for _ in range(2):
+        entries[0].leave()
+    await waiting
+    assert entries[2].gate is not None

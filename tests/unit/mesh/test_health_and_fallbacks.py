@@ -5,10 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from agentmesh import Answer, Limits, Mesh, Run, RunStatus, Task, Team, Usage, open_store
+from agentmesh import Answer, Health, Limits, Mesh, Run, RunStatus, Task, Team, Usage, open_store
 from agentmesh.errors import LlmError, NoCandidateError
 from agentmesh.events import DecisionMade, TaskPrepared, WaveStarted
-from agentmesh.graphs.health import Health
 from agentmesh.playback.player import replay
 from agentmesh.records import CallStatus
 from agentmesh.testing.agents import AgentDouble, CannedAgent, EchoAgent, FailingAgent, HangingAgent

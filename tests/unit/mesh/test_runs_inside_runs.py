@@ -10,9 +10,11 @@ import pytest
 from agentmesh import Agent, Learning, Limits, Mesh, Run, RunStatus, Task, open_store
 from agentmesh.errors import BudgetError, ConfigError
 from agentmesh.events import CallFinished, Event, RunFinished
+from agentmesh.graphs.scope import begin_scope, current_scope, entered
 from agentmesh.playback.player import replay
 from agentmesh.records import CallStatus
 from agentmesh.testing.agents import EchoAgent, HangingAgent
+from agentmesh.types import SystemClock
 
 Work = Callable[[Task], Awaitable[str]]
 
@@ -271,3 +273,16 @@ async def test_runs_that_others_wait_for_are_cancelled_when_the_mesh_closes_and_
     assert [run.status for run in runs] == [RunStatus.CANCELLED] * 2
     with open_store(url, read_only=True) as store:
         assert [store.run(run.id) for run in runs] == runs
+
+
+async def test_whoever_starts_runs_of_his_own_enters_a_scope_for_them() -> None:
+    scope = begin_scope("workflow", Limits(cost_usd="0.30", timeout_s=60), SystemClock(), None)
+    async with Mesh([echo()]) as mesh:
+        with entered(scope):
+            runs = [await mesh.run(inner()) for _ in range(2)]
+    assert [(run.parent, run.status) for run in runs] == [
+        ("workflow", RunStatus.COMPLETED),
+        ("workflow", RunStatus.OVER_BUDGET),
+    ]
+    assert scope.inner.usd == Decimal("0.20")
+    assert current_scope() is None
