@@ -16,6 +16,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.events import Event
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import LiveCaller
+from agentmesh.graphs.context import ContextSlices
 from agentmesh.graphs.conversation import STICKINESS, TOPIC_WEIGHT
 from agentmesh.graphs.edge import Edge, UnmarkedEmbedder
 from agentmesh.graphs.executor import LocalExecutor
@@ -335,8 +336,9 @@ class Mesh:
             await asyncio.to_thread(store.put_router, TEAM, self._team.fingerprint, self._team.model_dump_json())
         learner = await stack.enter_async_context(await open_learner(follower, self._learning))
         await stack.enter_async_context(await open_schedule(follower, self._learning))
+        embedder = self._embedder if self._secrets is None else UnmarkedEmbedder(self._embedder)
         services = Services(
-            embedder=self._embedder if self._secrets is None else UnmarkedEmbedder(self._embedder),
+            embedder=embedder,
             serving=self._serving,
             refiner=self._refiner or VoteRefiner(None if self._team is None else self._team.key),
             caller=LiveCaller(self._registry, self._clock),
@@ -349,6 +351,7 @@ class Mesh:
             fallback=self._fallback,
             topic_weight=TOPIC_WEIGHT,
             team=self._team,
+            admissions=(ContextSlices(embedder),),
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         return _Open(services, LocalExecutor(services, writer), learner, tasks, stack)

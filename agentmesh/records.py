@@ -45,7 +45,7 @@ class ContextItem(Record):
 
     ``key`` names it; of several versions of one key the highest holds. ``stage`` and ``agent_id`` say where it came
     from, as far as that is known. ``number`` counts what was written over all keys, so that the later is known from the
-    earlier; 0 where that is not known. A ``pinned`` item goes into a slice before all others.
+    earlier; 0 where that is not known. A slice prefers what is ``pinned``: a stage right before wrote it.
     """
 
     key: str

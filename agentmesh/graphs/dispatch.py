@@ -131,7 +131,7 @@ class Dispatch:
             attempt=attempt,
             wave=calling.wave,
             limits=self.limits,
-            estimate_usd=estimate_usd(card, self.task),
+            estimate_usd=estimate_usd(card, self.task, context_tokens=self.limits.context_tokens),
             committed_usd=calling.budget.committed_usd,
         )
         return await admit(self.admissions, proposed, self.log)

@@ -40,10 +40,25 @@ def with_agents(limits: Limits, *, refined: bool, most: int | None) -> Limits:
     return limits.model_copy(update={"max_agents": most or (WITH_REFINER if refined else 1)})
 
 
-def estimate_usd(card: AgentCard, task: Task) -> Decimal | None:
-    """Estimate what one call of this agent will cost, in US dollars; ``None`` when its price is unknown."""
-    tokens = Usage(input_tokens=len(task.text) // CHARACTERS_PER_TOKEN + 1, output_tokens=ASSUMED_OUTPUT_TOKENS)
-    return call_cost_usd(card, Answer(text="", usage=tokens))
+def input_tokens(task: Task, *, context_tokens: int | None = None) -> int:
+    """Estimate what an agent reads of a task: its text, and of its context at most ``context_tokens``.
+
+    >>> from agentmesh.records import ContextItem
+    >>> input_tokens(Task(text="Who?", context=(ContextItem(key="a", text="x" * 400),)), context_tokens=50)
+    52
+    """
+    context = -(-sum(len(item.text) for item in task.context) // CHARACTERS_PER_TOKEN)
+    allowed = context if context_tokens is None else min(context, context_tokens)
+    return len(task.text) // CHARACTERS_PER_TOKEN + 1 + allowed
+
+
+def estimate_usd(card: AgentCard, task: Task, *, context_tokens: int | None = None) -> Decimal | None:
+    """Estimate what one call of this agent will cost, in US dollars; ``None`` when its price is unknown.
+
+    Of the task's context it reads at most ``context_tokens``.
+    """
+    read = input_tokens(task, context_tokens=context_tokens)
+    return call_cost_usd(card, Answer(text="", usage=Usage(input_tokens=read, output_tokens=ASSUMED_OUTPUT_TOKENS)))
 
 
 def actual_usd(card: AgentCard, answer: Answer | None) -> Decimal | None:
@@ -77,7 +92,7 @@ class Budget:
         refusal = self._refusal(card, task)
         if refusal is not None:
             return Decimal(0), refusal
-        estimate = estimate_usd(card, task) or Decimal(0)
+        estimate = estimate_usd(card, task, context_tokens=self._limits.context_tokens) or Decimal(0)
         self._committed += estimate
         self._calls += 1
         return estimate, None
@@ -93,7 +108,7 @@ class Budget:
             return f"the limit of {limits.max_calls} calls is reached"
         if limits.cost_usd is None:
             return None
-        estimate = estimate_usd(card, task)
+        estimate = estimate_usd(card, task, context_tokens=limits.context_tokens)
         if estimate is None:
             if limits.allow_unknown_price:
                 return None

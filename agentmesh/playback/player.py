@@ -13,7 +13,14 @@ from agentmesh.graphs.team import TEAM, Team
 from agentmesh.learning.learner import learn_until, restore_router, state_key
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
-from agentmesh.playback.prefix import RecordedCaller, RecordedEmbedder, RecordedRefiner, Recording, asker_of
+from agentmesh.playback.prefix import (
+    RecordedCaller,
+    RecordedEmbedder,
+    RecordedRefiner,
+    RecordedSlices,
+    Recording,
+    asker_of,
+)
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
 from agentmesh.routing.baseline import RandomRouter
@@ -141,6 +148,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         pace=pace_of(recording.decided.decision),
         fallback=started.fallback,
         team=team,
+        admissions=(RecordedSlices(recording.slices),),
     )
     kept = _Kept()
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time

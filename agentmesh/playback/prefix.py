@@ -8,7 +8,17 @@ import numpy as np
 
 from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner, WeightedAnswer
 from agentmesh.errors import ReplayError, ReplayMissError
-from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
+from agentmesh.events import (
+    AnswerRefined,
+    CallFinished,
+    ContextSliced,
+    DecisionMade,
+    Event,
+    RunFinished,
+    RunStarted,
+    TaskPrepared,
+)
+from agentmesh.graphs.admission import ProposedCall
 from agentmesh.graphs.asking import RecordedAsker
 from agentmesh.graphs.calling import CallRequest
 from agentmesh.graphs.log import RunLog
@@ -26,6 +36,7 @@ class Recording:
     prepared: TaskPrepared
     decided: DecisionMade
     calls: tuple[AgentCall, ...]
+    slices: tuple[ContextSliced, ...]
     refined: AnswerRefined | None
     finished: RunFinished
 
@@ -45,6 +56,7 @@ class Recording:
                 prepared=last[TaskPrepared],  # type: ignore[arg-type]
                 decided=last[DecisionMade],  # type: ignore[arg-type]
                 calls=tuple(event.call for event in events if isinstance(event, CallFinished)),
+                slices=tuple(event for event in events if isinstance(event, ContextSliced)),
                 refined=last.get(AnswerRefined),  # type: ignore[arg-type]
                 finished=last[RunFinished],  # type: ignore[arg-type]
             )
@@ -119,6 +131,22 @@ class RecordedCaller:
     async def wait(self, card: AgentCard, attempt: int, seconds: float, deadline: float | None) -> bool:  # noqa: ARG002 - the seam's signature
         """Go on at once; there was time for another attempt if one is recorded."""
         return attempt < self._attempts[card.id]
+
+
+class RecordedSlices:
+    """Tells again what each agent got of the task's context; recorded answers need none of it."""
+
+    def __init__(self, slices: Sequence[ContextSliced]) -> None:
+        """Keep the slices of one run."""
+        self._slices = {(event.agent_id, event.wave): event for event in slices}
+
+    async def admit(self, proposed: ProposedCall, log: RunLog) -> Task:
+        """Return the task as it is."""
+        event = self._slices.get((proposed.card.id, proposed.wave))
+        if event is not None and proposed.attempt == 1:
+            kept = event.model_dump(exclude={"kind", "run_id", "seq", "at"})
+            log.post(ContextSliced, **kept)
+        return proposed.task
 
 
 def asker_of(decision: RouteDecision) -> RecordedAsker | None:
