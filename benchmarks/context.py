@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from agentmesh.bench.context_bench import context_report
+from agentmesh.bench.context_bench import BUDGETS, context_report
 from agentmesh.bench.context_records import ContextReport
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import AgentMeshError
@@ -35,7 +35,7 @@ def table(report: ContextReport) -> Table:
         f"recall of 'routed' at {report.by_kind_budget} tokens: {kinds}. "
         f"p50 {report.first_ms_p50} ms for the first slice of a context, {report.ms_p50} ms for a further one"
     )
-    made = Table(title=f"{report.set}, {report.split}: {report.cases} cases", caption=caption)
+    made = Table(title=f"{report.name}: {report.cases} cases", caption=caption)
     for name in ("way", "budget", "tokens", "saved", "same", "right", "recall", "complete"):
         made.add_column(name, justify="left" if name == "way" else "right")
     for row in report.rows:
@@ -50,11 +50,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("folders", nargs="*", default=[str(SETS / "clinc150")], help="recorded sets of labels")
     parser.add_argument("--split", choices=("val", "test"), default="val", help="what the cases are made of")
     parser.add_argument("--each", type=int, default=12, help="cases of every kind")
+    parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)), help="tokens, separated by commas")
     parser.add_argument("--seed", type=int, default=0, help="what draws the cases")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the reports there too")
     options = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else WIDE)
-    made = {"each": options.each, "seed": options.seed, "clock": SystemClock()}
+    budgets = tuple(map(int, options.budgets.split(",")))
+    made = {"each": options.each, "seed": options.seed, "clock": SystemClock(), "budgets": budgets}
     reports = []
     try:
         for folder in options.folders:

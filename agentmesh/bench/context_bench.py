@@ -23,7 +23,6 @@ from agentmesh.types import Clock
 
 Items: TypeAlias = tuple[ContextItem, ...]
 BUDGETS: Final = (400, 800, 1200, 1600, 2000, 2400, 2800)
-KIND_BUDGET: Final = 1600
 ROUTED: Final = "routed"
 NO_WALK: Final = "routed, no walk"
 
@@ -52,7 +51,14 @@ STATIC: Final[Mapping[str, Callable[[ContextCase, int], Items]]] = {"first": fir
 
 
 def context_report(
-    recorded: RecordedSet, embedder: Embedder, split: WorldSplit, *, each: int, seed: int, clock: Clock
+    recorded: RecordedSet,
+    embedder: Embedder,
+    split: WorldSplit,
+    *,
+    each: int,
+    seed: int,
+    clock: Clock,
+    budgets: Sequence[int] = BUDGETS,
 ) -> ContextReport:
     """Cut the contexts of ``each`` cases of every kind in every way, and have the answers read off.
 
@@ -63,9 +69,10 @@ def context_report(
         each: Cases of every kind.
         seed: What draws them.
         clock: What times a slice.
+        budgets: Tokens that one agent gets; the recall of each kind is told for the one in the middle.
     """
     cases = make_cases(recorded, open_outcomes(recorded, split), split, each=each, seed=seed)
-    return asyncio.run(_Measuring(cases, embedder, clock).report(recorded.info.name, split))
+    return asyncio.run(_Measuring(cases, embedder, clock).report(f"{recorded.info.name} {split}", budgets))
 
 
 class _Measuring:
@@ -78,26 +85,26 @@ class _Measuring:
         self._slices = [ContextSlices(embedder) for _ in cases]
         self._times_s: list[float] = []
 
-    async def report(self, name: str, split: str) -> ContextReport:
+    async def report(self, name: str, budgets: Sequence[int]) -> ContextReport:
         """Return all rows."""
         rows = [self._row("full", None, [case.task.context for case in self._cases])]
         kinds: dict[str, list[float]] = defaultdict(list)
-        for budget in BUDGETS:
+        middle = budgets[len(budgets) // 2]
+        for budget in budgets:
             rows += [self._row(way, budget, [cut(case, budget) for case in self._cases]) for way, cut in STATIC.items()]
             near = [await self._nearest(case, budget) for case in self._cases]
             rows.append(self._row("by similarity", budget, near))
             no_walk, slices = [await self._routed(budget, weights) for weights in (replace(WEIGHTS, hop=0.0), WEIGHTS)]
             rows += [self._row(NO_WALK, budget, no_walk), self._row(ROUTED, budget, slices)]
-            if budget == KIND_BUDGET:
+            if budget == middle:
                 for case, items in zip(self._cases, slices, strict=True):
                     kinds[case.kind].append(support_recall(case, items))
         return ContextReport(
-            set=name,
-            split=split,
+            name=name,
             cases=len(self._cases),
             rows=tuple(rows),
             by_kind={kind: round(float(np.mean(found)), 4) for kind, found in kinds.items()},
-            by_kind_budget=KIND_BUDGET,
+            by_kind_budget=middle,
             first_ms_p50=round(float(np.median(self._times_s[: len(self._cases)])) * 1000, 2),
             ms_p50=round(float(np.median(self._times_s[len(self._cases) :])) * 1000, 2),
         )

@@ -30,12 +30,11 @@ class ContextRow(Record):
 class ContextReport(Record):
     """What slices keep and save on the cases made of one set.
 
-    ``by_kind`` has the recall of ``routed`` at one budget. ``first_ms_p50`` is what a slice takes where the context was
-    not read before, ``ms_p50`` where it was.
+    ``name`` is that of the set, with the split. ``by_kind`` has the recall of ``routed`` for each kind of case, at one
+    budget. ``first_ms_p50`` is what a slice takes where the context was not read before, ``ms_p50`` where it was.
     """
 
-    set: str
-    split: str
+    name: str
     cases: int
     rows: tuple[ContextRow, ...]
     by_kind: dict[str, float]

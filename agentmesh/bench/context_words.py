@@ -1,8 +1,9 @@
 """The words of a made-up service office: names, and how each kind of fact is put. Val and test share none of them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 WorldSplit: TypeAlias = Literal["val", "test"]
@@ -118,7 +119,7 @@ _SHAPES: Final = {
 def _reader(wording: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", wording)
     made = [rf"(?P<{part}>{_SHAPES[part]})" if place % 2 else re.escape(part) for place, part in enumerate(parts)]
-    return re.compile("".join(made))
+    return re.compile(r"(?<!\w)" + "".join(made))
 
 
 _READERS: Final = {
@@ -126,12 +127,11 @@ _READERS: Final = {
 }
 
 
-def facts_in(kind: str, text: str) -> Iterator[Mapping[str, str]]:
-    """Yield what each statement of one kind in ``text`` says, in whichever wording.
+@lru_cache(maxsize=20_000)  # the same texts are read in many slices
+def facts_in(kind: str, text: str) -> tuple[Mapping[str, str], ...]:
+    """Return what each statement of one kind in ``text`` says, in whichever wording.
 
     >>> [dict(fact) for fact in facts_in("phone", "Dial 31 for Edda Falk. Otto Holm picks up on 4417.")]
     [{'person': 'Otto Holm', 'number': '4417'}, {'number': '31', 'person': 'Edda Falk'}]
     """
-    for reader in _READERS[kind]:
-        for found in reader.finditer(text):
-            yield found.groupdict()
+    return tuple(found.groupdict() for reader in _READERS[kind] for found in reader.finditer(text))
