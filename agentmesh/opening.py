@@ -13,6 +13,7 @@ from agentmesh.graphs.approval import Approvals
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import Caller, LiveCaller
 from agentmesh.graphs.checking import Checks
+from agentmesh.graphs.context import ContextSlices
 from agentmesh.graphs.conversation import TOPIC_WEIGHT
 from agentmesh.graphs.edge import UnmarkedEmbedder
 from agentmesh.graphs.equality import KeyEquality
@@ -183,7 +184,7 @@ async def _services(setup: Setup, store: TraceStore, caller: Caller) -> Services
         fallback=setup.fallback,
         topic_weight=TOPIC_WEIGHT,
         team=setup.team,
-        admissions=(*setup.checks.admissions, *rules),
+        admissions=(ContextSlices(embedder), *setup.checks.admissions, *rules),
         checker=setup.checks.checker,
         turns=setup.turns,
         equality=KeyEquality() if setup.team is None else setup.team.equality(embedder),

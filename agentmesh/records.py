@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from agentmesh.approvals import ApprovalRequest as ApprovalRequest
+from agentmesh.contexts import ContextItem as ContextItem
+from agentmesh.contexts import SlicedItem as SlicedItem
 from agentmesh.decisions import Candidate as Candidate
 from agentmesh.decisions import Reasoning as Reasoning
 from agentmesh.decisions import RouteDecision as RouteDecision
@@ -38,31 +40,6 @@ class Turn(Record):
     role: Literal["user", "assistant", "system"]
     text: str
     agent_id: AgentId | None = None
-
-
-class ContextItem(Record):
-    """One piece of what is known beside the task: a document, or what an earlier stage of a workflow found.
-
-    ``key`` names it; of several versions of one key the highest holds. ``stage`` and ``agent_id`` say where it came
-    from, as far as that is known.
-    """
-
-    key: str
-    text: str
-    version: int = Field(default=1, ge=1)
-    stage: str = ""
-    agent_id: AgentId | None = None
-
-
-class SlicedItem(Record):
-    """What became of one item of a context as an agent's slice was cut: whether it is in it, and why."""
-
-    key: str
-    version: int = 1
-    tokens: int = Field(ge=0)
-    score: float
-    kept: bool
-    why: str = ""
 
 
 class Task(Record):

@@ -182,7 +182,7 @@ class Dispatch:
             attempt=attempt,
             wave=calling.wave,
             limits=self.limits,
-            estimate_usd=estimate_usd(card, task),
+            estimate_usd=estimate_usd(card, task, context_tokens=self.limits.context_tokens),
             committed_usd=calling.budget.committed_usd,
             budget=calling.budget,
             timeout_s=self._time_left_s(),

@@ -5,7 +5,7 @@ and the events that listeners get) is restored for the caller alone. What is rai
 end up in logs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -131,19 +131,30 @@ class UnmarkedEmbedder:
 
 
 def _texts(task: Task) -> list[str]:
-    return [task.text, *texts_of(dict(task.inputs)), *(turn.text for turn in task.turns)]
+    return [*_spoken(task), *texts_of(dict(task.inputs))]
+
+
+def _spoken(task: Task) -> Iterator[str]:
+    """Yield all texts of a task that are no inputs."""
+    yield task.text
+    yield from (turn.text for turn in task.turns)
+    for item in task.context:
+        yield from (item.key, item.text)
 
 
 def _learn(task: Task, held: Placeholders) -> None:
-    for text in (task.text, *(turn.text for turn in task.turns)):
+    for text in _spoken(task):
         held.learn(text)
     held.learn_json(dict(task.inputs))
 
 
 def _redacted(task: Task, held: Placeholders) -> Task:
     turns = tuple(turn.model_copy(update={"text": held.redact(turn.text)}) for turn in task.turns)
-    inputs = held.redact_json(dict(task.inputs))
-    return task.model_copy(update={"text": held.redact(task.text), "inputs": inputs, "turns": turns})
+    context = tuple(
+        item.model_copy(update={"key": held.redact(item.key), "text": held.redact(item.text)}) for item in task.context
+    )
+    changed = {"text": held.redact(task.text), "inputs": held.redact_json(dict(task.inputs))}
+    return task.model_copy(update={**changed, "turns": turns, "context": context})
 
 
 def _restored(value: T, held: Placeholders) -> T:

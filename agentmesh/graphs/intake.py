@@ -14,20 +14,27 @@ def as_task(task: str | Task) -> Task:
     """Return ``task`` as a ``Task`` that can be routed and stored.
 
     Raises:
-        ConfigError: it is empty, longer than 1,048,576 characters, or no valid Unicode.
+        ConfigError: it is empty, longer than 1,048,576 characters, or it or its context is no valid Unicode.
     """
     checked = Task(text=task) if isinstance(task, str) else task
     if not checked.text.strip():
         raise ConfigError(f"the task is {checked.text[:20]!r}; give it some text")
     if len(checked.text) > MAX_TASK_CHARACTERS:
         raise ConfigError(f"the task has {len(checked.text)} characters; at most {MAX_TASK_CHARACTERS} are accepted")
+    _check_unicode("the task", checked.text)
+    for item in checked.context:
+        _check_unicode(f"the key {item.key!r} of the context", item.key)
+        _check_unicode(f"the context {item.key!r}", item.text)
+    return checked
+
+
+def _check_unicode(named: str, text: str) -> None:
     try:
-        checked.text.encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise ConfigError(
-            f"the task holds {error.object[error.start]!r} at {error.start}, which is no Unicode"
+            f"{named} holds {error.object[error.start]!r} at {error.start}, which is no Unicode"
         ) from error
-    return checked
 
 
 def new_run_id(now: float) -> RunId:

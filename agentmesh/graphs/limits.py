@@ -44,10 +44,12 @@ def estimate_usage(task: Task, *, context_tokens: int | None = None) -> Usage:
         task: What is asked.
         context_tokens: What an agent gets of the task's context at most; ``None`` for all of it.
 
-    >>> estimate_usage(Task(text="What is 12 * 7?")).input_tokens
-    4
+    >>> from agentmesh.records import ContextItem
+    >>> task = Task(text="Who?", context=(ContextItem(key="a", text="x" * 400),))
+    >>> estimate_usage(task, context_tokens=50).input_tokens
+    52
     """
-    context = sum(len(item.text) for item in task.context) // CHARACTERS_PER_TOKEN
+    context = -(-sum(len(item.text) for item in task.context) // CHARACTERS_PER_TOKEN)
     read = len(task.text) // CHARACTERS_PER_TOKEN + 1
     read += context if context_tokens is None else min(context, context_tokens)
     return Usage(input_tokens=read, output_tokens=ASSUMED_OUTPUT_TOKENS)
@@ -154,8 +156,9 @@ class Budget:
         if call.status is CallStatus.REFUSED:
             return
         usage = None if call.answer is None else call.answer.usage
-        used = usage or estimate_usage(task, context_tokens=self._limits.context_tokens)
-        usd = estimate_usd(card, task) if call.cost_usd is None else call.cost_usd
+        most = self._limits.context_tokens
+        usd = estimate_usd(card, task, context_tokens=most) if call.cost_usd is None else call.cost_usd
+        used = usage or estimate_usage(task, context_tokens=most)
         self._add(usd or Decimal(0), used.input_tokens + used.output_tokens, calls=1)
 
     def set_aside(self, estimate: Decimal | None, what: str) -> str:

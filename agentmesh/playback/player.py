@@ -18,6 +18,7 @@ from agentmesh.playback.prefix import (
     RecordedCaller,
     RecordedChecker,
     RecordedRefiner,
+    RecordedSlices,
     RecordedSteps,
     Recording,
     asker_of,
@@ -151,7 +152,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         fallback=started.fallback,
         team=team,
         equality=equality_of(team, recording.waves),
-        admissions=(RecordedSteps(recording),),
+        admissions=(RecordedSlices(recording.slices), RecordedSteps(recording)),
         checker=RecordedChecker(recording.checked),
     )
     kept = _Kept()

@@ -12,6 +12,7 @@ from agentmesh.events import (
     AnswerRefined,
     ApprovalGiven,
     CallFinished,
+    ContextSliced,
     DecisionMade,
     Event,
     RunFinished,
@@ -44,6 +45,7 @@ class Recording:
     calls: tuple[AgentCall, ...]
     waves: tuple[WaveStarted, ...]
     replies: tuple[ApprovalReply, ...]
+    slices: tuple[ContextSliced, ...]
     refined: AnswerRefined | None
     finished: RunFinished
     checked: tuple[AnswerChecked, ...] = ()
@@ -66,6 +68,7 @@ class Recording:
                 calls=tuple(event.call for event in events if isinstance(event, CallFinished)),
                 waves=tuple(event for event in events if isinstance(event, WaveStarted)),
                 replies=tuple(event.reply for event in events if isinstance(event, ApprovalGiven)),
+                slices=tuple(event for event in events if isinstance(event, ContextSliced)),
                 refined=last.get(AnswerRefined),  # type: ignore[arg-type]
                 finished=last[RunFinished],  # type: ignore[arg-type]
                 checked=tuple(event for event in events if isinstance(event, AnswerChecked)),
@@ -169,6 +172,22 @@ class RecordedSteps:
 
 def _as_checked(event: AnswerChecked) -> Checked:
     return Checked(event.check, CheckResult(passed=event.passed, reason=event.reason, cost_usd=event.cost_usd))
+
+
+class RecordedSlices:
+    """Tells again what each agent got of the task's context; recorded answers need none of it."""
+
+    def __init__(self, slices: Sequence[ContextSliced]) -> None:
+        """Keep the slices of one run."""
+        self._slices = {(event.agent_id, event.wave): event for event in slices}
+
+    async def admit(self, proposed: ProposedCall, log: RunLog) -> Task:
+        """Return the task as it is."""
+        event = self._slices.get((proposed.card.id, proposed.wave))
+        if event is not None and proposed.attempt == 1:
+            kept = event.model_dump(exclude={"kind", "run_id", "seq", "at"})
+            log.post(ContextSliced, **kept)
+        return proposed.task
 
 
 def asker_of(decision: RouteDecision) -> RecordedAsker | None:
