@@ -43,6 +43,8 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
         wanted = wanted.where(runs.c.id.in_(theirs))
     if where.since is not None:
         wanted = wanted.where(runs.c.started_at >= where.since)
+    if where.prefix is not None:  # not LIKE, as above
+        wanted = wanted.where(func.substr(runs.c.id, 1, len(where.prefix)) == where.prefix)
     return wanted
 
 
