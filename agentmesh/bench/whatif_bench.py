@@ -83,11 +83,11 @@ def _decided(router: ScoringRouter, material: Material, *, explore: float) -> Fl
     )
 
 
-def coverage(material: Material, policies: Policies, *, decisions: int, seeds: Sequence[int]) -> list[Coverage]:
+def coverage(part: Part, policies: Policies, *, decisions: int, seeds: Sequence[int]) -> list[Coverage]:
     """Log, hide, estimate and compare, once a seed."""
     found: dict[tuple[str, str, str], list[tuple[PolicyValue | None, float]]] = {}
     for seed in seeds:
-        for key, estimate, truth in _one_log(material.train, policies, decisions, seed):
+        for key, estimate, truth in _one_log(part, policies, decisions, seed):
             found.setdefault(key, []).append((estimate, truth))
     return [_coverage(key, pairs) for key, pairs in found.items()]
 

@@ -1,4 +1,4 @@
-"""``agentmesh runs list`` and ``agentmesh runs show RUN``: what was stored, as it was stored."""
+"""``agentmesh runs list``, ``show RUN`` and ``diff A B``: what was stored, as it was stored."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from agentmesh.cli.explain import explanation, prepared_in
 from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.run import trace_line
+from agentmesh.cli.runs_diff import diff_runs
 from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
 
@@ -20,7 +21,10 @@ STATUSES = ("running", "completed", "abstained", "failed", "over_budget")
 
 @click.group()
 def runs() -> None:
-    """List stored runs, or show one."""
+    """List stored runs, show one, or compare two."""
+
+
+runs.add_command(diff_runs)
 
 
 @runs.command("list")
@@ -62,9 +66,10 @@ def _row(summary: "RunSummary") -> tuple[str, ...]:
 def show_run(run_id: str, events: bool, db: str | None, as_json: bool) -> None:
     """Show the stored run RUN: its task, decision, calls and answer."""
     from agentmesh.events import fold
+    from agentmesh.store.lookup import find_run
 
     with open_traces(db) as store:
-        trace = store.events(run_id)
+        trace = store.events(find_run(store, run_id))
     if events:
         print_json([event.model_dump(mode="json") for event in trace])
     elif as_json:
