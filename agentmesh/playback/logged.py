@@ -11,7 +11,7 @@ What came of an agent counts where it was among the first that were asked, so th
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, nan
 from typing import Final
@@ -43,6 +43,9 @@ UNDECIDED: Final = "no decision was made"
 UNFINISHED: Final = "not finished"
 NOBODY: Final = "rules or gates left nobody"
 OTHER_EMBEDDER: Final = "routed with another embedder"
+
+PAGE: Final = 1000
+"""Runs that are listed at a time."""
 
 CERTAIN: Final = 1.0 - 1e-9
 """From here on a chance is 1: sums of chances may be off by as much."""
@@ -131,11 +134,15 @@ def read_log(
     return Log(reader.embedder or "", tuple(reversed(runs)), dict(reader.left_out))
 
 
-def _run_ids(store: TraceStore, *, since: float | None, until: float | None) -> list[RunId]:
-    where = RunFilter(since=since)
-    found = store.runs(where, limit=max(store.count_runs(where), 1))
-    before = inf if until is None else until
-    return [summary.id for summary in found if summary.started_at < before]
+def _run_ids(store: TraceStore, *, since: float | None, until: float | None) -> Iterator[RunId]:
+    """Yield the runs of a time, the newest first; one that moves on in the list as others start comes once."""
+    where, before, seen, offset = RunFilter(since=since), inf if until is None else until, set[RunId](), 0
+    while page := store.runs(where, limit=PAGE, offset=offset):
+        for summary in page:
+            if summary.started_at < before and summary.id not in seen:
+                seen.add(summary.id)
+                yield summary.id
+        offset += len(page)
 
 
 def _told(left_out: Mapping[str, int]) -> str:
