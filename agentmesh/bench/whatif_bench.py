@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from agentmesh.bench.material import Material, Part
+from agentmesh.learning.resampling import Interval
 from agentmesh.playback.estimates import PolicyValue, Table, measured
 from agentmesh.playback.expected import cross_fitted
 from agentmesh.records import Record
@@ -21,6 +22,7 @@ from agentmesh.types import FloatArray, IndexArray, Rng
 
 LOGGING: Final = ("kernel", "softmax:0.1")
 EXPLORE: Final = 0.1
+ROUNDING: Final = 1e-9  # relative: an interval may be a point
 OTHERS: Final[Mapping[str, Mapping[str, str]]] = {"cheapest": {}, "knn": {}, "linear": {"policy": "softmax:0.05"}}
 
 
@@ -121,6 +123,11 @@ def _drawn(chances: FloatArray, rng: Rng) -> IndexArray:
     return drawn
 
 
+def _holds(interval: Interval, truth: float) -> bool:
+    rounding = ROUNDING * abs(truth)
+    return interval[0] - rounding <= truth <= interval[1] + rounding
+
+
 def _coverage(key: tuple[str, str, str], pairs: Sequence[tuple[PolicyValue | None, float]]) -> Coverage:
     router, measure, method = key
     given = [(estimate, truth) for estimate, truth in pairs if estimate is not None]
@@ -131,7 +138,7 @@ def _coverage(key: tuple[str, str, str], pairs: Sequence[tuple[PolicyValue | Non
         method=method,
         seeds=len(pairs),
         refused=len(pairs) - len(given),
-        held=sum(estimate.interval[0] <= truth <= estimate.interval[1] for estimate, truth in given),
+        held=sum(_holds(estimate.interval, truth) for estimate, truth in given),
         truth=float(np.mean([truth for _, truth in pairs])),
         error=float(np.abs(off).mean()),
         bias=float(off.mean()),

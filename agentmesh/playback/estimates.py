@@ -127,7 +127,7 @@ class Valued:
         error = float(np.sqrt(self.influence @ self.influence)) / len(self.influence)
         error = max(error, span / max(self.effective, 1.0))
         reach = quantile(self.effective - 1.0) * error
-        return error, (round(self.value - reach, 9), round(self.value + reach, 9))
+        return error, (self.value - reach, self.value + reach)
 
 
 def quantile(freedom: float) -> float:

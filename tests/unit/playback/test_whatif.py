@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from agentmesh import Agent, Learning, Limits, Mesh, Objective, Router, Task, Team, open_store
-from agentmesh.errors import ConfigError, PluginError, RoutingError
+from agentmesh.errors import ConfigError, PluginError, ReplayError, RoutingError
 from agentmesh.events import Event, RunStarted
 from agentmesh.learning.learner import learn_until
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.logged import OTHER_EMBEDDER, UNDECIDED, UNFINISHED, observed_in, read_log
+from agentmesh.playback.redecided import Flip
 from agentmesh.playback.whatif import WhatIf, whatif
 from agentmesh.preferences import Preference
 from agentmesh.records import AgentCall, CallStatus, Experience, Feedback, RouterState
@@ -374,3 +375,25 @@ def test_what_if_is_the_same_on_a_file(tmp_path: Path) -> None:
 
     one, other = asyncio.run(both())
     assert one == other
+
+
+def test_a_flip_says_what_is_known_of_it() -> None:
+    bare = Flip(run_id="r", before=None, after="a", chance=1.0, score_after=0.5)
+    assert (bare.reason, bare.margin) == ("score 0.500 against none", None)
+    drawn = bare.model_copy(update={"score_before": 0.25, "explored": True, "factors": {"evidence": (1.0, 12.0)}})
+    assert drawn.reason == "score 0.500 against 0.250, evidence 12 against 1, what was done was drawn to explore"
+    assert drawn.margin == 0.25
+
+
+async def test_a_decision_that_does_not_fit_its_agents_is_refused() -> None:
+    store, bad = MemoryStore(), MemoryStore()
+    events = await _few(store)
+    decision = store.run("r").decision
+    assert decision is not None
+    cut = decision.model_copy(update={"probabilities": decision.probabilities[:8]})
+    bad.append(
+        [event.model_copy(update={"decision": cut}) if event.kind == "decision_made" else event for event in events]
+    )
+    bad.put_registry(store.registry(decision.registry_version))
+    with pytest.raises(ReplayError, match="does not fit the agents"):
+        read_log(bad)

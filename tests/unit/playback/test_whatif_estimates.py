@@ -113,7 +113,7 @@ def test_outcomes_that_are_all_alike_leave_room_for_others() -> None:
     bounded = measured("quality", table, outcomes, expected, bounds=(0.0, 1.0)).estimates[-1]
     assert bounded.interval[0] == pytest.approx(1 - 0.02, abs=1e-3)
     assert bounded.interval[1] == 1.0
-    assert measured("cost_usd", table, outcomes, expected).estimates[-1].interval == (1.0, 1.0)
+    assert measured("cost_usd", table, outcomes, expected).estimates[-1].interval == pytest.approx((1.0, 1.0))
 
 
 def test_weights_are_clipped_only_where_it_is_asked_for() -> None:
