@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from agentmesh.judging.redaction import Secrets as Secrets
     from agentmesh.learning.settings import Learning as Learning
     from agentmesh.mesh import Mesh as Mesh
+    from agentmesh.playback.diff import diff as diff
     from agentmesh.playback.player import Replay as Replay
     from agentmesh.playback.player import replay as replay
+    from agentmesh.playback.rerun import rerun as rerun
+    from agentmesh.playback.whatif import whatif as whatif
     from agentmesh.preferences import Preference as Preference
     from agentmesh.records import AgentCard as AgentCard
     from agentmesh.records import Answer as Answer
@@ -66,8 +69,11 @@ else:
         "Usage": "records",
         "VoteRefiner": "agents.refiner",
         "agent": "agents.function",
+        "diff": "playback.diff",
         "open_store": "store.opening",
         "replay": "playback.player",
+        "rerun": "playback.rerun",
+        "whatif": "playback.whatif",
     }
 
     def __getattr__(name):
@@ -115,6 +121,9 @@ __all__ = [
     "Usage",
     "VoteRefiner",
     "agent",
+    "diff",
     "open_store",
     "replay",
+    "rerun",
+    "whatif",
 ]

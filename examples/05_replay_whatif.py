@@ -1,8 +1,8 @@
-"""Yesterday's traffic: replay each stored run from the database alone, then see whom another router would ask."""
+"""Yesterday's traffic: replay each stored run from the database alone, then have another router decide it again."""
 
 import asyncio
 
-from agentmesh import Mesh, Task, agent, open_store, replay
+from agentmesh import Mesh, Task, agent, open_store, replay, whatif
 
 DB = "sqlite:///traffic.db"
 TASKS = ("Translate 'cheese' into French.", "Write a poem on cheese.", "Translate 'bread' into French.")
@@ -35,16 +35,18 @@ async def record() -> None:
 
 
 async def main() -> None:
-    """Record, replay, and compare with a router that always takes the cheapest."""
+    """Record, replay, and ask what a router that always takes the cheapest would have done."""
     await record()
-    other = Mesh([translator, poet, apprentice], router="cheapest")
     with open_store(DB, read_only=True) as store:
-        async with other:
-            for summary in reversed(store.runs()):
-                again = await replay(store, summary.id)  # no agent is called
-                instead = await other.route(store.run(summary.id).task)  # neither here
-                print(f"{summary.id}: {'identical' if again.identical else again.differences}")
-                print(f"  {summary.agents[0]} was asked; {instead.router} would ask {instead.selected[0].agent_id}")
+        for summary in reversed(store.runs()):
+            again = await replay(store, summary.id)  # no agent is called
+            print(f"{summary.id}: {'identical' if again.identical else again.differences}")
+        instead = await whatif(store, "cheapest")  # neither here
+    print(f"{instead.router} agrees on {instead.agreement:.0%} of {instead.tasks} tasks")
+    for flip in instead.flips:
+        print(f"  {flip.run_id}: {flip.before} was asked; {instead.router} would ask {flip.after}")
+    quality = instead.measure("quality")  # estimated where the log can know it: see docs/whatif.md
+    print(quality.best.value if quality.best else f"no estimate: {quality.refusal}")
 
 
 if __name__ == "__main__":

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def explain(run_id: str, db: str | None, as_json: bool) -> None:
     """Say why the agents of the stored run RUN were chosen, over whom, by what margin, and which rules spoke."""
     from agentmesh.events import fold
+    from agentmesh.store.lookup import find_run
 
     with open_traces(db) as store:
-        events = store.events(run_id)
+        events = store.events(find_run(store, run_id))
     run, prepared = fold(events), prepared_in(events)
     words = explanation(run, prepared)
     if as_json:

@@ -21,8 +21,10 @@ def feedback(run_id: str, score: float, agent: str | None, source: str, db: str 
     score is kept with the run and teaches nothing.
     """
     from agentmesh.learning.feedback import record_feedback
+    from agentmesh.store.lookup import find_run
 
     with open_traces(db, read_only=False) as store:
+        run_id = find_run(store, run_id)
         learned = record_feedback(store, run_id, score, agent=agent, source=source)
     agents = [experience.agent_id for experience in learned]
     if as_json:

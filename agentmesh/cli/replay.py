@@ -18,8 +18,10 @@ DIFFERS = 1
 def replay(run_id: str, db: str | None, as_json: bool) -> int:
     """Execute the stored run RUN again from the database alone; say 'identical' or where the two part."""
     from agentmesh.playback.player import replay as play
+    from agentmesh.store.lookup import find_run
 
     with open_traces(db) as store:
+        run_id = find_run(store, run_id)
         played = asyncio.run(play(store, run_id))
     if as_json:
         differences = [difference.model_dump(mode="json") for difference in played.differences]

@@ -1,4 +1,4 @@
-"""``agentmesh runs``: what was stored, as it was stored, and how a run that waits goes on."""
+"""``agentmesh runs``: what was stored, as it was stored, where two runs part, and how one that waits goes on."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from agentmesh.cli.explain import explanation, prepared_in
 from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.run import trace_line, waiting_lines
+from agentmesh.cli.runs_diff import diff_runs
 from agentmesh.cli.runs_going_on import approve, reject, resume
 from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
@@ -21,10 +22,11 @@ STATUSES = ("running", "waiting", "completed", "abstained", "failed", "over_budg
 
 @click.group()
 def runs() -> None:
-    """List stored runs, show one, say whether a call may be made, go on with a run."""
+    """List stored runs, show one, compare two, say whether a call may be made, go on with a run."""
 
 
 runs.add_command(approve)
+runs.add_command(diff_runs)
 runs.add_command(reject)
 runs.add_command(resume)
 
@@ -68,9 +70,10 @@ def _row(summary: "RunSummary") -> tuple[str, ...]:
 def show_run(run_id: str, events: bool, db: str | None, as_json: bool) -> None:
     """Show the stored run RUN: its task, decision, calls and answer."""
     from agentmesh.events import fold
+    from agentmesh.store.lookup import find_run
 
     with open_traces(db) as store:
-        trace = store.events(run_id)
+        trace = store.events(find_run(store, run_id))
     if events:
         print_json([event.model_dump(mode="json") for event in trace])
     elif as_json:

@@ -116,23 +116,34 @@ class RecordedTasks:
         if started is None or prepared is None or decided is None:
             return Considered(features, self._pool)
         pool = self._pool_at(decided.decision.registry_version)
-        known = {agent_id: gate for agent_id, gate in prepared.refused.items() if agent_id in pool.index}
-        return Considered(
-            replace(features, turns=started.task.turns),
-            pool.gated(known),
-            seed=decided.decision.seed,
-            objective=started.task.objective,
-            bonus=_by_place(pool, prepared.bonus),
-            load=_by_place(pool, prepared.load),
-        )
+        return as_recorded(features, started, prepared, pool=pool, seed=decided.decision.seed)
 
     def _pool_at(self, version: str) -> AgentPool:
         if version not in self._pools:
-            self._pools[version] = _pool_of_snapshot(self._store.registry(version), self._embedder)
+            self._pools[version] = pool_of_snapshot(self._store.registry(version), self._embedder)
         return self._pools[version]
 
 
-def _pool_of_snapshot(snapshot: RegistrySnapshot, embedder: Embedder) -> AgentPool:
+def as_recorded(
+    features: TaskFeatures, started: RunStarted, prepared: TaskPrepared, *, pool: AgentPool, seed: int
+) -> Considered:
+    """Return what a task was routed on, with the gates, bonuses and load that were recorded for it.
+
+    Those of agents that ``pool`` does not hold are left out.
+    """
+    known = {agent_id: gate for agent_id, gate in prepared.refused.items() if agent_id in pool.index}
+    return Considered(
+        replace(features, turns=started.task.turns),
+        pool.gated(known),
+        seed=seed,
+        objective=started.task.objective,
+        bonus=_by_place(pool, prepared.bonus),
+        load=_by_place(pool, prepared.load),
+    )
+
+
+def pool_of_snapshot(snapshot: RegistrySnapshot, embedder: Embedder) -> AgentPool:
+    """Return the agents of a stored registry; they are embedded anew where its vectors are of another embedder."""
     if snapshot.embedder != embedder.version:
         return pool_of_cards(snapshot.cards, embedder, version=snapshot.version)
     return pool_of_table(snapshot_table(snapshot))

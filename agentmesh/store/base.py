@@ -34,7 +34,8 @@ class StoredEvent:
 class RunFilter:
     """Which runs to list. ``since`` is Unix seconds.
 
-    ``text`` is looked for in the task, ``reason`` in why its agents were chosen; both ignore case.
+    ``text`` is looked for in the task, ``reason`` in why its agents were chosen; both ignore case. ``prefix`` is what
+    the run's id begins with, exactly.
     """
 
     status: RunStatus | None = None
@@ -42,6 +43,7 @@ class RunFilter:
     agent_id: str | None = None
     since: float | None = None
     reason: str | None = None
+    prefix: str | None = None
 
 
 class TraceStore(ABC):

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Connection, Select, func, select, union, union_all
 
 from agentmesh.store.base import RunFilter
-from agentmesh.store.codec import searchable
+from agentmesh.store.codec import searchable, storable
 from agentmesh.store.refusals import hole
 from agentmesh.store.schema import (
     agent_cards,
@@ -43,6 +43,9 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
         wanted = wanted.where(runs.c.id.in_(theirs))
     if where.since is not None:
         wanted = wanted.where(runs.c.started_at >= where.since)
+    if where.prefix is not None:  # not LIKE, as above
+        beginning = storable(where.prefix)
+        wanted = wanted.where(func.substr(runs.c.id, 1, len(beginning)) == beginning)
     return wanted
 
 

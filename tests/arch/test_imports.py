@@ -16,7 +16,7 @@ PUBLIC = """
     Agent AgentCard AgentMeshError Answer Approval Feedback Health Learning Limits Mesh Objective Preference
     PromptedAgent PromptedRefiner RecordedAgent Refiner Replay RouteDecision Router Run RunStatus ScoringRouter Secrets
     Task Team Usage
-    VoteRefiner agent open_store replay
+    VoteRefiner agent diff open_store replay rerun whatif
 """
 
 

@@ -24,7 +24,7 @@ SAID = {
     "02_class_agents": ["(gazetteer, geographer)", "Sydney: traveller", "gazetteer: failed"],
     "03_teach": ["before: boaster", "after: clerk"],
     "04_own_router": ["-> small", "-> large", "identical"],
-    "05_replay_whatif": ["task-1: identical", "cheapest would ask apprentice"],
+    "05_replay_whatif": ["task-1: identical", "cheapest would ask apprentice", "no estimate: 100.0% of"],
     "06_trails": ["[best of the row]", "asked for a capital: librarian", "Taken for: capitals 100 %"],
     "07_gnn": ["trained on 80 outcomes of 80 tasks", "Kenya? -> librarian", "plus 4? -> clerk", 'solved "What is the'],
     "08_preferences": [
