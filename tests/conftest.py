@@ -1,12 +1,16 @@
 """What holds for every test: no network but loopback, no keys from outside, no deadline on a busy machine."""
 
 import ipaddress
+import os
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
+import psycopg
 import pytest
 from hypothesis import settings
+
+from agentmesh.testing.postgres import PostgresServer, find_postgres
 
 settings.register_profile("agentmesh", deadline=None)  # two processes share two cores: the clock says nothing
 settings.load_profile("agentmesh")
@@ -26,6 +30,8 @@ OUTSIDE = (
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
 )
+
+OWN_POSTGRES = os.environ.get("AGENTMESH_TEST_POSTGRES")  # the URL of a database in which the tests may make schemas
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +72,58 @@ def refuse_unless_loopback(host: str | bytes | None) -> None:
         outside = True
     if outside:
         raise OSError(f"a test tried to reach {name!r}; tests talk to loopback only")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL of our own, one for each test process."""
+    programs = find_postgres()
+    if programs is None:
+        no_postgres("neither initdb and postgres were found nor is AGENTMESH_TEST_POSTGRES set")
+    with PostgresServer(programs) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_database(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a database in which schemas may be made: the one that is named, else one of our own."""
+    if OWN_POSTGRES is None:
+        return str(request.getfixturevalue("postgres_server").url())
+    try:
+        psycopg.connect(OWN_POSTGRES).close()
+    except psycopg.Error as error:
+        no_postgres(f"that of AGENTMESH_TEST_POSTGRES cannot be reached: {error}")
+    return OWN_POSTGRES
+
+
+@pytest.fixture(scope="session")
+def new_postgres_url(postgres_database: str) -> Iterator[Callable[[], str]]:
+    """Return what makes a schema and returns its URL, which is like a database of its own."""
+    made: list[str] = []
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+
+        def make() -> str:
+            made.append(f"test_{os.getpid()}_{len(made)}")
+            connection.execute(f"CREATE SCHEMA {made[-1]}")
+            sign = "&" if "?" in postgres_database else "?"
+            return f"{postgres_database}{sign}options=-csearch_path%3D{made[-1]}"
+
+        yield make
+        for name in made if OWN_POSTGRES else ():
+            connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+@pytest.fixture
+def postgres_url(new_postgres_url: Callable[[], str]) -> str:
+    """Return a URL under which nothing is stored yet."""
+    return new_postgres_url()
+
+
+def no_postgres(why: str) -> NoReturn:
+    """Skip the test, or fail it where PostgreSQL must be tested."""
+    if os.environ.get("AGENTMESH_REQUIRE_POSTGRES"):
+        pytest.fail(f"PostgreSQL must be tested (AGENTMESH_REQUIRE_POSTGRES), but {why}")
+    pytest.skip(f"PostgreSQL is not tested: {why}")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
