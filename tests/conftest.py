@@ -4,7 +4,9 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -31,6 +33,7 @@ OUTSIDE = (
     "OPENAI_BASE_URL",
 )
 
+NUMBERS = count()
 OWN_POSTGRES = os.environ.get("AGENTMESH_TEST_POSTGRES")  # the URL of a database in which the tests may make schemas
 
 
@@ -100,15 +103,13 @@ def postgres_database(request: pytest.FixtureRequest) -> str:
 def new_postgres_url(postgres_database: str) -> Iterator[Callable[[], str]]:
     """Return what makes a schema and returns its URL, which is like a database of its own."""
     made: list[str] = []
+
+    def make() -> str:
+        made.append(f"test_{os.getpid()}_{len(made)}")
+        return in_new_schema(postgres_database, made[-1])
+
+    yield make
     with psycopg.connect(postgres_database, autocommit=True) as connection:
-
-        def make() -> str:
-            made.append(f"test_{os.getpid()}_{len(made)}")
-            connection.execute(f"CREATE SCHEMA {made[-1]}")
-            sign = "&" if "?" in postgres_database else "?"
-            return f"{postgres_database}{sign}options=-csearch_path%3D{made[-1]}"
-
-        yield make
         for name in made if OWN_POSTGRES else ():
             connection.execute(f"DROP SCHEMA {name} CASCADE")
 
@@ -117,6 +118,28 @@ def new_postgres_url(postgres_database: str) -> Iterator[Callable[[], str]]:
 def postgres_url(new_postgres_url: Callable[[], str]) -> str:
     """Return a URL under which nothing is stored yet."""
     return new_postgres_url()
+
+
+def in_new_schema(database: str, name: str) -> str:
+    """Make a schema, and return the URL whose tables are in it."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+    return f"{database}{'&' if '?' in database else '?'}options=-csearch_path%3D{name}"
+
+
+@pytest.fixture(scope="session")
+def guarded_postgres(postgres_server: PostgresServer) -> PostgresServer:
+    """Return our own server with the database ``guarded``, for which one needs the password."""
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE guarded")
+    return postgres_server
+
+
+@pytest.fixture
+def guarded_url(guarded_postgres: PostgresServer) -> str:
+    """Return a URL with a password, under which nothing is stored yet."""
+    user = f"mesh:{quote(PostgresServer.PASSWORD, safe='')}"
+    return in_new_schema(guarded_postgres.url("guarded", user=user), f"guarded_{next(NUMBERS)}")
 
 
 def no_postgres(why: str) -> NoReturn:

@@ -76,8 +76,8 @@ class PostgresDatabase(Database):
         self, address: str, *, read_only: bool = False, create: bool = True, busy_timeout_s: float = 5.0
     ) -> None:
         parsed = _parsed(address)
-        public = parsed.set(password=None).difference_update_query(_SECRETS)
-        super().__init__(url=public.render_as_string(), read_only=read_only, create=create)
+        public = without_password(parsed.difference_update_query(_SECRETS).render_as_string(hide_password=False))
+        super().__init__(url=public, read_only=read_only, create=create)
         self._address = parsed.render_as_string(hide_password=False)
         self._wait_s = busy_timeout_s
         self._write_lock = Lock()  # one transaction at a time, also before the database is asked for its lock
@@ -182,9 +182,7 @@ class _Job(Generic[_T]):
         try:
             connection.commit()
         except DBAPIError as error:
-            if not _is_gone(error):
-                raise
-            if self._stored is None:
+            if _is_gone(error) and self._stored is None:
                 raise StoreError(
                     "the connection was lost during a commit: what was written may be stored or not; "
                     "look before you write it again"

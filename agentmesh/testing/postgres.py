@@ -22,6 +22,7 @@ _PROGRAMS: Final = ("initdb", "postgres")
 _OWNERS: Final = ("postgres", "nobody")
 """Who runs the server where root does: PostgreSQL refuses to be run by root."""
 
+_TAKEN: Final = "Address already in use"
 _READY: Final = b"ready to accept connections"
 _LAST_LINES: Final = 20
 _TRIES: Final = 5
@@ -107,6 +108,8 @@ class PostgresServer:
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)  # no farewell, and none of its children is left
             self._process.wait()
+            if self._process.stderr is not None:
+                self._process.stderr.close()
             self._process = None
 
     def _make(self) -> None:
@@ -130,8 +133,8 @@ class PostgresServer:
                 self.port = free.getsockname()[1]
             try:
                 return self.start()
-            except StoreError:  # somebody was faster to take the port
-                if last == 1:
+            except StoreError as error:
+                if last == 1 or _TAKEN not in str(error):  # somebody was faster to take the port
                     raise
 
     def _all_settings(self) -> dict[str, str]:
