@@ -18,7 +18,7 @@ from psycopg import Connection as PsycopgConnection
 from psycopg import Error as PsycopgError
 from psycopg import OperationalError as PsycopgOperationalError
 from psycopg.abc import Buffer
-from psycopg.types.string import StrDumperUnknown, TextLoader
+from psycopg.types.string import StrBinaryDumper, StrDumperUnknown, TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -199,6 +199,13 @@ class _Dumper(StrDumperUnknown):
         return spelled(obj).encode()
 
 
+class _BinaryDumper(StrBinaryDumper):
+    """Sends text in binary, as lists of it are sent."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return spelled(obj).encode()
+
+
 class _Loader(TextLoader):
     """Reads text as it was meant."""
 
@@ -244,7 +251,8 @@ def _engine(parsed: URL, *, wait_s: float) -> Engine:
 
 
 def _configure(connection: PsycopgConnection[Any], _record: object) -> None:
-    connection.adapters.register_dumper(str, _Dumper)
+    connection.adapters.register_dumper(str, _BinaryDumper)
+    connection.adapters.register_dumper(str, _Dumper)  # the last one is taken where nothing else is asked for
     for name in ("text", "varchar"):
         connection.adapters.register_loader(name, _Loader)
 

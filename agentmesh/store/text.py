@@ -20,7 +20,9 @@ def spelled(text: str) -> str:
     >>> spelled("a\0b")
     'a\x10\x11\x11b'
     """
-    return text.translate(_TABLE) if any(sign in text for sign in _SPELLED) else text
+    if "\0" in text or "\x10" in text or "\x11" in text or "\x12" in text:
+        return text.translate(_TABLE)
+    return text
 
 
 def meant(text: str) -> str:

@@ -318,7 +318,7 @@ def test_a_mark_whose_commit_was_not_answered_is_an_error_that_says_that_it_may_
 
 
 def test_a_server_that_cannot_be_made_or_started_says_why(server, tmp_path):
-    with pytest.raises(StoreError, match="initdb failed: .*nowhere"), PostgresServer(Path("/nowhere")):
+    with pytest.raises(StoreError, match=r"initdb failed: .*nowhere"), PostgresServer(Path("/nowhere")):
         raise AssertionError("it started")
     server.kill()
     server._settings["no_such_setting"] = "1"
