@@ -13,6 +13,7 @@
     |- BudgetError              a limit was reached
     |- RecordedSetError         a recorded set is missing a file or has a malformed line
     |- StoreError               the trace store cannot be read or written
+    |  |- EmptyStoreError     it holds no tables yet, and was opened to be read
     |  |- RunNotFoundError
     |  |- DuplicateEventError
     |  |- DuplicateFeedbackError
@@ -94,6 +95,10 @@ class RecordedSetError(AgentMeshError):
 
 class StoreError(AgentMeshError):
     """The trace store cannot be read or written."""
+
+
+class EmptyStoreError(StoreError):
+    """The database holds no tables yet, and was not to be given any."""
 
 
 class RunNotFoundError(StoreError):

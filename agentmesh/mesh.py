@@ -7,6 +7,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
+from agentmesh.addresses import without_password
 from agentmesh.agents.base import Agent
 from agentmesh.agents.refiner import Refiner
 from agentmesh.agents.registry import Registry
@@ -160,9 +161,8 @@ class Mesh:
         """
         store = self._lasting if self._open is None else self._open.store
         if store is None:
-            raise ConfigError(
-                f"the store {self._store_at!r} is closed; open the mesh with 'async with', or open_store()"
-            )
+            at = without_password(self._store_at)
+            raise ConfigError(f"the store {at!r} is closed; open the mesh with 'async with', or open_store()")
         return store
 
     @property

@@ -2,7 +2,7 @@
 
 | variable | means |
 |---|---|
-| ``AGENTMESH_DB`` | URL of the trace store, ``sqlite:///agentmesh.db`` when unset |
+| ``AGENTMESH_DB`` | URL of the trace store, SQLite or PostgreSQL; ``sqlite:///agentmesh.db`` when unset |
 | ``AGENTMESH_APP`` | the user's own mesh as ``module:attribute`` |
 | ``AGENTMESH_EMBEDDER`` | name of the embedder, ``static`` when unset |
 | ``AGENTMESH_EMBEDDER_URL`` | base URL of an OpenAI-compatible embeddings endpoint |
@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from agentmesh.addresses import without_password
 from agentmesh.errors import ConfigError
 
 DEFAULT_DB = "sqlite:///agentmesh.db"
@@ -35,9 +36,9 @@ _HTTP_URL = re.compile(r"https?://[^\s/]+\S*")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says. The keys are kept out of the printed form."""
+    """What the environment says. The keys, and the URL that may hold a password, are kept out of the printed form."""
 
-    db: str = DEFAULT_DB
+    db: str = field(default=DEFAULT_DB, repr=False)
     app: str | None = None
     embedder: str = DEFAULT_EMBEDDER
     embedder_url: str | None = None
@@ -103,5 +104,5 @@ def _matched(variables: Mapping[str, str], name: str, pattern: re.Pattern[str], 
     if not value:
         return None
     if pattern.fullmatch(value) is None:
-        raise ConfigError(f"{name} is {value!r}; expected {accepted}")
+        raise ConfigError(f"{name} is {without_password(value)!r}; expected {accepted}")
     return value

@@ -1,8 +1,9 @@
 """What routing, full traces and learning cost on top of bare LangGraph: runs per second of no-op agents, in one run.
 
 Prints one row for each contestant and its ratio to the first: 4 no-op LangGraph nodes; the same with the
-AsyncSqliteSaver checkpointer; agentmesh with every event committed to SQLite before a run returns. All of them have
-500 runs in flight at once. Medians of several rounds, the contestants taking turns, since machines are noisy.
+AsyncSqliteSaver checkpointer; agentmesh with every event committed to SQLite before a run returns, and the same with
+PostgreSQL where it is installed: a server of this script's own on loopback, which flushes every commit. All of them
+have 500 runs in flight at once. Medians of several rounds, the contestants taking turns, since machines are noisy.
 
     python benchmarks/overhead.py [--runs 500] [--rounds 3] [--json]
 """
@@ -21,9 +22,11 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 
 from agentmesh import Agent, Mesh, Task
+from agentmesh.testing.postgres import PostgresServer, find_postgres
 
 AGENTS = 10
 NODES = 4
+DURABLE = {"fsync": "on", "full_page_writes": "on"}
 
 
 class State(TypedDict, total=False):
@@ -64,10 +67,27 @@ async def checkpointed(runs: int, folder: Path) -> float:
 
 async def mesh(runs: int, folder: Path) -> float:
     """Time agentmesh with the default router and a full trace in SQLite."""
+    return await _traced(runs, f"sqlite:///{folder / 'mesh.db'}")
+
+
+async def mesh_on_postgres(runs: int, folder: Path) -> float:  # noqa: ARG001 - one signature for all
+    """Time agentmesh with the default router and a full trace in PostgreSQL."""
+    with PostgresServer(_found(), DURABLE) as server:
+        return await _traced(runs, server.url())
+
+
+async def _traced(runs: int, url: str) -> float:
     agents = [Noop(number) for number in range(AGENTS)]
-    async with Mesh(agents, store=f"sqlite:///{folder / 'mesh.db'}") as opened:
+    async with Mesh(agents, store=url) as opened:
         await opened.run("warm up")
         return await _timed([lambda place: opened.run(f"question number {place} of many")] * runs)
+
+
+def _found() -> Path:
+    programs = find_postgres()
+    if programs is None:
+        raise SystemExit("PostgreSQL is not installed")
+    return programs
 
 
 def _bare_graph() -> Any:
@@ -91,6 +111,8 @@ async def _timed(calls: list[Callable[[int], Awaitable[Any]]]) -> float:
 
 
 CONTESTANTS = {"langgraph": bare, "langgraph + AsyncSqliteSaver": checkpointed, "agentmesh, full traces": mesh}
+if find_postgres() is not None:
+    CONTESTANTS["agentmesh, full traces in PostgreSQL"] = mesh_on_postgres
 
 
 def measure(runs: int, rounds: int) -> dict[str, float]:
@@ -119,7 +141,7 @@ def main() -> None:
         print(json.dumps({"concurrent_runs": arguments.runs, "rounds": arguments.rounds, "rows": rows}))
         return
     for row in rows:
-        print(f"{row['what']:32} {row['runs_per_s']:8.1f} runs/s   {row['ratio']:.2f} of bare LangGraph")
+        print(f"{row['what']:36} {row['runs_per_s']:8.1f} runs/s   {row['ratio']:.2f} of bare LangGraph")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,21 @@
 
 import ipaddress
 import json
+import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import quote
 
+import psycopg
 import pytest
 from hypothesis import settings
+
+from agentmesh.testing.postgres import PostgresServer, find_postgres
 
 # two processes share two cores: the clock says nothing, and a hundred examples would take the suite past its limit
 settings.register_profile("agentmesh", deadline=None, max_examples=50)
@@ -31,6 +37,9 @@ OUTSIDE = (
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
 )
+
+NUMBERS = count()
+OWN_POSTGRES = os.environ.get("AGENTMESH_TEST_POSTGRES")  # the URL of a database in which the tests may make schemas
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +121,78 @@ def refuse_unless_loopback(host: str | bytes | None) -> None:
         outside = True
     if outside:
         raise OSError(f"a test tried to reach {name!r}; tests talk to loopback only")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL of our own, one for each test process."""
+    programs = find_postgres()
+    if programs is None:
+        no_postgres("neither initdb and postgres were found nor is AGENTMESH_TEST_POSTGRES set")
+    with PostgresServer(programs) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_database(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a database in which schemas may be made: the one that is named, else one of our own."""
+    if OWN_POSTGRES is None:
+        return str(request.getfixturevalue("postgres_server").url())
+    try:
+        psycopg.connect(OWN_POSTGRES).close()
+    except psycopg.Error as error:
+        no_postgres(f"that of AGENTMESH_TEST_POSTGRES cannot be reached: {error}")
+    return OWN_POSTGRES
+
+
+@pytest.fixture(scope="session")
+def new_postgres_url(postgres_database: str) -> Iterator[Callable[[], str]]:
+    """Return what makes a schema and returns its URL, which is like a database of its own."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"test_{os.getpid()}_{len(made)}")
+        return in_new_schema(postgres_database, made[-1])
+
+    yield make
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        for name in made if OWN_POSTGRES else ():
+            connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+@pytest.fixture
+def postgres_url(new_postgres_url: Callable[[], str]) -> str:
+    """Return a URL under which nothing is stored yet."""
+    return new_postgres_url()
+
+
+def in_new_schema(database: str, name: str) -> str:
+    """Make a schema, and return the URL whose tables are in it."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+    return f"{database}{'&' if '?' in database else '?'}options=-csearch_path%3D{name}"
+
+
+@pytest.fixture(scope="session")
+def guarded_postgres(postgres_server: PostgresServer) -> PostgresServer:
+    """Return our own server with the database ``guarded``, for which one needs the password."""
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE guarded")
+    return postgres_server
+
+
+@pytest.fixture
+def guarded_url(guarded_postgres: PostgresServer) -> str:
+    """Return a URL with a password, under which nothing is stored yet."""
+    user = f"mesh:{quote(PostgresServer.PASSWORD, safe='')}"
+    return in_new_schema(guarded_postgres.url("guarded", user=user), f"guarded_{next(NUMBERS)}")
+
+
+def no_postgres(why: str) -> NoReturn:
+    """Skip the test, or fail it where PostgreSQL must be tested."""
+    if os.environ.get("AGENTMESH_REQUIRE_POSTGRES"):
+        pytest.fail(f"PostgreSQL must be tested (AGENTMESH_REQUIRE_POSTGRES), but {why}")
+    pytest.skip(f"PostgreSQL is not tested: {why}")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from agentmesh.addresses import without_password
 from agentmesh.cli.options import app_option, db_option, json_option
 from agentmesh.cli.output import is_terminal, print_json, print_table
 from agentmesh.cli.target import load_mesh
-from agentmesh.errors import ConfigError
+from agentmesh.errors import ConfigError, EmptyStoreError
 from agentmesh.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,9 +120,10 @@ def installed(distribution: str) -> str | None:
 
 
 def settings() -> str:
-    """Return what the environment sets, without keys."""
+    """Return what the environment sets, without keys and passwords."""
     found = Settings.load()
-    return f"AGENTMESH_DB {found.db}, AGENTMESH_APP {found.app or 'not set'}, AGENTMESH_EMBEDDER {found.embedder}"
+    db, app = without_password(found.db), found.app or "not set"
+    return f"AGENTMESH_DB {db}, AGENTMESH_APP {app}, AGENTMESH_EMBEDDER {found.embedder}"
 
 
 def embedder_speed() -> str:
@@ -147,15 +148,20 @@ def _timed_ms(work: Callable[[], object]) -> float:
 def database(url: str) -> str:
     """Open the database and look for damage; one that is not there yet is no fault."""
     from agentmesh.store import open_store
+    from agentmesh.store.opening import is_new
 
-    path = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:///") and not path.exists() and path.absolute().parent.is_dir():
-        return f"{url}: not there yet; the first run makes it"
-    with open_store(url, read_only=True) as store:
+    shown = without_password(url)
+    if is_new(url):
+        return f"{shown}: not there yet; the first run makes it"
+    try:
+        store = open_store(url, read_only=True)
+    except EmptyStoreError:
+        return f"{shown}: no tables yet; the first run makes them"
+    with store:
         damage = store.check()
         if damage:
-            raise RuntimeError(f"{url} is damaged: {'; '.join(damage)}")
-        return f"{url}: {store.count_runs()} runs, no damage found"
+            raise RuntimeError(f"{shown} is damaged: {'; '.join(damage)}")
+        return f"{shown}: {store.count_runs()} runs, no damage found"
 
 
 def mesh_checks(name: str | None) -> Iterator[Check]:

@@ -24,7 +24,7 @@ def knowledge() -> None:
 
 
 @knowledge.command()
-@click.option("--from", "source", metavar="SET|URL", required=True, help="A recorded set, or sqlite:///PATH.")
+@click.option("--from", "source", metavar="SET|URL", required=True, help="A recorded set, or the URL of a database.")
 @click.option("--out", type=FILE, metavar="FILE.json", required=True, help="Write to FILE; continued if it is there.")
 @click.option("--fresh", is_flag=True, help="Begin anew, whatever FILE holds.")
 @click.option("--embedder", metavar="NAME", help="That of your mesh. [AGENTMESH_EMBEDDER; default: static]")
@@ -51,7 +51,7 @@ def build(source: str, out: Path, fresh: bool, embedder: str | None, as_json: bo
 
 @knowledge.command()
 @click.argument("file", required=False, type=FILE)
-@click.option("--from", "source", metavar="SET|URL", help="Instead of FILE: a recorded set, or sqlite:///PATH.")
+@click.option("--from", "source", metavar="SET|URL", help="Instead of FILE: a recorded set, or the URL of a database.")
 @click.option("--embedder", metavar="NAME", help="With --from. [AGENTMESH_EMBEDDER; default: static]")
 @json_option
 def show(file: Path | None, source: str | None, embedder: str | None, as_json: bool) -> None:

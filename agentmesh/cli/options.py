@@ -55,7 +55,9 @@ def json_option(function: Function) -> Function:
 
 def db_option(function: Function) -> Function:
     """Add ``--db``."""
-    text = "The database: sqlite:///PATH. [AGENTMESH_DB; default: sqlite:///agentmesh.db]"
+    text = (
+        "The database: sqlite:///PATH or postgresql://USER@HOST/NAME. [AGENTMESH_DB; default: sqlite:///agentmesh.db]"
+    )
     return click.option("--db", metavar="URL", help=text)(function)
 
 

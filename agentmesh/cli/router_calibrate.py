@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name")
-@click.option("--from", "source", metavar="SET|URL", required=True, help="A recorded set, or sqlite:///PATH.")
+@click.option("--from", "source", metavar="SET|URL", required=True, help="A recorded set, or the URL of a database.")
 @click.option("--coverage", type=click.FloatRange(0, 1, min_open=True), help="The share of such tasks to be answered.")
 @router_options
 def calibrate(name: str, source: str, coverage: float | None, as_json: bool, **which: str | None) -> None:

@@ -1,7 +1,6 @@
 """``agentmesh router train NAME --from SOURCE``: what is known already, learned before the first task."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from agentmesh.learning.training import Training
     from agentmesh.records import RouterMark
     from agentmesh.types import JsonValue
-
-SQLITE = "sqlite:///"
 
 
 def argument(text: str) -> "tuple[str, JsonValue]":
@@ -37,7 +34,7 @@ def argument(text: str) -> "tuple[str, JsonValue]":
 
 @click.command()
 @click.argument("name")
-@click.option("--from", "source", metavar="SET|URL", required=True, help="A recorded set, or sqlite:///PATH.")
+@click.option("--from", "source", metavar="SET|URL", required=True, help="A recorded set, or the URL of a database.")
 @click.option("--db", metavar="URL", help="Where your mesh keeps its traces; made when it is missing. [AGENTMESH_DB]")
 @click.option("--set", "arguments", type=argument, multiple=True, metavar="ARG=VALUE", help="How to build the router.")
 @click.option("--embedder", metavar="NAME", help="That of your mesh. [AGENTMESH_EMBEDDER; default: static]")
@@ -59,6 +56,7 @@ def train(
     from agentmesh.learning.training import publish_router, train_router
     from agentmesh.routing.named import router_named
     from agentmesh.store import open_store
+    from agentmesh.store.opening import is_new
 
     router, url = router_named(name, dict(arguments)), db if db is not None else Settings.load().db
     if not is_new(url):
@@ -72,12 +70,6 @@ def train(
         print_json({"version": version, **training.model_dump(mode="json"), "mark": mark.model_dump(mode="json")})
     else:
         print_text(account(training, mark))
-
-
-def is_new(url: str) -> bool:
-    """Return whether ``url`` names a database that is not there, in a folder that is."""
-    path = Path(url.removeprefix(SQLITE))
-    return url.startswith(SQLITE) and path.parent.is_dir() and not path.exists()
 
 
 def account(training: "Training", mark: "RouterMark") -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agentmesh.addresses import without_password
 from agentmesh.demo.baselines import figure, table_baselines
 from agentmesh.demo.explaining import three_decisions
 from agentmesh.demo.records import Baselines, DemoResult, Figure, Progress
@@ -59,7 +60,7 @@ async def run_demo(store_url: str, *, limit: int | None = None, progress: Progre
             gnn=gnn,
             oracle=tables.oracle,
         ),
-        db=store_url,
+        db=without_password(store_url),
         router=mesh.router.name,
         best_single=tables.best_single_id,
         cheapest=tables.cheapest_id,
@@ -82,7 +83,9 @@ def _check_empty(store_url: str) -> None:
     with open_store(store_url) as store:
         runs = store.count_runs()
     if runs:
-        raise ConfigError(f"the store {store_url!r} holds {runs} runs; the demo starts from nothing: name a new file")
+        raise ConfigError(
+            f"the store {store.url!r} holds {runs} runs; the demo starts from nothing: name a new database"
+        )
 
 
 async def _learned_beside(team: Team, router: str | Router) -> Figure:

@@ -6,12 +6,13 @@ from typing import Literal
 
 import numpy as np
 
+from agentmesh.addresses import without_password
 from agentmesh.errors import ConfigError, StoreError
 from agentmesh.learning.learner import log_of, seen_by
 from agentmesh.learning.pools import pool_of_cards, pool_of_log
 from agentmesh.learning.sets import open_parts
 from agentmesh.learning.tables import table_of
-from agentmesh.learning.training import DATABASE, outcomes_of
+from agentmesh.learning.training import outcomes_of
 from agentmesh.learning.versions import StoredRouter, put_router_mark
 from agentmesh.protocols import Embedder
 from agentmesh.recorded.reader import load_set
@@ -22,6 +23,7 @@ from agentmesh.routing.guard import FEWEST, Guard
 from agentmesh.routing.progress import Say, unsaid
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
+from agentmesh.store.opening import is_database
 from agentmesh.types import Clock, FloatArray, SystemClock
 
 WANTED = (0.99, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8)
@@ -73,7 +75,7 @@ def calibrate_router(
 
     Args:
         router: A cascade, with what it has learned.
-        source: The folder of a recorded set, or the ``sqlite:///...`` URL of a database.
+        source: The folder of a recorded set, or the URL of a database.
         embedder: The one whose vectors the router reads.
         coverage: The share of such tasks that are to be answered, above 0 to 1; by default the guard's own.
         say: Told in words what is being done.
@@ -85,9 +87,10 @@ def calibrate_router(
     """
     if not isinstance(router, CascadeRouter):
         raise ConfigError(f"router {router.name!r} has no guard to calibrate; expected a 'cascade'")
-    say(f"reading {source}")
-    kind, parts, pool = _from_database(source, embedder) if source.startswith(DATABASE) else _from_set(source, embedder)
-    train, val = parts if len(parts) == 2 else _parted(parts[0], source)
+    shown = without_password(source)
+    say(f"reading {shown}")
+    kind, parts, pool = _from_database(source, embedder) if is_database(source) else _from_set(source, embedder)
+    train, val = parts if len(parts) == 2 else _parted(parts[0], shown)
     say(f"calibrating on {len(train) + len(val)} tasks")
     twin = CascadeRouter(**dict(router.parameters))  # type: ignore[arg-type]  # its own arguments
     twin.fit(train, val=val, say=say)
@@ -95,7 +98,7 @@ def calibrate_router(
     keeper = router.gatekeeper
     return Calibration(
         router=router.name,
-        source=source,
+        source=shown,
         kind=kind,
         embedder=embedder.version,
         tasks=len(train),
@@ -131,7 +134,9 @@ def _from_database(source: str, embedder: Embedder) -> Read:
         pool = pool_of_log(store, experiences, embedder)
         table = table_of(experiences, pool)
     if not len(table):
-        raise StoreError(f"{source!r} holds no experience to calibrate on; score some runs, or name a recorded set")
+        raise StoreError(
+            f"{without_password(source)!r} holds no experience to calibrate on; score some runs, or name a recorded set"
+        )
     return "experiences", (table,), pool
 
 

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping
 from typing import IO, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from agentmesh.records import Record, RouterState
 from agentmesh.types import JsonValue
@@ -16,9 +16,14 @@ _LONGEST_HEADER: Final = 2**20
 
 
 class Order(Record):
-    """What a learning process is to do. ``router`` names the class, ``module:qualname``; ``root`` as in a mark."""
+    """What a learning process is to do. ``router`` names the class, ``module:qualname``; ``root`` as in a mark.
 
-    store: str
+    ``store`` is the address of the store, with its password.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    store: str = Field(repr=False)
     router: str
     parameters: Mapping[str, JsonValue]
     root: str

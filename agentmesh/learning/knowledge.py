@@ -14,13 +14,13 @@ from agentmesh.knowledge.builder import KnowledgeBuilder, PastTask
 from agentmesh.knowledge.graph import MAX_TASKS, KnowledgeGraph
 from agentmesh.learning.learner import BATCH, seen_by
 from agentmesh.learning.sets import open_parts, texts_of
-from agentmesh.learning.training import DATABASE
 from agentmesh.protocols import Embedder
 from agentmesh.recorded.reader import RecordedSet, Rows, load_set
 from agentmesh.records import AgentCard, Experience
 from agentmesh.routing.progress import Say, unsaid
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
+from agentmesh.store.opening import is_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def gather_knowledge(
     """Build the graph of a source, or continue one with what is new in it.
 
     Args:
-        source: The folder of a recorded set, or the ``sqlite:///...`` URL of a database.
+        source: The folder of a recorded set, or the URL of a database.
         embedder: What embeds tasks and agents.
         graph: A graph of the same database, which is continued; one of a set is built anew, since a set does not grow.
         say: Told in words what is being done.
@@ -52,7 +52,7 @@ def gather_knowledge(
         StoreError: the database cannot be read, or holds no experience.
     """
     tell = say or unsaid
-    if not source.startswith(DATABASE):
+    if not is_database(source):
         recorded = load_set(source)
         _check_source(graph, recorded.info.name)
         tell(f"embedding the tasks of {recorded.info.name}")

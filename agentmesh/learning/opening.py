@@ -5,7 +5,6 @@ import importlib
 import os
 import sys
 from operator import attrgetter
-from pathlib import Path
 
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import AgentMeshError, ConfigError
@@ -17,8 +16,6 @@ from agentmesh.learning.settings import Learning
 from agentmesh.protocols import Embedder
 from agentmesh.routing.base import Router
 from agentmesh.store.base import TraceStore
-
-_SQLITE = "sqlite:///"
 
 
 async def open_learner(follower: LogFollower, learning: Learning) -> Learner:
@@ -66,9 +63,7 @@ def obstacle(follower: LogFollower) -> str:
 
 
 def _store_obstacle(store: TraceStore) -> str:
-    if store.url.startswith(_SQLITE) and _path(store).is_file():
-        return ""
-    return f"the store {store.url!r} is no database file"
+    return "" if store.address else f"the store {store.url!r} is no database that another process can open"
 
 
 def _router_obstacle(router: Router) -> str:
@@ -117,7 +112,7 @@ def order_of(follower: LogFollower, learning: Learning) -> Order:
     """Return what a process of its own is told to learn."""
     router = follower.serving.router
     return Order(
-        store=f"{_SQLITE}{_path(follower.store)}",
+        store=follower.store.address or follower.store.url,
         router=_named(router),
         parameters=dict(router.parameters),
         root=follower.root,
@@ -129,8 +124,3 @@ def order_of(follower: LogFollower, learning: Learning) -> Order:
 
 def _named(router: Router) -> str:
     return f"{type(router).__module__}:{type(router).__qualname__}"
-
-
-def _path(store: TraceStore) -> Path:
-    """Return the file of a store, absolute: the working directory may change while a mesh is open."""
-    return Path(store.url.removeprefix(_SQLITE)).resolve()

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from agentmesh.addresses import without_password
 from agentmesh.errors import ConfigError, StoreError
 from agentmesh.learning.learner import BATCH, log_of, seen_by, state_key, taught
 from agentmesh.learning.pools import pool_of_cards, pool_of_log
@@ -33,10 +34,8 @@ from agentmesh.routing.progress import Say, unsaid
 from agentmesh.routing.state import unpack_state
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
+from agentmesh.store.opening import is_database
 from agentmesh.types import AgentId, Clock, FloatArray, JsonValue, SystemClock
-
-DATABASE = "sqlite:///"
-"""How a source that is no folder begins."""
 
 
 class HeldOut(Record):
@@ -75,7 +74,7 @@ def train_router(
 
     Args:
         router: Just built. From a set it must be a :class:`ScoringRouter`.
-        source: The folder of a recorded set, or the ``sqlite:///...`` URL of a database, whose experiences it learns.
+        source: The folder of a recorded set, or the URL of a database, whose experiences it learns.
         embedder: What embeds tasks: the one of the mesh that the router is to serve.
         say: Told in words what is being done.
         clock: What times it; the machine's by default.
@@ -98,7 +97,7 @@ def train_router(
 
 
 def _trained(router: Router, source: str, embedder: Embedder, tell: Say) -> Training:
-    if source.startswith(DATABASE):
+    if is_database(source):
         return _from_database(router, source, embedder, tell)
     if not isinstance(router, ScoringRouter):
         raise ConfigError(f"router {router.name!r} cannot be fitted on a set; train it from a database")
@@ -123,7 +122,8 @@ def publish_router(store: TraceStore, router: Router, training: Training, *, clo
 
 
 def _from_database(router: Router, source: str, embedder: Embedder, say: Say) -> Training:
-    say(f"learning from {source}")
+    shown = without_password(source)
+    say(f"learning from {shown}")
     if isinstance(router, ScoringRouter) and router.trains:
         return _fitted_on_log(router, source, embedder, say)
     tasks: set[str] = set()
@@ -140,10 +140,10 @@ def _from_database(router: Router, source: str, embedder: Embedder, say: Say) ->
                 tasks.add(experience.run_id)
                 agents.add(experience.agent_id)
     if not learned:
-        raise StoreError(f"{source!r} holds no experience that router {router.name!r} can learn ({refused} refused)")
+        raise StoreError(f"{shown!r} holds no experience that router {router.name!r} can learn ({refused} refused)")
     return Training(
         router=router.name,
-        source=source,
+        source=shown,
         kind="experiences",
         embedder=embedder.version,
         tasks=len(tasks),
@@ -158,13 +158,13 @@ def _fitted_on_log(router: ScoringRouter, source: str, embedder: Embedder, say: 
         experiences = list(seen_by(embedder, log_of(store)))
         table = table_of(experiences, pool_of_log(store, experiences, embedder))
     if not len(table):
-        raise StoreError(f"{source!r} holds no experience that router {router.name!r} can learn")
+        raise StoreError(f"{without_password(source)!r} holds no experience that router {router.name!r} can learn")
     say(f"fitting {router.name}")
     router.fit(table, say=say)
     seen = ~np.isnan(table.quality)
     return Training(
         router=router.name,
-        source=source,
+        source=without_password(source),
         kind="experiences",
         embedder=embedder.version,
         tasks=len(table),

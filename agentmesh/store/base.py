@@ -61,6 +61,14 @@ class TraceStore(ABC):
     def url(self) -> str:
         """Return the URL this store was opened with, without a password."""
 
+    @property
+    def address(self) -> str | None:
+        """Return the URL under which another process can open the same store, ``None`` when none can.
+
+        It holds the password where there is one: hand it to that process alone, and never show it.
+        """
+        return None
+
     @abstractmethod
     def append(self, events: Sequence[Event]) -> None:
         """Store events of any runs, in order; when this returns they survive a crash.

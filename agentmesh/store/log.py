@@ -49,6 +49,13 @@ def append_events(connection: Connection, events: Sequence[Event], rows: Sequenc
     insert_rows(connection, "run_reasons", ("run_id", "folded_reason"), _reasons(events), conflict=_NEWEST_REASON)
 
 
+def are_stored(connection: Connection, rows: Sequence[EventRow]) -> bool:
+    """Say whether exactly these events are stored: all of one transaction are, or none is."""
+    run_id, seq, *_, body = rows[0]
+    table = event_table.c
+    return connection.scalar(select(table.body).where(table.run_id == run_id, table.seq == seq)) == body
+
+
 def _reasons(events: Sequence[Event]) -> list[tuple[RunId, str]]:
     """Return the last reason of each run that these events give one for."""
     given = {event.run_id: reason_of(event.decision) for event in events if isinstance(event, DecisionMade)}

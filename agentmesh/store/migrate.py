@@ -17,11 +17,11 @@ def scripts() -> ScriptDirectory:
     return ScriptDirectory(_FOLDER, version_locations=[_FOLDER])
 
 
-def upgrade(connection: Connection, *, since: str | None) -> None:
-    """Take the steps from schema ``since`` to today's, inside the caller's transaction."""
+def upgrade(connection: Connection, *, since: str | None, until: str = "head") -> None:
+    """Take the steps from schema ``since`` to today's, or to another, inside the caller's transaction."""
     directory = scripts()
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     with Operations.context(context):
-        for step in reversed(list(directory.iterate_revisions("head", since or "base"))):
+        for step in reversed(list(directory.iterate_revisions(until, since or "base"))):
             step.module.upgrade()
-    context.stamp(directory, "head")
+    context.stamp(directory, until)

@@ -1,18 +1,21 @@
 """From a URL to a store."""
 
 import importlib
+import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agentmesh.errors import ConfigError
+from agentmesh.addresses import without_password
+from agentmesh.errors import ConfigError, MissingExtraError
 from agentmesh.store.base import TraceStore
 from agentmesh.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from agentmesh.store.sql import SqlStore
+    from agentmesh.store.session import Database
 
 _SQLITE = "sqlite:///"
-_ACCEPTED = "'memory://' or 'sqlite:///path/to/file.db'"
+_POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
+_ACCEPTED = "'memory://', 'sqlite:///path/to/file.db' or 'postgresql://user@host/database'"
 
 
 def open_store(
@@ -23,13 +26,16 @@ def open_store(
     Args:
         url: ``None`` or ``"memory://"`` keeps traces in this process; ``"sqlite:///mesh.db"`` names a file in the
             current folder, ``"sqlite:////var/mesh.db"`` one from the root. Its folder must exist.
+            ``"postgresql://user:password@host/database"`` names a PostgreSQL database, which must exist; its query
+            takes what libpq takes, such as ``?sslmode=require``.
         read_only: Refuse to write. A missing database is then an error, and nothing is created or migrated. A store
             in memory is always new, so it may be written all the same.
         create: ``False`` makes a missing database an error also where it is to be written; an old one is migrated.
-        busy_timeout_s: How long to wait for another process that is writing.
+        busy_timeout_s: How long to wait for another process that is writing, and for a server that went away.
 
     Raises:
         ConfigError: the URL names no store.
+        MissingExtraError: it names one that needs a package which is not installed.
         StoreError: the database cannot be opened, is damaged, or is another application's.
         SchemaVersionError: the database was written by a newer agentmesh.
 
@@ -38,10 +44,43 @@ def open_store(
     """
     if url is None or url == "memory://":
         return MemoryStore()
-    if url.startswith(_SQLITE) and url not in {_SQLITE, _SQLITE + ":memory:"} and "\0" not in url:
-        path = Path(url.removeprefix(_SQLITE))
-        return _sql_store()(path, url=url, read_only=read_only, create=create, busy_timeout_s=busy_timeout_s)
-    raise ConfigError(f"{url!r} names no store; {_hint(url)}")
+    database: Database
+    if is_file(url):
+        path, module = Path(url.removeprefix(_SQLITE)), _loaded("sqlite")
+        database = module.SqliteFile(path, url=url, read_only=read_only, create=create, busy_timeout_s=busy_timeout_s)
+    elif url.startswith(_POSTGRES):
+        if importlib.util.find_spec("psycopg") is None:
+            raise MissingExtraError("psycopg", extra="postgres")
+        module = _loaded("postgres")
+        database = module.PostgresDatabase(url, read_only=read_only, create=create, busy_timeout_s=busy_timeout_s)
+    else:
+        raise ConfigError(f"{without_password(url)!r} names no store; {_hint(url)}")
+    store: TraceStore = _loaded("sql").SqlStore(database)
+    return store
+
+
+def is_file(url: str) -> bool:
+    """Say whether a URL names a database in a file.
+
+    >>> is_file("sqlite:///mesh.db"), is_file("postgresql://localhost/mesh")
+    (True, False)
+    """
+    return url.startswith(_SQLITE) and url not in {_SQLITE, _SQLITE + ":memory:"} and "\0" not in url
+
+
+def is_database(text: str) -> bool:
+    """Say whether a text is the URL of a database, and not the path of a folder.
+
+    >>> is_database("sqlite:///mesh.db"), is_database("postgresql://localhost/mesh"), is_database("sets/mmlu_pro")
+    (True, True, False)
+    """
+    return text.startswith((_SQLITE, *_POSTGRES))
+
+
+def is_new(url: str) -> bool:
+    """Say whether a URL names a file that is not there yet, in a folder that is."""
+    path = Path(url.removeprefix(_SQLITE))
+    return is_file(url) and path.absolute().parent.is_dir() and not path.exists()
 
 
 def _hint(url: str) -> str:
@@ -50,7 +89,6 @@ def _hint(url: str) -> str:
     return f"accepted are {_ACCEPTED}"
 
 
-def _sql_store() -> "type[SqlStore]":
-    """Load the class only now: SQLAlchemy and alembic take 0.2 s, and a store in memory needs neither."""
-    module = importlib.import_module("agentmesh.store.sql")
-    return module.SqlStore  # type: ignore[no-any-return]  # a module found by name has no static type
+def _loaded(name: str) -> Any:
+    """Load a module only now: SQLAlchemy and alembic take 0.2 s, and a store in memory needs neither."""
+    return importlib.import_module(f"agentmesh.store.{name}")

@@ -6,11 +6,13 @@ from sqlalchemy import CompoundSelect, Connection, Select, func, select, union, 
 
 from agentmesh.store.base import RunFilter
 from agentmesh.store.codec import searchable, storable
+from agentmesh.store.finding import found_at
 from agentmesh.store.refusals import hole
 from agentmesh.store.schema import (
     agent_cards,
     events,
     experiences,
+    registries,
     router_marks,
     router_states,
     routers,
@@ -34,9 +36,9 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
     if where.status is not None:
         wanted = wanted.where(runs.c.status == where.status)
     if where.text is not None:  # not LIKE: it stops at a NUL character, and its patterns are limited in length
-        wanted = wanted.where(func.instr(runs.c.folded_text, searchable(where.text)) > 0)
+        wanted = wanted.where(found_at(runs.c.folded_text, searchable(where.text)) > 0)
     if where.reason is not None:
-        found = func.instr(run_reasons.c.folded_reason, searchable(where.reason)) > 0
+        found = found_at(run_reasons.c.folded_reason, searchable(where.reason)) > 0
         wanted = wanted.where(runs.c.id.in_(select(run_reasons.c.run_id).where(found)))
     if where.agent_id is not None:
         theirs = select(run_agents.c.run_id).where(run_agents.c.agent_id == where.agent_id)
@@ -47,6 +49,11 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
         beginning = storable(where.prefix)
         wanted = wanted.where(func.substr(runs.c.id, 1, len(beginning)) == beginning)
     return wanted
+
+
+def registry_of(version: str) -> Select[Any]:
+    """Ask for the cards stored under a registry's version, as JSON text."""
+    return select(registries.c.body).where(registries.c.version == version)
 
 
 def parameters_of(name: str, parameters_hash: str) -> Select[Any]:

@@ -21,20 +21,23 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+# in the order of their characters, as SQLite and Python sort, whatever language the server speaks
+Name = String().with_variant(String(collation="C"), "postgresql")
+Words = Text().with_variant(Text(collation="C"), "postgresql")
 Place = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
 
 runs = Table(
     "runs",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Name, primary_key=True),
     Column("last_seq", Integer, nullable=False),
     Column("started_at", Float),  # null until run_started is stored; such runs are not listed
-    Column("status", String),
-    Column("text", Text),  # the beginning of the task, as a list shows it
-    Column("folded_text", Text),  # all of the task, case folded, to be searched
+    Column("status", Name),
+    Column("text", Words),  # the beginning of the task, as a list shows it
+    Column("folded_text", Words),  # all of the task, case folded, to be searched
     Column("elapsed_s", Float),
-    Column("cost_usd", String),  # decimal text: no database rounds it; null is unknown
-    Column("agents", Text, nullable=False),  # a JSON list, in the order of their first finished call
+    Column("cost_usd", Name),  # decimal text: no database rounds it; null is unknown
+    Column("agents", Words, nullable=False),  # a JSON list, in the order of their first finished call
     Index("ix_runs_started_at", "started_at", "id"),
     Index("ix_runs_status", "status", "started_at", "id"),
 )
@@ -42,8 +45,8 @@ runs = Table(
 run_agents = Table(
     "run_agents",
     metadata,
-    Column("agent_id", String, primary_key=True),
-    Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
+    Column("agent_id", Name, primary_key=True),
+    Column("run_id", Name, ForeignKey("runs.id"), primary_key=True),
     Index("ix_run_agents_run_id", "run_id"),
     sqlite_with_rowid=False,
 )
@@ -51,20 +54,20 @@ run_agents = Table(
 run_reasons = Table(
     "run_reasons",
     metadata,
-    Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
-    Column("folded_reason", Text, nullable=False),  # why its agents were chosen, case folded, to be searched
+    Column("run_id", Name, ForeignKey("runs.id"), primary_key=True),
+    Column("folded_reason", Words, nullable=False),  # why its agents were chosen, case folded, to be searched
 )
 
 events = Table(
     "events",
     metadata,
     Column("place", Place, primary_key=True, autoincrement=True),
-    Column("run_id", String, ForeignKey("runs.id"), nullable=False),
+    Column("run_id", Name, ForeignKey("runs.id"), nullable=False),
     Column("seq", Integer, nullable=False),
-    Column("kind", String, nullable=False),
+    Column("kind", Name, nullable=False),
     Column("schema", Integer, nullable=False),
     Column("at", Float, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", Words, nullable=False),
     UniqueConstraint("run_id", "seq", name="uq_events_run_id_seq"),
     sqlite_autoincrement=True,  # a place is never used twice, also after the last rows were pruned
 )
@@ -73,11 +76,11 @@ experiences = Table(
     "experiences",
     metadata,
     Column("sequence", Place, primary_key=True, autoincrement=False),
-    Column("run_id", String, nullable=False),
-    Column("agent_id", String, nullable=False),
-    Column("source", String, nullable=False),
+    Column("run_id", Name, nullable=False),
+    Column("agent_id", Name, nullable=False),
+    Column("source", Name, nullable=False),
     Column("at", Float, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", Words, nullable=False),
     # not unique: what an older agentmesh stored may hold the same score twice
     Index("ix_experiences_scored", "run_id", "agent_id", "source"),
 )
@@ -86,13 +89,13 @@ router_marks = Table(
     "router_marks",
     metadata,
     Column("sequence", Place, primary_key=True, autoincrement=False),  # no experience has the same one
-    Column("router", String, nullable=False),
-    Column("root", String, nullable=False),
-    Column("parameters", String, nullable=False),
-    Column("kind", String, nullable=False),
+    Column("router", Name, nullable=False),
+    Column("root", Name, nullable=False),
+    Column("parameters", Name, nullable=False),
+    Column("kind", Name, nullable=False),
     Column("target", Place),
     Column("at", Float, nullable=False),
-    Column("note", Text, nullable=False),
+    Column("note", Words, nullable=False),
     Index("ix_router_marks_router", "router", "root", "sequence"),
 )
 
@@ -101,40 +104,40 @@ learning_faults = Table(
     metadata,
     Column("place", Place, primary_key=True, autoincrement=True),
     Column("at", Float, nullable=False),
-    Column("run_id", String, nullable=False),
-    Column("source", String, nullable=False),
-    Column("message", Text, nullable=False),
+    Column("run_id", Name, nullable=False),
+    Column("source", Name, nullable=False),
+    Column("message", Words, nullable=False),
     sqlite_autoincrement=True,
 )
 
 registries = Table(
     "registries",
     metadata,
-    Column("version", String, primary_key=True),
-    Column("body", Text, nullable=False),
+    Column("version", Name, primary_key=True),
+    Column("body", Words, nullable=False),
 )
 
 agent_cards = Table(
     "agent_cards",
     metadata,
-    Column("agent_id", String, primary_key=True),
+    Column("agent_id", Name, primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("body", Text, nullable=False),
+    Column("body", Words, nullable=False),
 )
 
 routers = Table(
     "routers",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("parameters_hash", String, primary_key=True),
-    Column("parameters", Text, nullable=False),
+    Column("name", Name, primary_key=True),
+    Column("parameters_hash", Name, primary_key=True),
+    Column("parameters", Words, nullable=False),
 )
 
 router_states = Table(
     "router_states",
     metadata,
-    Column("router", String, primary_key=True),
-    Column("parameters", String, primary_key=True),
+    Column("router", Name, primary_key=True),
+    Column("parameters", Name, primary_key=True),
     Column("sequence", Place, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
     Column("payload", LargeBinary, nullable=False),

@@ -1,138 +1,100 @@
-"""Connections to a SQLite file: one that writes, some that read, and every failure turned into a ``StoreError``.
-
-Write-ahead logging lets readers work while the writer commits. ``synchronous=NORMAL`` hands a commit to the operating
-system before it returns, so it outlives a kill of the process; a power cut may take the last commits, and leaves the
-database whole. ``FULL`` would close that gap for one fsync a commit.
-"""
+"""What an open database does, whichever it is: lend connections, and turn every failure into a ``StoreError``."""
 
 import importlib
-import os
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from sqlite3 import Error as SqliteError
-from threading import Lock
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import ClassVar, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import QueuePool
 
-from agentmesh.errors import StoreError
+from agentmesh.errors import EmptyStoreError, StoreError
 from agentmesh.store.refusals import closed
 from agentmesh.store.version import HEAD, schema_of
 
-SWITCH_PAUSE_S = 0.01
-_HINTS = {
-    "is locked": "another process is writing to it: try again, or give a longer busy_timeout_s",
-    "is full": "nothing was written: free some space",
-    "not a database": "name a file that agentmesh made, or one that does not exist yet",
-    "malformed": "restore it from a copy, or move it away",
-    "readonly": "open it with read_only=True, or make the file and its folder writable",
-}
-"""What to do about what SQLite says."""
+_T = TypeVar("_T")
 
 
-class Database:
-    """An open SQLite file of today's schema.
+class Database(ABC):
+    """An open database of today's schema. One transaction at a time writes to it, whoever has it open.
 
     Args:
-        path: The file. It is made, and migrated, unless ``read_only``.
-        url: What to call it in errors.
-        read_only: Refuse to write; a missing file is an error, and nothing is created.
-        create: Whether a missing file is made; else it is an error.
-        busy_timeout_s: How long to wait for another process that is writing.
+        url: What to call it in errors: without a password.
+        read_only: Refuse to write; nothing is created or migrated.
+        create: Whether tables are made where there are none; else that is an error.
     """
 
-    def __init__(
-        self, path: Path, *, url: str, read_only: bool = False, create: bool = True, busy_timeout_s: float = 5.0
-    ) -> None:
+    foreign: ClassVar[tuple[type[Exception], ...]] = (SQLAlchemyError, OverflowError, UnicodeError)
+    """What its driver and SQLAlchemy raise."""
+
+    hints: ClassVar[Mapping[str, str]] = {}
+    """What to do about what the database says, by a piece of it."""
+
+    def __init__(self, *, url: str, read_only: bool, create: bool) -> None:
         self.url = url
         self.read_only = read_only
         self._create = create and not read_only
-        self._path = path
         self._closed = False
-        self._write_lock = Lock()  # one transaction at a time: the writing engine has one connection
-        try:
-            _check_path(path, read_only=read_only, create=self._create)
-        except OSError as error:
-            raise StoreError(f"cannot open {url!r}: {error.strerror or error}") from error
-        self._busy_timeout_s = busy_timeout_s
-        self._reader = _engine(path, _access(path), begin="BEGIN", busy_timeout_s=busy_timeout_s)
-        self._writer = _engine(path, {"mode": "rwc"}, begin="BEGIN IMMEDIATE", busy_timeout_s=busy_timeout_s)
-        try:
-            self._prepare()
-        except StoreError:
-            self.close()
-            raise
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    @property
+    @abstractmethod
+    def address(self) -> str | None:
+        """Return the URL under which another process can open it, with its password; ``None`` when none can."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
         """Lend a connection that sees one state of the database throughout."""
-        self.check_open()
-        with self._translating("read"), self._reader.begin() as connection:
-            yield connection
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Connection]:
         """Lend the connection that writes; all of its work is committed at the end, or none of it."""
-        self.check_open()
-        if self.read_only:
-            raise StoreError(f"{self.url!r} was opened for reading only; open it without read_only to write")
-        with self._write_lock, self._translating("write"), self._writer.begin() as connection:
-            yield connection
 
+    def write(self, work: Callable[[Connection], _T], *, stored: Callable[[Connection], bool] | None = None) -> _T:
+        """Do work that writes, and return what it returns once that is committed.
+
+        Args:
+            work: It may be done again when the database went away before it was committed.
+            stored: Says, where the answer to a commit was lost, whether it took effect; ``again`` where the work may
+                simply be done again. Without it, such a loss is an error.
+        """
+        del stored  # a database in this process answers
+        with self.writing() as connection:
+            return work(connection)
+
+    @abstractmethod
     def integrity(self, connection: Connection) -> list[str]:
-        """Return what SQLite's own check of the file finds, a line each."""
-        lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-        return [line for line in lines if line != "ok"]
+        """Return what the database's own check of itself finds, a line each."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
-        self._closed = True
-        self._reader.dispose()
-        self._writer.dispose()
 
     def check_open(self) -> None:
         """Raise a ``StoreError`` when the database was closed."""
         if self._closed:
             raise closed(self.url)
 
-    def _prepare(self) -> None:
-        """Bring the file to today's schema. Until it is known to be ours it is only read."""
-        found = self._found() if self._path.exists() else None
-        if (self.read_only and found != HEAD) or (found is None and not self._create):
-            tables = "no tables" if found is None else f"the tables of schema {found!r}, not yet those of {HEAD!r}"
-            raise StoreError(f"{self.url!r} has {tables}; open it once without read_only, as a run does, to make them")
+    def _check_writable(self) -> None:
+        self.check_open()
+        if self.read_only:
+            raise StoreError(f"{self.url!r} was opened for reading only; open it without read_only to write")
+
+    def _prepare(self, found: str | None) -> None:
+        """Bring a database that has schema ``found`` to today's."""
+        advice = "open it once without read_only, as a run does, to make them"
+        if found is None and not self._create:
+            raise EmptyStoreError(f"{self.url!r} has no tables; {advice}")
+        if found != HEAD and self.read_only:
+            raise StoreError(f"{self.url!r} has the tables of schema {found!r}, not yet those of {HEAD!r}; {advice}")
         if found != HEAD:
-            self._upgrade()
-        if not self.read_only:
-            with self._translating("open"), closing(self._writer.raw_connection()) as connection:
-                self._keep_log_beside(connection.cursor())
+            self.write(self._upgrade)
 
-    def _keep_log_beside(self, cursor: Any) -> None:
-        """Switch the file to a write-ahead log, which it keeps.
-
-        Only the first switch of a new file needs it alone, and there SQLite does not wait for others: so we do.
-        """
-        deadline = time.monotonic() + self._busy_timeout_s
-        while True:
-            try:
-                cursor.execute("PRAGMA journal_mode=WAL")
-                return
-            except SqliteError as error:
-                if "locked" not in str(error) or time.monotonic() >= deadline:
-                    raise
-                time.sleep(SWITCH_PAUSE_S)
-
-    def _upgrade(self) -> None:
-        with self.writing() as connection:  # another process may have been faster: look again, now alone
-            found = schema_of(connection, url=self.url)
-            if found != HEAD:
-                # loaded only now: alembic takes 0.1 s, and nearly every database is of today's schema
-                importlib.import_module("agentmesh.store.migrate").upgrade(connection, since=found)
+    def _upgrade(self, connection: Connection) -> None:
+        found = schema_of(connection, url=self.url)  # another process may have been faster: look again, now alone
+        if found != HEAD:
+            # loaded only now: alembic takes 0.1 s, and nearly every database is of today's schema
+            importlib.import_module("agentmesh.store.migrate").upgrade(connection, since=found)
 
     def _found(self) -> str | None:
         with self.reading() as connection:
@@ -142,62 +104,12 @@ class Database:
     def _translating(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, SqliteError, OverflowError, UnicodeError) as error:
-            reason = str(getattr(error, "orig", None) or error)
-            hints = [hint for sign, hint in _HINTS.items() if sign in reason]
-            raise StoreError("; ".join([f"cannot {doing} {self.url!r}: {reason}", *hints])) from error
+        except self.foreign as error:
+            reason = " ".join(str(getattr(error, "orig", None) or error).split())
+            advice = [hint for sign, hint in self.hints.items() if sign in reason]
+            raise StoreError("; ".join([f"cannot {doing} {self.url!r}: {reason}", *advice])) from error
 
 
-def _check_path(path: Path, *, read_only: bool, create: bool) -> None:
-    """Refuse a path early where SQLite would only say that it is unable to open the file."""
-    if path.is_dir():
-        raise IsADirectoryError(0, f"{str(path)!r} is a folder; name a file in it")
-    if not create and not path.exists():
-        raise FileNotFoundError(0, f"there is no file {str(path)!r}; a run creates it")
-    if read_only:
-        return
-    if not path.parent.is_dir():
-        raise FileNotFoundError(0, f"the folder {str(path.parent)!r} does not exist; make it first")
-    for place in (path.parent, path):  # the log of writes lies beside the file, so the folder matters as well
-        if place.exists() and not os.access(place, os.W_OK):
-            raise PermissionError(0, f"{str(place)!r} may not be written; name another place, or open it read_only")
-
-
-def _engine(path: Path, access: dict[str, str], *, begin: str, busy_timeout_s: float) -> Engine:
-    """Return an engine whose transactions begin with the statement ``begin``."""
-    writes = begin != "BEGIN"
-    engine = create_engine(
-        URL.create("sqlite", database=f"file:{_quoted(path)}", query={**access, "uri": "true"}),
-        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
-        poolclass=QueuePool,
-        pool_size=1 if writes else 4,
-        max_overflow=0 if writes else -1,
-    )
-
-    def configure(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # pysqlite would otherwise begin transactions by itself, and too late
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
-
-    event.listen(engine, "connect", configure)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
-
-
-def _quoted(path: Path) -> str:
-    """Return a path as the file part of a SQLite URI."""
-    return path.resolve().as_uri().removeprefix("file://")
-
-
-def _access(path: Path) -> dict[str, str]:
-    """Return how SQLite is to open the file for reading.
-
-    Beside a file that it reads, SQLite makes two more and cleans up after a writer that was killed, so it wants to
-    write even then. Where it may not write the folder, and no writer left a log, the file cannot change and is read
-    as it is.
-    """
-    folder, log = path.parent, path.with_name(path.name + "-wal")
-    if os.access(folder, os.W_OK):
-        return {"mode": "rw" if os.access(path, os.W_OK) or not path.exists() else "ro"}
-    return {"mode": "ro"} if log.exists() else {"mode": "ro", "immutable": "1"}
+def again(_connection: Connection) -> bool:
+    """Say of work whose commit was not answered that it is to be done again, since doing it twice is doing it once."""
+    return False

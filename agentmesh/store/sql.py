@@ -1,11 +1,10 @@
 """The store on a database, by SQLAlchemy Core."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from agentmesh.errors import StoreError
 from agentmesh.events import AnswerChunk, Event, fold
@@ -25,46 +24,54 @@ from agentmesh.store import faults, marks, schema
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.codec import decode, encode, summary
-from agentmesh.store.log import OUTLINE_COLUMNS, append_events, read_events, read_outline
-from agentmesh.store.query import holes, last_experience, latest_cards, matching, named_routers, parameters_of
+from agentmesh.store.log import OUTLINE_COLUMNS, append_events, are_stored, read_events, read_outline
+from agentmesh.store.query import (
+    holes,
+    last_experience,
+    latest_cards,
+    matching,
+    named_routers,
+    parameters_of,
+    registry_of,
+)
 from agentmesh.store.refusals import foreign_state, no_registry, no_run
-from agentmesh.store.scores import accept
-from agentmesh.store.session import Database
+from agentmesh.store.scores import accept, is_given, read_experience
+from agentmesh.store.session import Database, again
 from agentmesh.types import RunId
 
 _R = TypeVar("_R", bound=Record)
 _CARD_COLUMNS = ("agent_id", "version", "body")
+_ROUTER_COLUMNS = ("name", "parameters_hash", "parameters")
+_AT_ONCE = 500  # events in memory while all are read
+_KEEP = "ON CONFLICT DO NOTHING"
 
 
 class SqlStore(TraceStore):
-    """Keeps everything in a SQLite file.
+    """Keeps everything in a database, which is closed with it."""
 
-    Args:
-        path: The file; it is made when it is missing, in a folder that exists.
-        url: What it is called in errors.
-        read_only: Refuse to write, and create nothing.
-        create: Whether a missing file is made; else it is an error.
-        busy_timeout_s: How long to wait for another process that is writing.
-    """
-
-    def __init__(
-        self, path: Path, *, url: str, read_only: bool = False, create: bool = True, busy_timeout_s: float = 5.0
-    ) -> None:
-        self._url = url
-        self._database = Database(path, url=url, read_only=read_only, create=create, busy_timeout_s=busy_timeout_s)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._url = database.url
 
     @property
     def url(self) -> str:
-        """Return the URL this store was opened with."""
+        """Return the URL this store was opened with, without a password."""
         return self._url
+
+    @property
+    def address(self) -> str | None:
+        """Return the URL under which another process can open the same store, with its password."""
+        return self._database.address
 
     def append(self, events: Sequence[Event]) -> None:
         """Store events of any runs, in order; when this returns they survive a kill of the process."""
         kept = [event for event in events if not isinstance(event, AnswerChunk)]
         rows = [encode(event) for event in kept]  # before the transaction, so that others wait less for it
         if rows:
-            with self._database.writing() as connection:
-                append_events(connection, kept, rows, url=self._url)
+            self._database.write(
+                lambda connection: append_events(connection, kept, rows, url=self._url),
+                stored=lambda connection: are_stored(connection, rows),
+            )
 
     def events(self, run_id: RunId) -> list[Event]:
         """Return the events of a run by seq."""
@@ -103,8 +110,10 @@ class SqlStore(TraceStore):
 
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as an event of its run, and number and store what was learned from it."""
-        with self._database.writing() as connection:
-            return accept(connection, feedback, experiences, url=self._url)
+        return self._database.write(
+            lambda connection: accept(connection, feedback, experiences, url=self._url),
+            stored=lambda connection: is_given(connection, feedback, url=self._url),
+        )
 
     def experiences(self, after: int = 0, *, until: int | None = None, limit: int | None = None) -> list[Experience]:
         """Return experiences with ``after < sequence <= until``, in order."""
@@ -114,7 +123,7 @@ class SqlStore(TraceStore):
             wanted = wanted.where(table.sequence <= until)
         with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
-        return [self._read(Experience, body, f"experience {sequence}") for sequence, body in rows]
+        return [read_experience(body, sequence, url=self._url) for sequence, body in rows]
 
     def last_experience(self) -> int:
         """Return the highest number that an experience or a mark has, 0 when there is none."""
@@ -123,19 +132,20 @@ class SqlStore(TraceStore):
 
     def put_registry(self, snapshot: RegistrySnapshot) -> None:
         """Store a registry's cards under its version; storing a version again changes nothing."""
-        with self._database.writing() as connection:
-            known = connection.scalar(select(func.count()).where(schema.registries.c.version == snapshot.version))
-            if not known:
-                connection.execute(
-                    insert(schema.registries).values(version=snapshot.version, body=snapshot.model_dump_json())
-                )
-                rows = [(card.id, card.version, card.model_dump_json()) for card in snapshot.cards]
-                insert_rows(connection, "agent_cards", _CARD_COLUMNS, rows, conflict="ON CONFLICT DO NOTHING")
+        registry = [(snapshot.version, snapshot.model_dump_json())]
+        cards = [(card.id, card.version, card.model_dump_json()) for card in snapshot.cards]
+
+        def put(connection: Connection) -> None:
+            if connection.scalar(registry_of(snapshot.version)) is None:
+                insert_rows(connection, "registries", ("version", "body"), registry)
+                insert_rows(connection, "agent_cards", _CARD_COLUMNS, cards, conflict=_KEEP)
+
+        self._database.write(put, stored=again)
 
     def registry(self, version: str) -> RegistrySnapshot:
         """Return the cards stored under ``version``."""
         with self._database.reading() as connection:
-            body = connection.scalar(select(schema.registries.c.body).where(schema.registries.c.version == version))
+            body = connection.scalar(registry_of(version))
         if body is None:
             raise no_registry(version, self._url)
         return self._read(RegistrySnapshot, body, f"registry {version!r}")
@@ -148,10 +158,10 @@ class SqlStore(TraceStore):
 
     def put_router(self, name: str, parameters_hash: str, parameters: str) -> None:
         """Store the JSON text of a router's parameters under their hash; storing it again changes nothing."""
-        with self._database.writing() as connection:
-            if connection.scalar(parameters_of(name, parameters_hash)) is None:
-                values = {"name": name, "parameters_hash": parameters_hash, "parameters": parameters}
-                connection.execute(insert(schema.routers).values(values))
+        rows = [(name, parameters_hash, parameters)]
+        self._database.write(
+            lambda connection: insert_rows(connection, "routers", _ROUTER_COLUMNS, rows, conflict=_KEEP), stored=again
+        )
 
     def router_parameters(self, name: str, parameters_hash: str) -> str | None:
         """Return the JSON text stored for these parameters, ``None`` when there is none."""
@@ -166,8 +176,7 @@ class SqlStore(TraceStore):
 
     def put_state(self, state: RouterState) -> None:
         """Store a router state; the same router, parameters and sequence replace an earlier one."""
-        with self._database.writing() as connection:
-            marks.put_state(connection, state)
+        self._database.write(lambda connection: marks.put_state(connection, state), stored=again)
 
     def nearest_state(self, router: str, parameters: str, *, until: int | None = None) -> RouterState | None:
         """Return the stored state with the highest ``sequence <= until``, ``None`` when there is none."""
@@ -184,8 +193,7 @@ class SqlStore(TraceStore):
         """Store a mark under the next number, and the state that holds from it on under the same one."""
         if (state.router, state.parameters) != (mark.router, mark.parameters):
             raise foreign_state(mark, state)
-        with self._database.writing() as connection:
-            return marks.put_mark(connection, mark, state)
+        return self._database.write(lambda connection: marks.put_mark(connection, mark, state))
 
     def marks(self, router: str, root: str, *, after: int = 0, until: int | None = None) -> list[RouterMark]:
         """Return the marks of a router with ``after < sequence <= until``, in order."""
@@ -195,8 +203,7 @@ class SqlStore(TraceStore):
 
     def add_fault(self, fault: LearningFault) -> None:
         """Store what could not be learned from, and forget the oldest of more than 10,000."""
-        with self._database.writing() as connection:
-            marks.add_fault(connection, faults.kept(fault))
+        self._database.write(lambda connection: marks.add_fault(connection, faults.kept(fault)), stored=again)
 
     def faults(self, *, limit: int = 50) -> list[LearningFault]:
         """Return the last faults stored, newest first."""
@@ -231,7 +238,8 @@ class SqlStore(TraceStore):
         table = schema.events.c
         found = []
         for run_id, seq, version, body in connection.execute(
-            select(table.run_id, table.seq, table.schema, table.body).order_by(table.place)
+            select(table.run_id, table.seq, table.schema, table.body).order_by(table.place),
+            execution_options={"yield_per": _AT_ONCE},
         ):
             try:
                 decode(body, version, where=f"event {seq} of run {run_id!r} in {self._url!r}")

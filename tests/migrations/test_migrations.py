@@ -9,15 +9,17 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import MetaData, create_engine, insert, select
 
 from agentmesh.errors import DuplicateFeedbackError, StoreError
 from agentmesh.events import SCHEMA, AnswerChunk, Event
 from agentmesh.store import open_store
-from agentmesh.store.migrate import scripts
+from agentmesh.store.migrate import scripts, upgrade
+from agentmesh.store.postgres import _engine, _parsed
 from agentmesh.store.schema import metadata
 from agentmesh.store.version import HEAD, VERSION_TABLE
 from agentmesh.testing.traces import lesson, mark, score, state, whole
@@ -40,12 +42,41 @@ def expected_of(golden):
     return maker.Expected.model_validate_json(golden.with_suffix(".json").read_text(encoding="utf-8"))
 
 
+def copied_to_file(golden, request):
+    copy = request.getfixturevalue("tmp_path") / golden.name
+    shutil.copyfile(golden, copy)
+    return f"sqlite:///{copy}"
+
+
+def copied_to_postgres(golden, request):
+    """Make the tables of the golden database's schema in PostgreSQL, and fill them with its rows."""
+    url = request.getfixturevalue("postgres_url")
+    engine, source = _engine(_parsed(url), wait_s=5.0), create_engine(f"sqlite:///{golden}")
+    with engine.begin() as there, source.connect() as here:
+        upgrade(there, since=None, until=f"{int(golden.stem.removeprefix('schema')):04}")
+        rows_of = MetaData()
+        rows_of.reflect(here)
+        for table in rows_of.sorted_tables:
+            rows = [row._asdict() for row in here.execute(select(table))] if table.name != VERSION_TABLE else []
+            if rows:
+                there.execute(insert(table), rows)
+        last = there.exec_driver_sql("SELECT setval('events_place_seq', max(place)) FROM events")
+        assert last.scalar() > 0
+    engine.dispose()
+    source.dispose()
+    return url
+
+
+@pytest.fixture(params=[copied_to_file, copied_to_postgres], ids=["sqlite", "postgres"])
+def copied(request):
+    """Return what copies a golden database and returns the URL of the copy, which may be changed."""
+    return lambda golden: request.param(golden, request)
+
+
 @pytest.fixture(params=GOLDEN, ids=lambda path: path.stem)
-def golden(request, tmp_path):
-    """Return a golden database, and a copy of it that may be changed."""
-    copy = tmp_path / request.param.name
-    shutil.copyfile(request.param, copy)
-    return request.param, copy
+def golden(request, copied):
+    """Return a golden database, and the URL of a copy of it that may be changed."""
+    return request.param, copied(request.param)
 
 
 def test_every_schema_has_its_golden_database():
@@ -54,22 +85,22 @@ def test_every_schema_has_its_golden_database():
 
 
 def test_a_golden_database_is_migrated_and_reads_as_it_was_written(golden):
-    kept, copy = golden
-    with open_store(f"sqlite:///{copy}") as store:
+    kept, url = golden
+    with open_store(url) as store:
         assert maker.read(store) == expected_of(kept)
         assert store.check() == []
 
 
 def test_a_golden_database_can_be_written_to(golden):
-    _, copy = golden
-    with open_store(f"sqlite:///{copy}") as store:
+    _, url = golden
+    with open_store(url) as store:
         store.append(whole("new"))
         assert {run.id for run in store.runs()} == {"full", "failed", "cut", "new"}
 
 
 def test_a_golden_database_can_be_learned_from_and_marked(golden):
-    _, copy = golden
-    with open_store(f"sqlite:///{copy}") as store:
+    _, url = golden
+    with open_store(url) as store:
         last = store.last_experience()
         learned = store.add_feedback(score("full", source="judge"), [lesson("full", source="judge")])
         marked = store.put_mark(mark(), state(0))
@@ -131,8 +162,10 @@ def test_the_newest_golden_database_holds_every_kind_of_event():
     }
 
 
-def test_the_maker_still_makes_what_the_newest_golden_database_holds(tmp_path):
-    with open_store(f"sqlite:///{tmp_path}/made.db") as store:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_maker_still_makes_what_the_newest_golden_database_holds(kind, request, tmp_path):
+    url = f"sqlite:///{tmp_path}/made.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    with open_store(url) as store:
         maker.fill(store)
         assert maker.read(store) == expected_of(GOLDEN[-1])
 
@@ -151,12 +184,42 @@ def made_by_migrations(path):
     return create_engine(f"sqlite:///{path}")
 
 
-def test_the_migrations_make_what_schema_describes_as_alembic_sees_it(tmp_path):
-    engine = made_by_migrations(tmp_path / "mesh.db")
+def differences(engine):
+    """Return in what the tables of a database are not those that schema.py describes."""
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        assert compare_metadata(context, metadata) == []
+        found = compare_metadata(
+            MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}), metadata
+        )
     engine.dispose()
+    return found
+
+
+def test_the_migrations_make_what_schema_describes_as_alembic_sees_it(tmp_path):
+    assert differences(made_by_migrations(tmp_path / "mesh.db")) == []
+
+
+def test_the_migrations_make_what_schema_describes_in_postgres_down_to_the_order_of_text(new_postgres_url):
+    migrated, described = new_postgres_url(), new_postgres_url()
+    open_store(migrated).close()
+    engine = _engine(_parsed(described), wait_s=5.0)
+    metadata.create_all(engine)
+    engine.dispose()
+    assert differences(_engine(_parsed(migrated), wait_s=5.0)) == []
+    found = columns_of(migrated)
+    assert found - {column for column in found if column[0] == VERSION_TABLE} == columns_of(described)
+
+
+def columns_of(url):
+    """Return table, name, type, collation and whether it may be null of each column, and the indexes."""
+    with psycopg.connect(url) as connection:
+        columns = "table_name, column_name, data_type, collation_name, is_nullable"
+        mine = "table_schema = current_schema()"
+        found = connection.execute(f"SELECT {columns} FROM information_schema.columns WHERE {mine}").fetchall()  # noqa: S608
+        found += connection.execute(
+            "SELECT tablename, indexname, replace(indexdef, current_schema() || '.', '') "
+            "FROM pg_indexes WHERE schemaname = current_schema()"
+        ).fetchall()
+    return set(found)
 
 
 def statements(path):

@@ -6,6 +6,8 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_Name = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+_Words = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _Place = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -20,22 +22,22 @@ def upgrade() -> None:
 def _create_runs() -> None:
     op.create_table(
         "runs",
-        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("id", _Name, primary_key=True),
         sa.Column("last_seq", sa.Integer, nullable=False),
         sa.Column("started_at", sa.Float),
-        sa.Column("status", sa.String),
-        sa.Column("text", sa.Text),
-        sa.Column("folded_text", sa.Text),
+        sa.Column("status", _Name),
+        sa.Column("text", _Words),
+        sa.Column("folded_text", _Words),
         sa.Column("elapsed_s", sa.Float),
-        sa.Column("cost_usd", sa.String),
-        sa.Column("agents", sa.Text, nullable=False),
+        sa.Column("cost_usd", _Name),
+        sa.Column("agents", _Words, nullable=False),
     )
     op.create_index("ix_runs_started_at", "runs", ["started_at", "id"])
     op.create_index("ix_runs_status", "runs", ["status", "started_at", "id"])
     op.create_table(
         "run_agents",
-        sa.Column("agent_id", sa.String, primary_key=True),
-        sa.Column("run_id", sa.String, sa.ForeignKey("runs.id"), primary_key=True),
+        sa.Column("agent_id", _Name, primary_key=True),
+        sa.Column("run_id", _Name, sa.ForeignKey("runs.id"), primary_key=True),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_run_agents_run_id", "run_agents", ["run_id"])
@@ -45,12 +47,12 @@ def _create_events() -> None:
     op.create_table(
         "events",
         sa.Column("place", _Place, primary_key=True, autoincrement=True),
-        sa.Column("run_id", sa.String, sa.ForeignKey("runs.id"), nullable=False),
+        sa.Column("run_id", _Name, sa.ForeignKey("runs.id"), nullable=False),
         sa.Column("seq", sa.Integer, nullable=False),
-        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("kind", _Name, nullable=False),
         sa.Column("schema", sa.Integer, nullable=False),
         sa.Column("at", sa.Float, nullable=False),
-        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("body", _Words, nullable=False),
         sa.UniqueConstraint("run_id", "seq", name="uq_events_run_id_seq"),
         sqlite_autoincrement=True,
     )
@@ -60,11 +62,11 @@ def _create_experiences() -> None:
     op.create_table(
         "experiences",
         sa.Column("sequence", _Place, primary_key=True, autoincrement=False),
-        sa.Column("run_id", sa.String, nullable=False),
-        sa.Column("agent_id", sa.String, nullable=False),
-        sa.Column("source", sa.String, nullable=False),
+        sa.Column("run_id", _Name, nullable=False),
+        sa.Column("agent_id", _Name, nullable=False),
+        sa.Column("source", _Name, nullable=False),
         sa.Column("at", sa.Float, nullable=False),
-        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("body", _Words, nullable=False),
     )
     op.create_index("ix_experiences_run_id", "experiences", ["run_id"])
 
@@ -72,25 +74,25 @@ def _create_experiences() -> None:
 def _create_routers() -> None:
     op.create_table(
         "registries",
-        sa.Column("version", sa.String, primary_key=True),
-        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("version", _Name, primary_key=True),
+        sa.Column("body", _Words, nullable=False),
     )
     op.create_table(
         "agent_cards",
-        sa.Column("agent_id", sa.String, primary_key=True),
+        sa.Column("agent_id", _Name, primary_key=True),
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("body", _Words, nullable=False),
     )
     op.create_table(
         "routers",
-        sa.Column("name", sa.String, primary_key=True),
-        sa.Column("parameters_hash", sa.String, primary_key=True),
-        sa.Column("parameters", sa.Text, nullable=False),
+        sa.Column("name", _Name, primary_key=True),
+        sa.Column("parameters_hash", _Name, primary_key=True),
+        sa.Column("parameters", _Words, nullable=False),
     )
     op.create_table(
         "router_states",
-        sa.Column("router", sa.String, primary_key=True),
-        sa.Column("parameters", sa.String, primary_key=True),
+        sa.Column("router", _Name, primary_key=True),
+        sa.Column("parameters", _Name, primary_key=True),
         sa.Column("sequence", _Place, primary_key=True, autoincrement=False),
         sa.Column("at", sa.Float, nullable=False),
         sa.Column("payload", sa.LargeBinary, nullable=False),

@@ -28,6 +28,7 @@ from agentmesh.routing.neighbours import KernelRouter
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.store.sql import SqlStore
+from agentmesh.store.sqlite import SqliteFile
 from agentmesh.testing.agents import EchoAgent
 
 APART = Learning(mode="process", poll_s=0.05)
@@ -130,7 +131,7 @@ async def test_a_mesh_that_nobody_scores_finds_what_others_learned(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "mesh.db"
-    with MoodyStore(path, url=f"sqlite:///{path}") as store:
+    with MoodyStore(SqliteFile(path, url=f"sqlite:///{path}")) as store:
         (run_id,) = await answered(store, 1)
         async with await opened(follower := follower_of(store)) as learner:
             store.refusals = 2
@@ -391,7 +392,7 @@ def test_what_stands_against_a_process_is_named(store: TraceStore, monkeypatch: 
 
     assert obstacle(follower_of(store)) == ""
     with open_store() as memory:
-        assert "'memory://' is no database file" in obstacle(follower_of(memory))
+        assert "'memory://' is no database that another process can open" in obstacle(follower_of(memory))
     assert "InsideRouter' cannot be imported" in obstacle(follower_of(store, InsideRouter()))
     assert "is not what is imported under its name" in obstacle(follower_of(store, ShadowRouter()))
     assert "'mine-1' cannot be built by name" in obstacle(follower_of(store, embedder=LocalEmbedder()))

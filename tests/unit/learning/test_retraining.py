@@ -37,6 +37,7 @@ from agentmesh.routing.named import router_named
 from agentmesh.routing.neighbours import KernelRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.store.sql import SqlStore
+from agentmesh.store.sqlite import SqliteFile
 from agentmesh.testing.agents import EchoAgent
 from agentmesh.testing.stores import whole
 
@@ -411,7 +412,7 @@ def test_what_comes_in_just_before_the_mark_is_learned_under_another_one(
     tmp_path: Path, hurry: int, marks: int, missed: int
 ) -> None:
     path = tmp_path / "mesh.db"
-    with HurriedStore(path, url=f"sqlite:///{path}") as store:
+    with HurriedStore(SqliteFile(path, url=f"sqlite:///{path}")) as store:
         misled(store, "category")
         teach(store, 60)
         store.hurry = hurry

@@ -31,6 +31,7 @@ from agentmesh.routing.serving import ServingRouter
 from agentmesh.routing.similarity import CosineRouter
 from agentmesh.store.base import TraceStore
 from agentmesh.store.sql import SqlStore
+from agentmesh.store.sqlite import SqliteFile
 from agentmesh.testing.agents import EchoAgent
 from agentmesh.testing.stores import whole
 
@@ -245,7 +246,7 @@ class MoodyStore(SqlStore):
 
 async def test_a_log_that_cannot_be_read_now_is_read_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "mesh.db"
-    with MoodyStore(path, url=f"sqlite:///{path}") as store:
+    with MoodyStore(SqliteFile(path, url=f"sqlite:///{path}")) as store:
         store.errors = (StoreError("disk I/O error"), ValueError("no idea"))
         async with await open_schedule(follower_of(store), OFTEN):
             await until(store.faults)
@@ -311,7 +312,7 @@ def test_the_process_ends_when_the_mesh_is_gone(
 
 async def test_without_a_database_file_nothing_can_be_retrained() -> None:
     with pytest.raises(
-        ConfigError, match=r"retrain_every is 220, but the store 'memory://' is no database file; it ne"
+        ConfigError, match=r"retrain_every is 220, but the store 'memory://' is no database that another"
     ):
         async with mesh_of(open_store(None)):
             raise AssertionError("it opened")

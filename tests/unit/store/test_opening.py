@@ -77,7 +77,7 @@ def test_any_file_name_will_do(tmp_path, name):
         ("sqlite:///", "'memory://'"),
         ("sqlite:///:memory:", "'memory://'"),
         ("sqlite://mesh.db", "'sqlite:///path/to/file.db'"),
-        ("postgresql://localhost/mesh", "'sqlite:///path/to/file.db'"),
+        ("mysql://localhost/mesh", "'postgresql://user@host/database'"),
         ("sqlite:///a\0b.db", "'sqlite:///path/to/file.db'"),
     ],
 )
