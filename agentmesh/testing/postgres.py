@@ -22,10 +22,8 @@ _PROGRAMS: Final = ("initdb", "postgres")
 _OWNERS: Final = ("postgres", "nobody")
 """Who runs the server where root does: PostgreSQL refuses to be run by root."""
 
-_TAKEN: Final = "Address already in use"
 _READY: Final = b"ready to accept connections"
 _LAST_LINES: Final = 20
-_TRIES: Final = 5
 
 QUICK: Final[Mapping[str, str]] = {
     "autovacuum": "off",
@@ -79,7 +77,9 @@ class PostgresServer:
         """
         try:
             self._make()
-            self._start_anywhere()
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = free.getsockname()[1]
+            self.start()
         except BaseException:
             self._clear()
             raise
@@ -127,16 +127,6 @@ class PostgresServer:
         rules = "host guarded all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
         (self._folder / "data" / "pg_hba.conf").write_text(rules, encoding="utf-8")
 
-    def _start_anywhere(self) -> None:
-        for last in range(_TRIES, 0, -1):
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
-            try:
-                return self.start()
-            except StoreError as error:
-                if last == 1 or _TAKEN not in str(error):  # somebody was faster to take the port
-                    raise
-
     def _all_settings(self) -> dict[str, str]:
         own = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
         return {**self._settings, **own, "logging_collector": "off", "lc_messages": "C"}
@@ -145,10 +135,9 @@ class PostgresServer:
         """Start a program as somebody who may run PostgreSQL; where it can be asked for, it ends with this process."""
         owner, setpriv = _owner(), shutil.which("setpriv")
         as_owner = {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-        if setpriv is not None:
-            command = [setpriv, "--pdeathsig", "QUIT", *command]
+        bound = [] if setpriv is None else [setpriv, "--pdeathsig", "QUIT"]
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]  # noqa: S603 - the server's programs
-            command,
+            [*bound, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -174,11 +163,5 @@ class PostgresServer:
 
 def _owner() -> pwd.struct_passwd | None:
     """Return who is to run the server where root asks for one, ``None`` for whoever asks."""
-    if os.geteuid() != 0:
-        return None
-    for name in _OWNERS:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise StoreError(f"root may not run PostgreSQL, and there is no user of {_OWNERS!r} who could")
+    known = {one.pw_name: one for one in pwd.getpwall()} if os.geteuid() == 0 else {}
+    return next((known[name] for name in _OWNERS if name in known), None)
