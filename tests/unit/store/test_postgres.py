@@ -16,6 +16,7 @@ import pytest
 from agentmesh.errors import ConfigError, EmptyStoreError, SchemaVersionError, StoreError
 from agentmesh.records import LearningFault, RegistrySnapshot
 from agentmesh.store import TraceWriter, open_store
+from agentmesh.store.base import StoredEvent
 from agentmesh.store.postgres import PostgresDatabase
 from agentmesh.store.sql import SqlStore
 from agentmesh.testing.postgres import PostgresServer, find_postgres
@@ -200,23 +201,26 @@ def test_two_meshes_in_one_database_do_not_wait_for_one_another(new_postgres_url
 # --- several processes
 
 
-@pytest.mark.timeout(90)  # it starts two processes
+@pytest.mark.timeout(90)  # it starts a process that forks two
 def test_several_processes_write_at_once_and_who_follows_them_misses_no_event_and_no_number(postgres_url):
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    script = str(FOLDER / "feeding.py")
-    running = [subprocess.Popen([sys.executable, script, postgres_url, name, "40"], **pipes) for name in ("p-", "q-")]
-    assert [process.stdout.readline() for process in running] == ["ready\n"] * 2  # one made the tables, or waited
-    with open_store(postgres_url, read_only=True) as reader:
-        for process in running:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        seen = []
-        while len(seen) < 320 and (len(seen) >= 240 or any(process.poll() is None for process in running)):
-            seen += reader.tail(seen[-1].place if seen else 0, limit=7)
-        given = [json.loads(process.communicate()[0])["numbers"] for process in running]
+    with open_store(postgres_url):
+        pass  # makes the tables
+    command = [sys.executable, str(FOLDER / "feeding.py"), postgres_url, "40", "p-", "q-"]
+    with (
+        open_store(postgres_url, read_only=True) as reader,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running,
+    ):
+        seen: list[StoredEvent] = []
+        while len(seen) < 320:
+            has_ended = running.poll() is not None
+            more = reader.tail(seen[-1].place if seen else 0, limit=7)
+            seen += more
+            if has_ended and not more:
+                break
+        given = json.loads(running.communicate()[0])
         assert len({(stored.event.run_id, stored.event.seq) for stored in seen}) == 320
         assert seen == reader.tail(limit=10**6)
-        assert sorted(given[0] + given[1]) == [item.sequence for item in reader.experiences()] == [*range(1, 81)]
+        assert sorted(given["p-"] + given["q-"]) == [item.sequence for item in reader.experiences()] == [*range(1, 81)]
         assert reader.check() == []
 
 
