@@ -44,7 +44,8 @@ class ContextItem(Record):
     """One piece of what is known beside the task: a document, or what an earlier stage of a workflow found.
 
     ``key`` names it; of several versions of one key the highest holds. ``stage`` and ``agent_id`` say where it came
-    from, as far as that is known.
+    from, as far as that is known. ``number`` counts what was written over all keys, so that the later is known from the
+    earlier; 0 where that is not known. A ``pinned`` item goes into a slice before all others.
     """
 
     key: str
@@ -52,6 +53,8 @@ class ContextItem(Record):
     version: int = Field(default=1, ge=1)
     stage: str = ""
     agent_id: AgentId | None = None
+    number: int = Field(default=0, ge=0)
+    pinned: bool = False
 
 
 class SlicedItem(Record):

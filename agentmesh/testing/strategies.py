@@ -101,7 +101,16 @@ preferences = st.builds(
     previous=st.none() | agent_ids,
     like=_tuples(st.sampled_from(["Who built it?", "Δ?"]), 2),
 )
-context_items = st.builds(ContextItem, key=names, text=texts, version=st.integers(1, 9), stage=names)
+context_items = st.builds(
+    ContextItem,
+    key=names,
+    text=texts,
+    version=st.integers(1, 9),
+    stage=names,
+    agent_id=st.none() | agent_ids,
+    number=st.integers(0, 9),
+    pinned=st.booleans(),
+)
 tasks = st.builds(
     Task,
     text=texts,
