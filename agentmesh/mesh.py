@@ -20,6 +20,7 @@ from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.streaming import streamed
 from agentmesh.graphs.team import Team
+from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.settings import Learning
 from agentmesh.opening import OpenMesh, Setup, open_mesh
@@ -225,6 +226,26 @@ class Mesh:
         """
         return await self._run(as_task(task), limits=limits, run_id=run_id)
 
+    async def run_workflow(
+        self, workflow: Workflow, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None
+    ) -> Run:
+        """Take the task through the stages of a workflow, each a run of its own, and return the run of the whole.
+
+        Stages that fail, a budget that does not suffice, and abstention are told by ``Run.status``; ``Run.stages``
+        says how each went, and names the run that did it.
+
+        Args:
+            workflow: The stages.
+            task: What is asked.
+            limits: What all stages together may use; fields that are set here stand above the mesh's.
+            run_id: A name of your own for the run; it must be new to the store.
+
+        Raises:
+            ConfigError: the task cannot be used, or the mesh is not open.
+            StoreError: the trace cannot be written.
+        """
+        return await self._run(as_task(task), limits=limits, run_id=run_id, workflow=workflow)
+
     def run_sync(self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None) -> Run:
         """Open the mesh, run one task, close it. Inside a running loop (a notebook) one worker thread does so.
 
@@ -239,10 +260,16 @@ class Mesh:
             return worker.submit(asyncio.run, self._run_once(task, limits, run_id)).result()
 
     async def stream(
-        self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None
+        self,
+        task: str | Task,
+        *,
+        limits: Limits | None = None,
+        run_id: RunId | None = None,
+        workflow: Workflow | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Run a task and yield its events as they happen, pieces of answers among them; the last is ``run_finished``.
 
+        With a ``workflow`` the events of the runs of its stages are among them, those of each run in their order.
         Leaving the loop early and closing the generator cancels the run.
 
         Raises:
@@ -251,7 +278,7 @@ class Mesh:
         checked, parts = as_task(task), self._parts()
 
         def begin(listener: EventSink) -> Coroutine[Any, Any, Run]:
-            return self._run(checked, limits=limits, run_id=run_id, listeners=(listener,))
+            return self._run(checked, limits=limits, run_id=run_id, listeners=(listener,), workflow=workflow)
 
         async with aclosing(streamed(begin, parts.tasks, parts.streaming)) as events:
             async for event in events:
@@ -284,11 +311,17 @@ class Mesh:
         await self._parts().learner.learned(timeout_s)
 
     async def _run(
-        self, task: Task, *, limits: Limits | None, run_id: RunId | None, listeners: Sequence[EventSink] = ()
+        self,
+        task: Task,
+        *,
+        limits: Limits | None,
+        run_id: RunId | None,
+        listeners: Sequence[EventSink] = (),
+        workflow: Workflow | None = None,
     ) -> Run:
         parts, run_id = self._parts(), new_run_id(self._setup.clock.now()) if run_id is None else run_id
         edge = Edge(self._setup.secrets, task, run_id)
-        run = await parts.executor.submit(
+        run = await parts.executor_of(workflow).submit(
             edge.task, run_id=run_id, limits=self._setup.limits_of(limits), listeners=edge.listeners(listeners)
         )
         parts.score_later(run, self._setup)

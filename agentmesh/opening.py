@@ -18,6 +18,8 @@ from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.recalled import recalled_pace
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
+from agentmesh.graphs.workflow.runner import WorkflowExecutor
+from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
@@ -84,11 +86,18 @@ class OpenMesh:
     store: TraceStore
     services: Services
     executor: Executor
+    writer: TraceWriter
     learner: Learner
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack
     streaming: set[asyncio.Task[Any]] = field(default_factory=set)
     scoring: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def executor_of(self, workflow: Workflow | None) -> Executor:
+        """Return what runs a task: through the stages of ``workflow``, or by itself where there is none."""
+        if workflow is None:
+            return self.executor
+        return WorkflowExecutor(workflow, self.services, self.writer, self.store)
 
     def score_later(self, run: Run, setup: Setup) -> None:
         """Have verifiers and judge score a run that has ended, after it was returned."""
@@ -132,7 +141,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     await stack.enter_async_context(await open_schedule(follower, setup.learning))
     services = await _services(setup, store)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    return OpenMesh(store, services, LocalExecutor(services, writer), learner, tasks, stack)
+    return OpenMesh(store, services, LocalExecutor(services, writer), writer, learner, tasks, stack)
 
 
 async def _services(setup: Setup, store: TraceStore) -> Services:

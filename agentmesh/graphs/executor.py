@@ -21,6 +21,7 @@ from agentmesh.events import (
 from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.log import EventWriter, RunLog, named
+from agentmesh.graphs.place import ALONE, Place
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.protocols import EventSink
 from agentmesh.records import CallStatus, Limits, Run, RunStatus, Task
@@ -35,7 +36,15 @@ class LocalExecutor:
         self._services = services
         self._writer = writer
 
-    async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
+    async def submit(
+        self,
+        task: Task,
+        *,
+        run_id: RunId,
+        limits: Limits,
+        listeners: Sequence[EventSink] = (),
+        place: Place = ALONE,
+    ) -> Run:
         """Execute one run.
 
         Failing agents, an empty budget and abstention end in the ``Run`` that is returned. What the caller has to
@@ -56,6 +65,7 @@ class LocalExecutor:
             limits=limits,
             max_agents=limits.max_agents or 1,
             deadline=None if limits.timeout_s is None else begun + limits.timeout_s,
+            place=place,
         )
         pool = await services.pools.current()
         await services.pools.keep(pool)  # a run that fails to decide names its registry too
@@ -88,6 +98,10 @@ class LocalExecutor:
             explore=services.explore,
             fallback=services.fallback,
             team="" if services.team is None else services.team.fingerprint,
+            parent=context.place.parent,
+            stage=context.place.stage,
+            layer=context.place.layer,
+            previous=context.place.previous,
         )
 
     def _ending(

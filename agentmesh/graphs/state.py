@@ -9,6 +9,7 @@ from agentmesh.graphs.admission import Admission
 from agentmesh.graphs.allowance import PricedAsker
 from agentmesh.graphs.calling import Caller
 from agentmesh.graphs.log import RunLog
+from agentmesh.graphs.place import ALONE, Place
 from agentmesh.graphs.pool import PoolSource
 from agentmesh.graphs.team import Team
 from agentmesh.protocols import Embedder
@@ -70,3 +71,4 @@ class RunContext:
     limits: Limits
     max_agents: int
     deadline: float | None
+    place: Place = ALONE

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from agentmesh.errors import AgentMeshError, ConfigError, PluginError, ReplayError, ReplayMissError
 from agentmesh.events import Event
 from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.place import Place
 from agentmesh.graphs.pool import StoredPool
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
@@ -143,9 +144,10 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         team=team,
     )
     kept = _Kept()
+    place = Place(parent=started.parent, stage=started.stage, layer=started.layer, previous=started.previous)
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time
     try:
-        await LocalExecutor(services, kept).submit(started.task, run_id=started.run_id, limits=limits)
+        await LocalExecutor(services, kept).submit(started.task, run_id=started.run_id, limits=limits, place=place)
     except ReplayMissError:
         raise
     except AgentMeshError as error:
