@@ -15,11 +15,13 @@ from agentmesh.errors import ConfigError
 from agentmesh.events import Event
 from agentmesh.graphs.conversation import STICKINESS
 from agentmesh.graphs.edge import Edge
+from agentmesh.graphs.health import Breakers, Health
 from agentmesh.graphs.intake import as_task, new_run_id
 from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.streaming import streamed
 from agentmesh.graphs.team import Team
+from agentmesh.graphs.turns import Turns
 from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.settings import Learning
@@ -62,6 +64,8 @@ class Mesh:
         fallback: The id of the agent that acts where the router finds that nobody fits; by default the run abstains.
         secrets: What agents, models, verifiers and the store see placeholders of; by default nothing is hidden.
         team: Asks the chosen agents in waves and stops when their answers suffice; by default all are asked at once.
+        max_concurrency: Calls that may be under way at once, first come first served; by default any number.
+        health: When an agent that keeps failing is left alone; by default after five failures in a row.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -88,8 +92,12 @@ class Mesh:
         fallback: AgentId | None = None,
         secrets: Secrets | None = None,
         team: Team | None = None,
+        max_concurrency: int | None = None,
+        health: Health | None = None,
     ) -> None:
         chosen = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
+        clock = SystemClock()
+        breakers = Breakers(health or Health(), clock, seed=seed or 0)
         self._setup = Setup(
             embedder=chosen,
             registry=Registry(chosen, agents),
@@ -107,7 +115,9 @@ class Mesh:
             fallback=fallback,
             secrets=secrets,
             team=team,
-            clock=SystemClock(),
+            clock=clock,
+            breakers=breakers,
+            turns=Turns(max_concurrency, breakers=breakers),
         )
         self._lasting = store if isinstance(store, TraceStore) else open_store(None) if store is None else None
         self._store_at = store if isinstance(store, str) else ""
@@ -283,6 +293,10 @@ class Mesh:
         async with aclosing(streamed(begin, parts.tasks, parts.streaming)) as events:
             async for event in events:
                 yield event
+
+    def cancel(self, run_id: RunId) -> bool:
+        """Cancel a run that is under way here, and all that it started; return whether there is such a run."""
+        return self._parts().executor.cancel(run_id)
 
     async def feedback(
         self, run_id: RunId, score: float, *, agent: AgentId | None = None, source: str = "user"

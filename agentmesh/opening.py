@@ -13,11 +13,13 @@ from agentmesh.graphs.calling import LiveCaller
 from agentmesh.graphs.conversation import TOPIC_WEIGHT
 from agentmesh.graphs.edge import UnmarkedEmbedder
 from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.health import Breakers
 from agentmesh.graphs.limits import overlay, with_agents
 from agentmesh.graphs.pool import LivePool
 from agentmesh.graphs.recalled import recalled_pace
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
+from agentmesh.graphs.turns import Turns
 from agentmesh.graphs.workflow.runner import WorkflowExecutor
 from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
@@ -58,6 +60,8 @@ class Setup:
     secrets: Secrets | None
     team: Team | None
     clock: Clock
+    breakers: Breakers
+    turns: Turns
 
     def __post_init__(self) -> None:
         """Check what no type can say.
@@ -85,8 +89,7 @@ class OpenMesh:
 
     store: TraceStore
     services: Services
-    executor: Executor
-    writer: TraceWriter
+    executor: LocalExecutor
     learner: Learner
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack
@@ -97,7 +100,7 @@ class OpenMesh:
         """Return what runs a task: through the stages of ``workflow``, or by itself where there is none."""
         if workflow is None:
             return self.executor
-        return WorkflowExecutor(workflow, self.services, self.writer, self.store)
+        return WorkflowExecutor(workflow, self.executor, self.store)
 
     def score_later(self, run: Run, setup: Setup) -> None:
         """Have verifiers and judge score a run that has ended, after it was returned."""
@@ -139,18 +142,20 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
         await asyncio.to_thread(store.put_router, TEAM, setup.team.fingerprint, setup.team.model_dump_json())
     learner = await stack.enter_async_context(await open_learner(follower, setup.learning))
     await stack.enter_async_context(await open_schedule(follower, setup.learning))
-    services = await _services(setup, store)
+    caller = LiveCaller(setup.registry, setup.clock)
+    stack.push_async_callback(caller.aclose)
+    services = await _services(setup, store, caller)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    return OpenMesh(store, services, LocalExecutor(services, writer), writer, learner, tasks, stack)
+    return OpenMesh(store, services, LocalExecutor(services, writer), learner, tasks, stack)
 
 
-async def _services(setup: Setup, store: TraceStore) -> Services:
-    pools = LivePool(setup.registry, setup.embedder, store, setup.preferences, stickiness=setup.stickiness)
+async def _services(setup: Setup, store: TraceStore, caller: LiveCaller) -> Services:
+    pools = LivePool(setup.registry, setup.embedder, store, setup.preferences, setup.stickiness, setup.breakers)
     return Services(
         embedder=setup.embedder if setup.secrets is None else UnmarkedEmbedder(setup.embedder),
         serving=setup.serving,
         refiner=setup.refiner or VoteRefiner(None if setup.team is None else setup.team.key),
-        caller=LiveCaller(setup.registry, setup.clock),
+        caller=caller,
         clock=setup.clock,
         pools=pools,
         mesh_seed=setup.seed,
@@ -160,4 +165,5 @@ async def _services(setup: Setup, store: TraceStore) -> Services:
         fallback=setup.fallback,
         topic_weight=TOPIC_WEIGHT,
         team=setup.team,
+        turns=setup.turns,
     )

@@ -200,3 +200,7 @@ class Executor(Protocol):
     async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
         """Execute one run and return it, its trace committed; ``listeners`` get its events as they happen."""
         ...
+
+    def cancel(self, run_id: RunId) -> bool:
+        """Cancel a run that is under way, with all that it started; return whether there is such a run."""
+        ...

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
 
 import numpy as np
 
@@ -14,16 +13,16 @@ from agentmesh.graphs.calling import Caller, CallRequest
 from agentmesh.graphs.limits import Budget, estimate_usd
 from agentmesh.graphs.load import Load
 from agentmesh.graphs.log import RunLog
+from agentmesh.graphs.scope import RunScope
 from agentmesh.graphs.team import Team
+from agentmesh.graphs.turns import Turns
 from agentmesh.graphs.waves import SoFar, following
+from agentmesh.money import Reserved
 from agentmesh.records import AgentCall, AgentCard, CallStatus, Limits, RouteDecision, Task
 from agentmesh.types import AgentId, Clock
 
 FIRST_BACKOFF_S = 0.2
 """The wait before the second attempt; it doubles with each further one, plus up to as much again at random."""
-
-Reserved: TypeAlias = tuple[Decimal, str | None]
-"""What was set aside for a call, and why it may not be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ class Dispatch:
     """Everything that the calls of one run share. ``deadline`` is on the clock's monotonic scale.
 
     Without a ``team`` all that were selected are called at once. ``stand_ins`` are those who may be called where nobody
-    helped, the best first; ``admissions`` are the steps before each call.
+    helped, the best first; ``admissions`` are the steps before each call. ``scope`` holds the run's budget, and
+    ``turns`` says when a call may begin.
     """
 
     task: Task
@@ -59,6 +59,8 @@ class Dispatch:
     clock: Clock
     load: Load
     deadline: float | None
+    scope: RunScope
+    turns: Turns
     team: Team | None = None
     stand_ins: tuple[AgentId, ...] = ()
     admissions: tuple[Admission, ...] = ()
@@ -70,8 +72,8 @@ class Dispatch:
             RunPaused: a call waits for a person.
         """
         reasoning = decision.reasoning
-        spent = None if reasoning is None else reasoning.cost_usd
-        budget = Budget(self.limits, spent=spent or Decimal(0))
+        budget = self.scope.budget
+        budget.charge(None if reasoning is None else reasoning.cost_usd)
         calls: tuple[AgentCall, ...] = ()
         number = 1
         while True:
@@ -104,18 +106,19 @@ class Dispatch:
         budget = calling.budget
         card, done = self.cards[agent_id], Attempts([])
         for attempt in range(1, self.limits.retries + 2):
-            estimate, refusal = reserved if attempt == 1 else budget.reserve(card, self.task)
-            admitted = Refusal(refusal) if refusal is not None else await self._admit(card, attempt, calling)
+            held = reserved if attempt == 1 else budget.reserve(card, self.task)
+            admitted = Refusal(held.refusal) if held.refusal is not None else await self._admit(card, attempt, calling)
             if isinstance(admitted, Pause):
+                budget.release(held)
                 done.paused = True
                 break
             if isinstance(admitted, Refusal):
                 done.calls.append(await self._refuse(card, attempt, calling.wave, admitted.reason))
-                budget.settle(estimate, done.calls[-1])
+                budget.settle(held, done.calls[-1])
                 break
-            call = await self._attempt(CallRequest(card, admitted, attempt, calling.wave, self._time_left_s()))
+            call = await self._attempt(card, admitted, attempt, calling.wave)
             done.calls.append(call)
-            budget.settle(estimate, call)
+            budget.settle(held, call)
             if call.status is CallStatus.OK or not call.retryable or attempt > self.limits.retries:
                 break
             if not await self.caller.wait(card, attempt, _backoff_s(attempt, calling.seed), self.deadline):
@@ -136,11 +139,21 @@ class Dispatch:
         )
         return await admit(self.admissions, proposed, self.log)
 
-    async def _attempt(self, request: CallRequest) -> AgentCall:
-        agent_id = request.card.id
-        self.log.post(CallStarted, agent_id=agent_id, attempt=request.attempt, wave=request.wave)
-        with self.load.counted(agent_id):
-            call = await self.caller.call(request, self.log)
+    async def _attempt(self, card: AgentCard, task: Task, attempt: int, wave: int) -> AgentCall:
+        """Wait for a turn and make the call."""
+        with self.load.counted(card.id):
+            turn = await self.turns.take(card, left_s=self.scope.left_s())
+            if isinstance(turn, Refusal):
+                return await self._refuse(card, attempt, wave, turn.reason)
+            call = None
+            try:
+                self.log.post(CallStarted, agent_id=card.id, attempt=attempt, wave=wave)
+                times = (self._time_left_s(), self.limits.idle_timeout_s)
+                call = await self.caller.call(
+                    CallRequest(card, task, attempt, wave, *times, scope=self.scope, turn=turn), self.log
+                )
+            finally:
+                turn.end(call, hurried=self.scope.left_s() == 0)
         await self.log.commit(CallFinished, call=call)
         return call
 

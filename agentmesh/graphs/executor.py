@@ -1,9 +1,11 @@
 """Runs one task from end to end in this process."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.events import (
@@ -13,6 +15,7 @@ from agentmesh.events import (
     DecisionMade,
     Event,
     RunFinished,
+    RunResumed,
     RunStarted,
     StageFinished,
     fold,
@@ -22,10 +25,38 @@ from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.log import EventWriter, RunLog, named
 from agentmesh.graphs.place import ALONE, Place
+from agentmesh.graphs.scope import RunScope, begin_scope, current_scope
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.protocols import EventSink
 from agentmesh.records import CallStatus, Limits, Run, RunStatus, Task
 from agentmesh.types import RunId
+
+Conclusion: TypeAlias = tuple[RunStatus, str | None, str | None]
+"""How a run ended: its status, its answer, and why there is none."""
+
+Way: TypeAlias = Callable[[Task, RunContext], Awaitable[Conclusion]]
+"""Takes a run from its task to its end; raises ``RunPaused`` where it has to wait for a person."""
+
+
+async def through_agents(task: Task, context: RunContext) -> Conclusion:
+    """Take a run through decide, dispatch and refine."""
+    state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
+    return _conclusion(state, context.log.events)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run that is to be executed: its name, its limits, who hears of it, where it stands and what it goes through.
+
+    ``before`` are the events of a run that goes on, all of them; a run that begins has none.
+    """
+
+    run_id: RunId
+    limits: Limits
+    listeners: tuple[EventSink, ...] = ()
+    place: Place = ALONE
+    way: Way = through_agents
+    before: tuple[Event, ...] = ()
 
 
 class LocalExecutor:
@@ -35,73 +66,129 @@ class LocalExecutor:
         """Use the live parts of one mesh and its way to the store."""
         self._services = services
         self._writer = writer
+        self._under_way: dict[RunId, asyncio.Task[Any]] = {}
+        self._called_off: set[RunId] = set()
 
-    async def submit(
-        self,
-        task: Task,
-        *,
-        run_id: RunId,
-        limits: Limits,
-        listeners: Sequence[EventSink] = (),
-        place: Place = ALONE,
-    ) -> Run:
+    @property
+    def services(self) -> Services:
+        """Return the live parts."""
+        return self._services
+
+    def using(self, services: Services) -> "LocalExecutor":
+        """Return an executor with other live parts that knows of the same runs as this one."""
+        other = copy(self)
+        other._services = services
+        return other
+
+    async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
         """Execute one run.
 
-        Failing agents, an empty budget and abstention end in the ``Run`` that is returned. What the caller has to
-        mend is recorded in the trace and raised.
+        Failing agents, an empty budget, abstention and :meth:`cancel` end in the ``Run`` that is returned. What the
+        caller has to mend is recorded in the trace and raised. A run that is started by an agent of another one is part
+        of that: it has what is left of its limits, and ends with it.
 
         Raises:
+            BudgetError: it is the ninth run inside one another, or the call that started it was given up.
             RoutingError: nobody passes the gates, or the router returned no decision.
             LlmError: the embedder's endpoint failed.
             StoreError: the trace cannot be written.
             Exception: whatever a router or an embedder of the user's raised.
         """
-        services = self._services
-        log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=listeners)
+        return await self.execute(task, RunRequest(run_id, limits, tuple(listeners)))
+
+    async def execute(self, task: Task, request: RunRequest) -> Run:
+        """Execute one run, wherever it stands and whatever it goes through.
+
+        Raises:
+            Exception: as for :meth:`submit`.
+        """
+        outer = current_scope()
+        if outer is None:
+            return await self._execute(task, request)
+        async with outer.held():
+            if outer.inner.sign is not None:
+                request = replace(request, listeners=(*request.listeners, _Sign(outer.inner.sign)))
+            return await self._execute(task, request, outer=outer)
+
+    def cancel(self, run_id: RunId) -> bool:
+        """Cancel a run that is under way here, with all that it started; return whether there is such a run."""
+        running = self._under_way.get(run_id)
+        if running is None:
+            return False
+        self._called_off.add(run_id)
+        running.cancel()
+        return True
+
+    async def _execute(self, task: Task, request: RunRequest, *, outer: RunScope | None = None) -> Run:
+        services, run_id = self._services, request.run_id
+        log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=request.listeners)
         begun = services.clock.monotonic()
+        scope = begin_scope(run_id, request.limits, services.clock, outer)
         context = RunContext(
             services=services,
             log=log,
-            limits=limits,
-            max_agents=limits.max_agents or 1,
-            deadline=None if limits.timeout_s is None else begun + limits.timeout_s,
-            place=place,
+            limits=request.limits,
+            max_agents=request.limits.max_agents or 1,
+            deadline=scope.deadline,
+            scope=scope,
+            place=request.place,
         )
-        pool = await services.pools.current()
-        await services.pools.keep(pool)  # a run that fails to decide names its registry too
-        self._start(task, context, pool.registry_version)
+        await self._start(task, context, request.before)
+        running = asyncio.current_task()
+        if running is not None:
+            self._under_way[run_id] = running
         try:
-            state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
+            return await self._through(task, context, begun, request.way)
+        except asyncio.CancelledError:
+            if not isinstance(log.events[-1], RunFinished):
+                log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
+            if running is None or run_id not in self._called_off or running.uncancel():
+                raise
+            return fold(log.events)
+        finally:
+            self._under_way.pop(run_id, None)
+            self._called_off.discard(run_id)
+            if outer is not None:
+                outer.inner.add(_spent(log.events))
+
+    async def _through(self, task: Task, context: RunContext, begun: float, way: Way) -> Run:
+        log = context.log
+        try:
+            status, answer, error_text = await way(task, context)
         except RunPaused:
             return fold(log.events)
-        except asyncio.CancelledError:
-            log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
-            raise
         except Exception as error:  # the node boundary: recorded, and raised again
             text = str(error) if isinstance(error, AgentMeshError) else named(error)  # ours say all by themselves
             await log.commit(RunFinished, **self._ending(log, begun, RunStatus.FAILED, error=text))
             raise
-        status, answer, error_text = _conclusion(state, log.events)
         await log.commit(RunFinished, **self._ending(log, begun, status, answer=answer, error=error_text))
         return fold(log.events)
 
-    def _start(self, task: Task, context: RunContext, registry_version: str) -> None:
-        services = self._services
-        context.log.post(
+    async def _start(self, task: Task, context: RunContext, before: Sequence[Event]) -> None:
+        services, log, place = self._services, context.log, context.place
+        pool = await services.pools.current()
+        await services.pools.keep(pool)  # a run that fails to decide names its registry too
+        if before:
+            log.events.extend(before)
+            context.scope.budget.charge(_spent(before))
+            await log.commit(RunResumed)
+            return
+        log.post(
             RunStarted,
             task=task,
             limits=context.limits,
-            registry_version=registry_version,
+            registry_version=pool.registry_version,
             embedder=services.embedder.version,
             router=services.router.name,
             mesh_seed=services.mesh_seed,
             explore=services.explore,
             fallback=services.fallback,
             team="" if services.team is None else services.team.fingerprint,
-            parent=context.place.parent,
-            stage=context.place.stage,
-            layer=context.place.layer,
-            previous=context.place.previous,
+            parent=place.parent if context.scope.outer is None else context.scope.outer.run_id,
+            stage=place.stage,
+            layer=place.layer,
+            previous=place.previous,
+            workflow=place.workflow,
         )
 
     def _ending(
@@ -118,6 +205,16 @@ class LocalExecutor:
         }
 
 
+class _Sign:
+    """Takes each event of a run as a sign of life of the call that started it."""
+
+    def __init__(self, sign: Callable[[], None]) -> None:
+        self._sign = sign
+
+    def __call__(self, event: Event) -> None:  # noqa: ARG002 - that it came is enough
+        self._sign()
+
+
 def _spent(events: Sequence[Event]) -> Decimal | None:
     """Add up what reasoning, calls, checks, stages and refining cost; ``None`` as soon as one is unknown."""
     total = total_cost([event.call for event in events if isinstance(event, CallFinished)])
@@ -129,7 +226,7 @@ def _spent(events: Sequence[Event]) -> Decimal | None:
     return total
 
 
-def _conclusion(state: RunState, events: Sequence[Event]) -> tuple[RunStatus, str | None, str | None]:
+def _conclusion(state: RunState, events: Sequence[Event]) -> Conclusion:
     """Return how a run that went through all nodes ended: its status, its answer, and why there is none."""
     if state["decision"].abstained:
         return RunStatus.ABSTAINED, None, state["decision"].reason or "no agent fits"

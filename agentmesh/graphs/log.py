@@ -1,7 +1,7 @@
 """The log of one run: numbers and stamps its events, stores them, and tells those who listen."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from agentmesh.events import AnswerChunk, BaseEvent, Event
 from agentmesh.protocols import EventSink
@@ -10,13 +10,22 @@ from agentmesh.types import AgentId, Clock, RunId
 E = TypeVar("E", bound=BaseEvent)
 
 
-def named(error: Exception) -> str:
-    """Return an error as a trace records it: its kind and what it says.
+LONGEST_ERROR: Final = 10_000
+"""Characters of an error that a trace keeps: some hold the whole page that they came with."""
+
+
+def named(error: BaseException) -> str:
+    """Return an error as a trace records it: its kind and what it says, as text that can be stored.
 
     >>> named(ValueError("too small"))
     'ValueError: too small'
     """
-    return f"{type(error).__name__}: {error}"
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - the node boundary: the error is somebody's own, and cannot say what it is
+        said = "it cannot be shown as text"
+    shown = said if len(said) <= LONGEST_ERROR else f"{said[:LONGEST_ERROR]}..."
+    return f"{type(error).__name__}: {shown}".encode(errors="backslashreplace").decode()
 
 
 class EventWriter(Protocol):

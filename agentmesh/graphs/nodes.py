@@ -216,6 +216,8 @@ async def dispatch(state: RunState, context: RunContext) -> RunState:
         clock=services.clock,
         load=services.pools.load,
         deadline=context.deadline,
+        scope=context.scope,
+        turns=services.turns,
         team=services.team,
         stand_ins=state["stand_ins"],
         admissions=services.admissions,
@@ -240,6 +242,7 @@ async def refine(state: RunState, context: RunContext) -> RunState:
     if team is not None:
         answers = weighted(team, state["decision"], state["calls"], answers)
     refined = await _within_deadline(state["task"], answers, context)
+    context.scope.budget.charge(refined.cost_usd)
     context.log.post(
         AnswerRefined,
         refiner=refiner.name,

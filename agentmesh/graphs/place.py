@@ -11,12 +11,14 @@ class Place:
 
     ``parent`` is the run of its workflow and ``stage`` the stage that it does. ``layer`` is how many stages stand
     before that one, and ``previous`` the agent that answered right before it; 0 and "" are the start.
+    ``workflow`` is the fingerprint of the workflow that it is itself a run of.
     """
 
     parent: RunId | None = None
     stage: str = ""
     layer: int = 0
     previous: AgentId = ""
+    workflow: str = ""
 
 
 ALONE = Place()

@@ -11,6 +11,7 @@ from agentmesh.agents.capability import CapabilityTable, snapshot_table
 from agentmesh.agents.registry import Registry
 from agentmesh.events import TaskPrepared
 from agentmesh.graphs.conversation import staying
+from agentmesh.graphs.health import Breakers
 from agentmesh.graphs.load import CallsUnderWay, Load, RecordedLoad
 from agentmesh.graphs.vectors import ExampleVectors
 from agentmesh.packing import pack_vector
@@ -52,7 +53,7 @@ class PoolSource(Protocol):
 class LivePool:
     """The registry as it is now. The pool is built once for each of its versions.
 
-    ``stickiness`` is the lead of the agent that answered last in a conversation.
+    ``stickiness`` is the lead of the agent that answered last in a conversation; ``breakers`` knows who is unhealthy.
     """
 
     registry: Registry
@@ -60,6 +61,7 @@ class LivePool:
     store: TraceStore
     preferences: tuple[Preference, ...] = ()
     stickiness: float = 0.0
+    breakers: Breakers | None = None
     load: Load = field(default_factory=CallsUnderWay)
     _table: CapabilityTable | None = None
     _pool: AgentPool = field(init=False)
@@ -75,7 +77,8 @@ class LivePool:
         """Return the pool after the task's hard gates, the user's preferences and the lead of who answered last."""
         near = await self._examples.near((*self.preferences, *task.preferences), vector)
         pool = await self.current()
-        refused = self.registry.refused(task)
+        unhealthy = {} if self.breakers is None else self.breakers.refused(pool)
+        refused = {**unhealthy, **self.registry.refused(task)}
         pool = pool.gated({agent_id: gate for agent_id, gate in refused.items() if agent_id in pool.index})
         applied = apply(self.preferences, task, pool, near=near)
         return staying(applied, task, self.stickiness)

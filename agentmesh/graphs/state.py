@@ -11,7 +11,9 @@ from agentmesh.graphs.calling import Caller
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.place import ALONE, Place
 from agentmesh.graphs.pool import PoolSource
+from agentmesh.graphs.scope import RunScope
 from agentmesh.graphs.team import Team
+from agentmesh.graphs.turns import Turns
 from agentmesh.protocols import Embedder
 from agentmesh.records import AgentCall, AgentCard, Limits, RouteDecision, Task
 from agentmesh.routing.base import Router
@@ -38,7 +40,7 @@ class Services:
     """The live parts that every run of a mesh shares. The mesh owns their lifetimes.
 
     ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
-    has them in it. ``admissions`` are the steps before each call, in order.
+    has them in it. ``admissions`` are the steps before each call, in order, and ``turns`` says when it may begin.
     """
 
     embedder: Embedder
@@ -55,6 +57,7 @@ class Services:
     topic_weight: float = 0.0
     team: Team | None = None
     admissions: tuple[Admission, ...] = ()
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def router(self) -> Router:
@@ -64,11 +67,15 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What the nodes of one run use. ``deadline`` is on the clock's monotonic scale, ``None`` for no time limit."""
+    """What the nodes of one run use. ``deadline`` is on the clock's monotonic scale, ``None`` for no time limit.
+
+    ``scope`` is the run as those see it that are started inside it, and holds its budget.
+    """
 
     services: Services
     log: RunLog
     limits: Limits
     max_agents: int
     deadline: float | None
+    scope: RunScope
     place: Place = ALONE

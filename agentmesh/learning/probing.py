@@ -13,6 +13,7 @@ from agentmesh.learning.faults import told
 from agentmesh.learning.measured import Observation, Skill, skill_of
 from agentmesh.learning.probe_tasks import GoldVerifier, ProbeTask
 from agentmesh.learning.scoring import Score, verdict
+from agentmesh.money import Reserved
 from agentmesh.protocols import Verifier
 from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Record, Task, Usd
 from agentmesh.types import Clock, SystemClock
@@ -27,11 +28,11 @@ MOST_PROBLEMS = 5
 class Purse(Protocol):
     """What may be spent: :class:`agentmesh.graphs.limits.Budget` is one. A call reserves first and settles after."""
 
-    def reserve(self, card: AgentCard, task: Task) -> tuple[Decimal, str | None]:
+    def reserve(self, card: AgentCard, task: Task) -> Reserved:
         """Set aside the estimate of one call; return it and, where it does not fit, why not."""
         ...
 
-    def settle(self, estimate: Decimal, call: AgentCall) -> None:
+    def settle(self, reserved: Reserved, call: AgentCall) -> None:
         """Replace the estimate by what the call cost."""
         ...
 
@@ -113,12 +114,12 @@ class Prober:
         return self._report(team, [task.result() for task in running])
 
     async def _finding(self, member: Member, task: ProbeTask) -> Finding:
-        estimate, refusal = (Decimal(0), None) if self._purse is None else self._purse.reserve(member.card, task.task)
-        if refusal is not None:
-            return Finding(task, _call(member.card, CallStatus.REFUSED, error=refusal), None)
+        reserved = Reserved() if self._purse is None else self._purse.reserve(member.card, task.task)
+        if reserved.refusal is not None:
+            return Finding(task, _call(member.card, CallStatus.REFUSED, error=reserved.refusal), None)
         call = await self._call(member, task.task)
         if self._purse is not None:
-            self._purse.settle(estimate, call)
+            self._purse.settle(reserved, call)
         if call.answer is None:
             return Finding(task, call, 0.0, (f"agent {call.agent_id!r} on task {task.task.id!r}: {call.error}",))
         found = await asyncio.to_thread(self._verdict, call.agent_id, task.task, call.answer.text)

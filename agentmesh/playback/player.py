@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agentmesh.errors import AgentMeshError, ConfigError, PluginError, ReplayError, ReplayMissError
 from agentmesh.events import Event
-from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.executor import LocalExecutor, RunRequest
 from agentmesh.graphs.place import Place
 from agentmesh.graphs.pool import StoredPool
 from agentmesh.graphs.state import Services
@@ -14,7 +14,14 @@ from agentmesh.graphs.team import TEAM, Team
 from agentmesh.learning.learner import learn_until, restore_router, state_key
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
-from agentmesh.playback.prefix import RecordedCaller, RecordedEmbedder, RecordedRefiner, Recording, asker_of
+from agentmesh.playback.prefix import (
+    RecordedCaller,
+    RecordedEmbedder,
+    RecordedRefiner,
+    RecordedRefusals,
+    Recording,
+    asker_of,
+)
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
 from agentmesh.routing.baseline import RandomRouter
@@ -142,12 +149,13 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         pace=pace_of(recording.decided.decision),
         fallback=started.fallback,
         team=team,
+        admissions=(RecordedRefusals(recording.calls),),
     )
     kept = _Kept()
     place = Place(parent=started.parent, stage=started.stage, layer=started.layer, previous=started.previous)
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time
     try:
-        await LocalExecutor(services, kept).submit(started.task, run_id=started.run_id, limits=limits, place=place)
+        await LocalExecutor(services, kept).execute(started.task, RunRequest(started.run_id, limits, place=place))
     except ReplayMissError:
         raise
     except AgentMeshError as error:

@@ -9,6 +9,7 @@ import numpy as np
 from agentmesh.agents.refiner import Equivalence, Refined, Refiner, VoteRefiner, WeightedAnswer
 from agentmesh.errors import ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, CallFinished, DecisionMade, Event, RunFinished, RunStarted, TaskPrepared
+from agentmesh.graphs.admission import Admitted, ProposedCall, Refusal
 from agentmesh.graphs.asking import RecordedAsker
 from agentmesh.graphs.calling import CallRequest
 from agentmesh.graphs.log import RunLog
@@ -119,6 +120,25 @@ class RecordedCaller:
     async def wait(self, card: AgentCard, attempt: int, seconds: float, deadline: float | None) -> bool:  # noqa: ARG002 - the seam's signature
         """Go on at once; there was time for another attempt if one is recorded."""
         return attempt < self._attempts[card.id]
+
+
+class RecordedRefusals:
+    """Repeats refusals that a recording holds.
+
+    It is an :class:`~agentmesh.graphs.admission.Admission`, for what cannot be decided again from the trace: what was
+    left of the run around this one, who was unhealthy, whose turn did not come in time, what a check or a person said.
+    Refusals that the run's own budget explains come before it, and are the same.
+    """
+
+    def __init__(self, calls: Sequence[AgentCall]) -> None:
+        """Keep the calls that were refused."""
+        refused = [call for call in calls if call.status is CallStatus.REFUSED]
+        self._reasons = {(call.agent_id, call.wave, call.attempt): call.error or "" for call in refused}
+
+    async def admit(self, proposed: ProposedCall, log: RunLog) -> Admitted:  # noqa: ARG002 - the seam's signature
+        """Return the recorded refusal of this call, or let it pass."""
+        reason = self._reasons.get((proposed.card.id, proposed.wave, proposed.attempt))
+        return proposed.task if reason is None else Refusal(reason)
 
 
 def asker_of(decision: RouteDecision) -> RecordedAsker | None:

@@ -1,16 +1,15 @@
 """Who does the tasks of stages: the mesh, each as a run of its own, or a recording of such runs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from agentmesh.agents.refiner import VoteRefiner
 from agentmesh.errors import ReplayMissError, RunNotFoundError, StoreError
-from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.executor import LocalExecutor, RunRequest
 from agentmesh.graphs.limits import WITH_REFINER, overlay
 from agentmesh.graphs.load import Load
-from agentmesh.graphs.log import EventWriter
 from agentmesh.graphs.place import Place
 from agentmesh.graphs.pool import PoolSource
 from agentmesh.graphs.state import Services
@@ -87,22 +86,16 @@ class StagePool:
 class LiveChildren:
     """Routes the tasks of stages over the agents of a mesh. A run that fails is returned as it is stored."""
 
-    services: Services
-    writer: EventWriter
+    executor: LocalExecutor
     store: TraceStore
-    listeners: Sequence[EventSink] = ()
+    listeners: tuple[EventSink, ...] = ()
 
     async def run(self, request: ChildRequest) -> Run:
         """Execute the run of a stage."""
-        executor = LocalExecutor(services_for(request.stage, self.services), self.writer)
+        executor = self.executor.using(services_for(request.stage, self.executor.services))
+        wanted = RunRequest(request.run_id, request.limits, self.listeners, request.place)
         try:
-            return await executor.submit(
-                request.task,
-                run_id=request.run_id,
-                limits=request.limits,
-                listeners=self.listeners,
-                place=request.place,
-            )
+            return await executor.execute(request.task, wanted)
         except StoreError:
             raise
         except Exception:

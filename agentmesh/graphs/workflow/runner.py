@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass, replace
 
-from agentmesh.events import AnswerRefined, RunFinished, RunStarted, StageFinished, fold
-from agentmesh.graphs.log import EventWriter, RunLog
-from agentmesh.graphs.state import Services
+from agentmesh.events import AnswerRefined, Event, StageFinished, StageStarted
+from agentmesh.graphs.admission import RunPaused
+from agentmesh.graphs.executor import Conclusion, LocalExecutor, RunRequest
+from agentmesh.graphs.log import RunLog
+from agentmesh.graphs.place import ALONE
+from agentmesh.graphs.scope import entered
+from agentmesh.graphs.state import RunContext
 from agentmesh.graphs.team import TEAM
-from agentmesh.graphs.workflow.children import LiveChildren
+from agentmesh.graphs.workflow.children import Children, LiveChildren
 from agentmesh.graphs.workflow.graph import compiled, most_steps
 from agentmesh.graphs.workflow.spec import WORKFLOW, Workflow
-from agentmesh.graphs.workflow.stage_task import StageEnd, told
-from agentmesh.graphs.workflow.walk import Walk, WalkState
+from agentmesh.graphs.workflow.stage_task import StageEnd
+from agentmesh.graphs.workflow.walk import Recorded, Walk, WalkState
 from agentmesh.protocols import EventSink
 from agentmesh.records import Limits, Run, RunStatus, Task
 from agentmesh.store.base import TraceStore
@@ -26,8 +28,7 @@ class WorkflowExecutor:
     """Takes a task through the stages of a workflow, each a run of its own, and returns when all is committed."""
 
     workflow: Workflow
-    services: Services
-    writer: EventWriter
+    executor: LocalExecutor
     store: TraceStore
 
     async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
@@ -38,63 +39,61 @@ class WorkflowExecutor:
         Raises:
             StoreError: the trace cannot be written.
         """
-        await asyncio.to_thread(self._keep)
-        log = RunLog(run_id, writer=self.writer, clock=self.services.clock, listeners=listeners)
-        pool = await self.services.pools.current()
-        await self.services.pools.keep(pool)
-        self._start(task, limits, log, pool.registry_version)
-        children = LiveChildren(self.services, self.writer, self.store, listeners)
-        return await concluded(Walk(self.workflow, task, limits, log, children), self.services)
+        await asyncio.to_thread(keep_workflow, self.workflow, self.store)
+        heard = tuple(listeners)
+        way = StagesWay(self.workflow, LiveChildren(self.executor, self.store, heard))
+        place = replace(ALONE, workflow=self.workflow.fingerprint)
+        return await self.executor.execute(task, RunRequest(run_id, limits, heard, place, way))
 
-    def _keep(self) -> None:
-        """Store the workflow and its teams, so that a trace may name them."""
-        self.store.put_router(WORKFLOW, self.workflow.fingerprint, self.workflow.as_json())
-        for team in (stage.team for stage in self.workflow.stages if stage.team is not None):
-            self.store.put_router(TEAM, team.fingerprint, team.model_dump_json())
-
-    def _start(self, task: Task, limits: Limits, log: RunLog, registry_version: str) -> None:
-        services = self.services
-        log.post(
-            RunStarted,
-            task=task,
-            limits=limits,
-            registry_version=registry_version,
-            embedder=services.embedder.version,
-            router=services.router.name,
-            mesh_seed=services.mesh_seed,
-            explore=services.explore,
-            fallback=services.fallback,
-            team="" if services.team is None else services.team.fingerprint,
-            workflow=self.workflow.fingerprint,
-        )
+    def cancel(self, run_id: RunId) -> bool:
+        """Cancel a run that is under way here, its stages too; return whether there is such a run."""
+        return self.executor.cancel(run_id)
 
 
-async def concluded(walk: Walk, services: Services) -> Run:
-    """Walk to the end and record how the whole ended; a walk that waits for a person is not over."""
-    log, begun = walk.log, services.clock.monotonic()
+def keep_workflow(workflow: Workflow, store: TraceStore) -> None:
+    """Store a workflow and its teams, so that a trace may name them."""
+    store.put_router(WORKFLOW, workflow.fingerprint, workflow.as_json())
+    for team in (stage.team for stage in workflow.stages if stage.team is not None):
+        store.put_router(TEAM, team.fingerprint, team.model_dump_json())
 
-    def ending(status: RunStatus, *, answer: str | None = None, error: str | None = None) -> dict[str, Any]:
-        elapsed_s = max(services.clock.monotonic() - begun, 0.0)
-        return {"status": status, "answer": answer, "cost_usd": _spent(log), "elapsed_s": elapsed_s, "error": error}
 
-    try:
-        past = await walked(walk)
-    except asyncio.CancelledError:
-        await walk.called_off()
-        log.post(RunFinished, **ending(RunStatus.CANCELLED, error="cancelled"))
-        raise
-    except Exception as error:  # the node boundary: recorded, and raised again
-        await walk.called_off()
-        await log.commit(RunFinished, **ending(RunStatus.FAILED, error=told(error)))
-        raise
-    ends = {end.stage: end for end in past}
-    if not any(end.waits for end in ends.values()):
-        status, output, error_text = conclusion(walk, ends)
-        if output is not None:
-            _post_answer(log, output)
-        answer = None if output is None else output.answer
-        await log.commit(RunFinished, **ending(status, answer=answer, error=error_text))
-    return fold(log.events)
+@dataclass(frozen=True, slots=True)
+class StagesWay:
+    """Takes a run through the stages of a workflow."""
+
+    workflow: Workflow
+    children: Children
+
+    async def __call__(self, task: Task, context: RunContext) -> Conclusion:
+        """Walk to the end, and say how the whole ended.
+
+        Raises:
+            RunPaused: a stage waits for a person.
+            StoreError: the trace cannot be written.
+        """
+        log, scope = context.log, context.scope
+        walk = Walk(self.workflow, task, context.limits, log, self.children, scope.left_s, recorded_in(log.events))
+        try:
+            with entered(scope):
+                past = await walked(walk)
+        except BaseException:
+            await walk.called_off()
+            raise
+        ends = {end.stage: end for end in past}
+        if any(end.waits for end in ends.values()):
+            raise RunPaused
+        status, output, error = conclusion(walk, ends)
+        if output is None:
+            return status, None, error
+        _post_answer(log, output)
+        return status, output.answer, None
+
+
+def recorded_in(events: Sequence[Event]) -> Recorded:
+    """Return what a trace holds of the stages already."""
+    begun = frozenset((event.stage, event.part) for event in events if isinstance(event, StageStarted))
+    ended = {(e.result.stage, e.result.part): e.result for e in events if isinstance(e, StageFinished)}
+    return Recorded(begun, ended)
 
 
 async def walked(walk: Walk) -> tuple[StageEnd, ...]:
@@ -121,12 +120,3 @@ def _post_answer(log: RunLog, output: StageEnd) -> None:
     agents = dict.fromkeys(one.agent_id for one in output.given if one.agent_id is not None)
     rests_on = dict.fromkeys(run_id for run_ids in output.rests_on.values() for run_id in run_ids)
     log.post(AnswerRefined, refiner=WORKFLOW, answer=output.answer, answered_by=tuple(agents), rests_on=tuple(rests_on))
-
-
-def _spent(log: RunLog) -> Decimal | None:
-    """Add up what the stages cost; ``None`` as soon as one is unknown."""
-    total: Decimal | None = Decimal(0)
-    for event in log.events:
-        if isinstance(event, StageFinished):
-            total = None if total is None or event.cost_usd is None else total + event.cost_usd
-    return total

@@ -2,12 +2,12 @@
 
 import asyncio
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypedDict
 
-from agentmesh.errors import ConfigError, ReplayError, StoreError
+from agentmesh.errors import BudgetError, ConfigError, ReplayError, StoreError
 from agentmesh.events import StageFinished, StageStarted, StageWaiting
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.workflow.children import Children, ChildRequest, limits_for
@@ -46,13 +46,14 @@ class Recorded:
 
 @dataclass(slots=True)
 class Walk:
-    """One way through a workflow."""
+    """One way through a workflow. ``left_s`` tells the seconds that are left for it, ``None`` for any number."""
 
     workflow: Workflow
     task: Task
     limits: Limits
     log: RunLog
     children: Children
+    left_s: Callable[[], float | None]
     recorded: Recorded = field(default_factory=Recorded)
     under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -156,6 +157,7 @@ class Walk:
         if (name, part) not in self.recorded.begun:
             self.log.post(StageStarted, stage=name, part=part, child=run_id)
         try:
+            self._check_time()
             place, limits = here.place(self.log.run_id), limits_for(here.stage, self.limits)
             run = await self.children.run(ChildRequest(here.stage, part, here.child_task(), run_id, limits, place))
         except asyncio.CancelledError:
@@ -169,6 +171,11 @@ class Walk:
         if run.status is RunStatus.WAITING:
             await self.log.commit(StageWaiting, stage=name, part=part, child=run_id, requests=run.waiting_for)
         return _end_of(run, here)
+
+    def _check_time(self) -> None:
+        left_s = self.left_s()
+        if left_s is not None and left_s <= 0:
+            raise BudgetError("no time is left of what the workflow may take")
 
     async def _ended(self, end: StageEnd) -> StageEnd:
         """Record how a stage ended, before its answer is used."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from agentmesh.graphs.limits import Budget, actual_usd, estimate_usd, overlay
+from agentmesh.money import Reserved
 from agentmesh.records import AgentCall, AgentCard, Answer, CallStatus, Limits, Task, Usage
 
 TASK = Task(text="x" * 400)
@@ -39,43 +40,43 @@ def test_a_failed_call_of_an_agent_paid_by_the_token_has_an_unknown_cost() -> No
 
 def test_a_budget_refuses_what_does_not_fit_what_was_set_aside_before() -> None:
     budget = Budget(Limits(cost_usd="0.15"))
-    assert budget.reserve(card(price_per_call_usd="0.10"), TASK) == (Decimal("0.10"), None)
-    _, refusal = budget.reserve(card(price_per_call_usd="0.10"), TASK)
+    assert budget.reserve(card(price_per_call_usd="0.10"), TASK) == Reserved(Decimal("0.10"), 401)
+    refusal = budget.reserve(card(price_per_call_usd="0.10"), TASK).refusal
     assert refusal is not None
     assert "'a' is estimated at 0.10 USD and 0.05 USD are left" in refusal
 
 
 def test_a_settled_call_gives_back_what_it_did_not_cost() -> None:
     budget = Budget(Limits(cost_usd="0.15"))
-    estimate, _ = budget.reserve(card(price_per_call_usd="0.10"), TASK)
-    budget.settle(estimate, AgentCall(agent_id="a", status=CallStatus.OK, cost_usd=Decimal("0.01")))
-    assert budget.reserve(card(price_per_call_usd="0.10"), TASK)[1] is None
+    reserved = budget.reserve(card(price_per_call_usd="0.10"), TASK)
+    budget.settle(reserved, AgentCall(agent_id="a", status=CallStatus.OK, cost_usd=Decimal("0.01")))
+    assert budget.reserve(card(price_per_call_usd="0.10"), TASK).refusal is None
 
 
 def test_a_call_of_unknown_cost_keeps_its_estimate_set_aside() -> None:
     budget = Budget(Limits(cost_usd="0.15"))
-    estimate, _ = budget.reserve(card(price_per_call_usd="0.10"), TASK)
-    budget.settle(estimate, AgentCall(agent_id="a", status=CallStatus.FAILED, cost_usd=None))
-    assert budget.reserve(card(price_per_call_usd="0.10"), TASK)[1] is not None
+    reserved = budget.reserve(card(price_per_call_usd="0.10"), TASK)
+    budget.settle(reserved, AgentCall(agent_id="a", status=CallStatus.FAILED, cost_usd=None))
+    assert budget.reserve(card(price_per_call_usd="0.10"), TASK).refusal is not None
 
 
 def test_a_budget_of_zero_allows_only_what_is_free() -> None:
     budget = Budget(Limits(cost_usd=0.0))
-    assert budget.reserve(card(price_per_call_usd="0"), TASK)[1] is None
-    assert budget.reserve(card(price_per_call_usd="0.0001"), TASK)[1] is not None
+    assert budget.reserve(card(price_per_call_usd="0"), TASK).refusal is None
+    assert budget.reserve(card(price_per_call_usd="0.0001"), TASK).refusal is not None
 
 
 def test_an_unknown_price_is_refused_under_a_cost_limit_unless_allowed() -> None:
-    _, refusal = Budget(Limits(cost_usd=1.0)).reserve(card(), TASK)
+    refusal = Budget(Limits(cost_usd=1.0)).reserve(card(), TASK).refusal
     assert refusal is not None
     assert "has no price" in refusal
-    assert Budget(Limits(cost_usd=1.0, allow_unknown_price=True)).reserve(card(), TASK)[1] is None
+    assert Budget(Limits(cost_usd=1.0, allow_unknown_price=True)).reserve(card(), TASK).refusal is None
 
 
 def test_calls_are_counted() -> None:
     budget = Budget(Limits(max_calls=1))
-    assert budget.reserve(card(), TASK)[1] is None
-    assert budget.reserve(card(), TASK)[1] == "the limit of 1 calls is reached"
+    assert budget.reserve(card(), TASK).refusal is None
+    assert budget.reserve(card(), TASK).refusal == "the limit of 1 calls is reached"
 
 
 @pytest.mark.parametrize("override", [None, Limits()])
