@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from agentmesh.agents.refiner import VoteRefiner
-from agentmesh.errors import ReplayMissError, RunNotFoundError, StoreError
+from agentmesh.errors import AgentMeshError, ReplayMissError, RunNotFoundError, StoreError
 from agentmesh.graphs.executor import LocalExecutor, RunRequest
 from agentmesh.graphs.limits import WITH_REFINER, overlay
 from agentmesh.graphs.load import Load
@@ -124,16 +124,23 @@ class ResumedChildren:
 
 @dataclass(frozen=True, slots=True)
 class RecordedChildren:
-    """Hands back recorded runs, each for the task that it was recorded for. It calls nobody."""
+    """Hands back recorded runs, each for the task that it was recorded for. It calls nobody.
+
+    ``failures`` says why runs failed before they had begun.
+    """
 
     recorded: Mapping[RunId, Run]
+    failures: Mapping[RunId, str]
 
     async def run(self, request: ChildRequest) -> Run:
         """Return a recorded run.
 
         Raises:
+            AgentMeshError: it failed before it had begun.
             ReplayMissError: there is none of this id, or it is of another task.
         """
+        if request.run_id in self.failures:
+            raise AgentMeshError(self.failures[request.run_id])
         run = self.recorded.get(request.run_id)
         if run is None:
             raise ReplayMissError(f"no run {request.run_id!r} of stage {request.stage.name!r} is recorded")

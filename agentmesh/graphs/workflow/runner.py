@@ -75,18 +75,10 @@ class StagesWay:
         walk = Walk(self.workflow, task, context.limits, log, self.children, scope.left_s, recorded_in(log.events))
         try:
             with entered(scope):
-                past = await walked(walk)
+                return await concluded(walk)
         except BaseException:
             await walk.called_off()
             raise
-        ends = {end.stage: end for end in past}
-        if any(end.waits for end in ends.values()):
-            raise RunPaused
-        status, output, error = conclusion(walk, ends)
-        if output is None:
-            return status, None, error
-        _post_answer(log, output)
-        return status, output.answer, None
 
 
 def recorded_in(events: Sequence[Event]) -> Recorded:
@@ -96,21 +88,30 @@ def recorded_in(events: Sequence[Event]) -> Recorded:
     return Recorded(begun, ended)
 
 
-async def walked(walk: Walk) -> tuple[StageEnd, ...]:
-    """Run the graph and return how all stages ended, in order."""
+async def concluded(walk: Walk) -> Conclusion:
+    """Walk to the end, record what the answer was made of, and say how the whole ended.
+
+    Raises:
+        RunPaused: a stage waits for a person.
+        StoreError: the trace cannot be written.
+    """
     state: WalkState = {"past": (), "parts": (), "items": {}}
     graph, bound = compiled(walk.workflow), most_steps(walk.workflow)
     done: WalkState = await graph.ainvoke(state, {"recursion_limit": bound}, context=walk)  # type: ignore[assignment]
-    return done["past"]
-
-
-def conclusion(walk: Walk, ends: Mapping[str, StageEnd]) -> tuple[RunStatus, StageEnd | None, str | None]:
-    """Return how a workflow ended: its status, the stage whose answer is its own, and why there is none."""
+    ends = {end.stage: end for end in done["past"]}
+    if any(end.waits for end in ends.values()):
+        raise RunPaused
     stopper, output = walk.stopper(ends), ends[walk.workflow.output]
     if stopper is not None and stopper.status is not None:
         return stopper.status, None, f"stage {stopper.stage!r}: {stopper.reason or stopper.status}"
-    if output.given:
-        return RunStatus.COMPLETED, output, None
+    if not output.given:
+        return _without_answer(ends, output)
+    _post_answer(walk.log, output)
+    return RunStatus.COMPLETED, output.answer, None
+
+
+def _without_answer(ends: Mapping[str, StageEnd], output: StageEnd) -> Conclusion:
+    """Return how a workflow ended in which nothing went wrong that may not, and whose output has no answer."""
     bad = next((end for end in ends.values() if end.failed), None)
     status = RunStatus.ABSTAINED if bad is None or bad.status is None else bad.status
     return status, None, f"stage {output.stage!r} gave no answer: {output.reason or output.status}"
