@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.errors import AgentMeshError as AgentMeshError
     from agentmesh.graphs.team import Team as Team
+    from agentmesh.graphs.workflow.conditions import Condition as Condition
+    from agentmesh.graphs.workflow.conditions import Over as Over
+    from agentmesh.graphs.workflow.spec import Stage as Stage
+    from agentmesh.graphs.workflow.spec import Workflow as Workflow
     from agentmesh.judging.redaction import Secrets as Secrets
     from agentmesh.learning.settings import Learning as Learning
     from agentmesh.mesh import Mesh as Mesh
@@ -40,12 +44,14 @@ else:
         "AgentCard": "records",
         "AgentMeshError": "errors",
         "Answer": "records",
+        "Condition": "graphs.workflow.conditions",
         "Feedback": "records",
         "Learning": "learning.settings",
         "Limits": "records",
         "Mesh": "mesh",
         "Objective": "records",
         "Preference": "preferences",
+        "Over": "graphs.workflow.conditions",
         "PromptedAgent": "agents.prompted",
         "PromptedRefiner": "agents.merging",
         "RecordedAgent": "agents.recorded",
@@ -57,10 +63,12 @@ else:
         "RunStatus": "records",
         "ScoringRouter": "routing.base",
         "Secrets": "judging.redaction",
+        "Stage": "graphs.workflow.spec",
         "Task": "records",
         "Team": "graphs.team",
         "Usage": "records",
         "VoteRefiner": "agents.refiner",
+        "Workflow": "graphs.workflow.spec",
         "agent": "agents.function",
         "open_store": "store.opening",
         "replay": "playback.player",
@@ -87,11 +95,13 @@ __all__ = [
     "AgentCard",
     "AgentMeshError",
     "Answer",
+    "Condition",
     "Feedback",
     "Learning",
     "Limits",
     "Mesh",
     "Objective",
+    "Over",
     "Preference",
     "PromptedAgent",
     "PromptedRefiner",
@@ -104,10 +114,12 @@ __all__ = [
     "RunStatus",
     "ScoringRouter",
     "Secrets",
+    "Stage",
     "Task",
     "Team",
     "Usage",
     "VoteRefiner",
+    "Workflow",
     "agent",
     "open_store",
     "replay",

@@ -256,6 +256,20 @@ class Mesh:
         """
         return await self._run(as_task(task), limits=limits, run_id=run_id, workflow=workflow)
 
+    async def resume_workflow(self, run_id: RunId, workflow: Workflow | None = None) -> Run:
+        """Go on with a run of a workflow where its trace ends; stages that have ended are not done again.
+
+        Args:
+            run_id: The run of the workflow; one that has ended is returned as it is.
+            workflow: The workflow; needed only where it has callables or refiners, which no store keeps.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: it is a run of another workflow, or the workflow is not stored whole.
+            StoreError: the trace cannot be read or written.
+        """
+        return await self._parts().resume_workflow(run_id, workflow, self._setup)
+
     def run_sync(self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None) -> Run:
         """Open the mesh, run one task, close it. Inside a running loop (a notebook) one worker thread does so.
 

@@ -8,10 +8,11 @@ from typing import Any
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
+from agentmesh.events import fold
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import LiveCaller
 from agentmesh.graphs.conversation import TOPIC_WEIGHT
-from agentmesh.graphs.edge import UnmarkedEmbedder
+from agentmesh.graphs.edge import Edge, UnmarkedEmbedder
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.health import Breakers
 from agentmesh.graphs.limits import overlay, with_agents
@@ -20,7 +21,7 @@ from agentmesh.graphs.recalled import recalled_pace
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
 from agentmesh.graphs.turns import Turns
-from agentmesh.graphs.workflow.runner import WorkflowExecutor
+from agentmesh.graphs.workflow.runner import WorkflowExecutor, workflow_in
 from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.learner import LogFollower
@@ -36,7 +37,7 @@ from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
 from agentmesh.store.writer import TraceWriter
-from agentmesh.types import AgentId, Clock
+from agentmesh.types import AgentId, Clock, RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,18 @@ class OpenMesh:
         if workflow is None:
             return self.executor
         return WorkflowExecutor(workflow, self.executor, self.store)
+
+    async def resume_workflow(self, run_id: RunId, workflow: Workflow | None, setup: Setup) -> Run:
+        """Go on with a run of a workflow, and return it as its caller gets it."""
+        events = await asyncio.to_thread(self.store.events, run_id)
+        run = fold(events)
+        edge = Edge(setup.secrets, run.task, run_id)
+        if not run.status.has_ended:
+            if workflow is None:
+                workflow = await asyncio.to_thread(workflow_in, self.store, events)
+            run = await WorkflowExecutor(workflow, self.executor, self.store).resume(events)
+            self.score_later(run, setup)
+        return edge.run(run)
 
     def score_later(self, run: Run, setup: Setup) -> None:
         """Have verifiers and judge score a run that has ended, after it was returned."""

@@ -8,8 +8,8 @@ from agentmesh.errors import ConfigError, ReplayError
 from agentmesh.events import AnswerRefined, BaseEvent, Event, RunFinished, RunStarted, StageFinished, StageStarted
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.workflow.children import RecordedChildren
-from agentmesh.graphs.workflow.runner import concluded, recorded_in
-from agentmesh.graphs.workflow.spec import WORKFLOW, Workflow, workflow_of
+from agentmesh.graphs.workflow.runner import concluded, recorded_in, workflow_in
+from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.graphs.workflow.walk import Walk
 from agentmesh.playback.compare import Difference
 from agentmesh.playback.kept import Kept
@@ -65,11 +65,8 @@ def stored_workflow(store: TraceStore, started: RunStarted, given: Workflow | No
                 f"run {started.run_id!r} is of the workflow {started.workflow!r}; {given.fingerprint!r} was given"
             )
         return given
-    stored = store.router_parameters(WORKFLOW, started.workflow)
-    if stored is None:
-        raise ReplayError(f"the store does not hold the workflow {started.workflow!r} of run {started.run_id!r}")
     try:
-        return workflow_of(stored)
+        return workflow_in(store, [started])
     except ConfigError as error:
         raise ReplayError(f"run {started.run_id!r} cannot be rebuilt: {error}") from error
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from agentmesh.agents.refiner import VoteRefiner
 from agentmesh.errors import AgentMeshError, ReplayMissError, RunNotFoundError, StoreError
@@ -106,20 +106,24 @@ class LiveChildren:
             raise
 
 
+GoOn: TypeAlias = Callable[[ChildRequest, Run], Awaitable[Run]]
+"""Goes on with the run of a stage that has not ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResumedChildren:
     """Hands back the runs that a trace holds, has those that have not ended go on, and begins the others."""
 
     recorded: Mapping[RunId, Run]
     live: Children
-    go_on: Callable[[ChildRequest], Awaitable[Run]]
+    go_on: GoOn
 
     async def run(self, request: ChildRequest) -> Run:
         """Return the run of a stage, executing as little as possible."""
         run = self.recorded.get(request.run_id)
         if run is None:
             return await self.live.run(request)
-        return run if run.status.has_ended else await self.go_on(request)
+        return run if run.status.has_ended else await self.go_on(request, run)
 
 
 @dataclass(frozen=True, slots=True)

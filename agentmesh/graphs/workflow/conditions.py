@@ -19,7 +19,7 @@ Predicate: TypeAlias = Callable[[Answers], bool]
 Itemizer: TypeAlias = Callable[[Answers], Sequence[JsonValue]]
 
 TASK: Final = "task"
-_NUMBER: Final = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
+_NUMBER: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 
 
 class Condition(Record):

@@ -2,25 +2,38 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from agentmesh.events import AnswerRefined, Event, StageFinished, StageStarted
+from agentmesh.errors import ConfigError, RunNotFoundError
+from agentmesh.events import AnswerRefined, Event, RunStarted, StageFinished, StageStarted
 from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.executor import Conclusion, LocalExecutor, RunRequest
 from agentmesh.graphs.log import RunLog
-from agentmesh.graphs.place import ALONE
+from agentmesh.graphs.place import ALONE, Place
 from agentmesh.graphs.scope import entered
 from agentmesh.graphs.state import RunContext
 from agentmesh.graphs.team import TEAM
-from agentmesh.graphs.workflow.children import Children, LiveChildren
+from agentmesh.graphs.workflow.children import Children, ChildRequest, GoOn, LiveChildren, ResumedChildren
 from agentmesh.graphs.workflow.graph import compiled, most_steps
-from agentmesh.graphs.workflow.spec import WORKFLOW, Workflow
+from agentmesh.graphs.workflow.spec import WORKFLOW, Workflow, workflow_of
 from agentmesh.graphs.workflow.stage_task import StageEnd
 from agentmesh.graphs.workflow.walk import Recorded, Walk, WalkState
 from agentmesh.protocols import EventSink
 from agentmesh.records import Limits, Run, RunStatus, Task
 from agentmesh.store.base import TraceStore
 from agentmesh.types import RunId
+
+
+async def as_it_stands(request: ChildRequest, run: Run) -> Run:
+    """Return the run of a stage that waits for a person; one that was lost half way is not gone on with.
+
+    Raises:
+        ConfigError: it does not wait.
+    """
+    if run.status is RunStatus.WAITING:
+        return run
+    raise ConfigError(f"run {request.run_id!r} was lost half way, and nothing is here that could go on with it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,33 @@ class WorkflowExecutor:
         place = replace(ALONE, workflow=self.workflow.fingerprint)
         return await self.executor.execute(task, RunRequest(run_id, limits, heard, place, way))
 
+    async def resume(
+        self, events: Sequence[Event], *, go_on: GoOn = as_it_stands, listeners: Sequence[EventSink] = ()
+    ) -> Run:
+        """Go on with a run of the workflow from where its trace ends: stages that have ended are not done again.
+
+        Args:
+            events: Its trace; it has not ended.
+            go_on: Goes on with the run of a stage that has not ended.
+            listeners: Who is told of what happens from here on.
+
+        Raises:
+            ConfigError: it is a run of another workflow, or of none.
+            StoreError: the trace cannot be written.
+        """
+        started = events[0]
+        if not isinstance(started, RunStarted) or started.workflow != self.workflow.fingerprint:
+            raise ConfigError(f"run {started.run_id!r} is not one of the workflow {self.workflow.fingerprint!r}")
+        heard, begun = tuple(listeners), [event.child for event in events if isinstance(event, StageStarted)]
+        runs = await asyncio.to_thread(_stored, self.store, begun)
+        children = ResumedChildren(runs, LiveChildren(self.executor, self.store, heard), go_on)
+        place = Place(
+            started.parent, started.stage, layer=started.layer, previous=started.previous, workflow=started.workflow
+        )
+        way = StagesWay(self.workflow, children)
+        request = RunRequest(started.run_id, started.limits, heard, place, way, tuple(events))
+        return await self.executor.execute(started.task, request)
+
     def cancel(self, run_id: RunId) -> bool:
         """Cancel a run that is under way here, its stages too; return whether there is such a run."""
         return self.executor.cancel(run_id)
@@ -55,6 +95,29 @@ def keep_workflow(workflow: Workflow, store: TraceStore) -> None:
     store.put_router(WORKFLOW, workflow.fingerprint, workflow.as_json())
     for team in (stage.team for stage in workflow.stages if stage.team is not None):
         store.put_router(TEAM, team.fingerprint, team.model_dump_json())
+
+
+def workflow_in(store: TraceStore, events: Sequence[Event]) -> Workflow:
+    """Return the workflow that a stored run is of.
+
+    Raises:
+        ConfigError: the run is of none, or its workflow is not stored whole.
+    """
+    started = events[0]
+    named = started.workflow if isinstance(started, RunStarted) else ""
+    stored = store.router_parameters(WORKFLOW, named) if named else None
+    if stored is None:
+        raise ConfigError(f"run {started.run_id!r} is of no workflow that is stored (it names {named!r})")
+    return workflow_of(stored)
+
+
+def _stored(store: TraceStore, run_ids: Sequence[RunId]) -> dict[RunId, Run]:
+    """Return those of the runs that are stored: one that failed before it had begun is not."""
+    found: dict[RunId, Run] = {}
+    for run_id in run_ids:
+        with suppress(RunNotFoundError):
+            found[run_id] = store.run(run_id)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +183,6 @@ def _without_answer(ends: Mapping[str, StageEnd], output: StageEnd) -> Conclusio
 def _post_answer(log: RunLog, output: StageEnd) -> None:
     agents = dict.fromkeys(one.agent_id for one in output.given if one.agent_id is not None)
     rests_on = dict.fromkeys(run_id for run_ids in output.rests_on.values() for run_id in run_ids)
+    if any(isinstance(event, AnswerRefined) for event in log.events):
+        return  # a run that goes on may have come so far before
     log.post(AnswerRefined, refiner=WORKFLOW, answer=output.answer, answered_by=tuple(agents), rests_on=tuple(rests_on))
