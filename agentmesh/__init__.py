@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentmesh.agents.base import Agent as Agent
     from agentmesh.agents.function import agent as agent
+    from agentmesh.agents.graph import GraphAgent as GraphAgent
     from agentmesh.agents.merging import PromptedRefiner as PromptedRefiner
     from agentmesh.agents.prompted import PromptedAgent as PromptedAgent
     from agentmesh.agents.recorded import RecordedAgent as RecordedAgent
     from agentmesh.agents.refiner import Refiner as Refiner
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.errors import AgentMeshError as AgentMeshError
+    from agentmesh.graphs.node import MeshAgent as MeshAgent
+    from agentmesh.graphs.node import as_node as as_node
     from agentmesh.graphs.team import Team as Team
     from agentmesh.graphs.workflow.conditions import Condition as Condition
     from agentmesh.graphs.workflow.conditions import Over as Over
@@ -46,9 +49,11 @@ else:
         "Answer": "records",
         "Condition": "graphs.workflow.conditions",
         "Feedback": "records",
+        "GraphAgent": "agents.graph",
         "Learning": "learning.settings",
         "Limits": "records",
         "Mesh": "mesh",
+        "MeshAgent": "graphs.node",
         "Objective": "records",
         "Preference": "preferences",
         "Over": "graphs.workflow.conditions",
@@ -70,6 +75,7 @@ else:
         "VoteRefiner": "agents.refiner",
         "Workflow": "graphs.workflow.spec",
         "agent": "agents.function",
+        "as_node": "graphs.node",
         "open_store": "store.opening",
         "replay": "playback.player",
     }
@@ -97,9 +103,11 @@ __all__ = [
     "Answer",
     "Condition",
     "Feedback",
+    "GraphAgent",
     "Learning",
     "Limits",
     "Mesh",
+    "MeshAgent",
     "Objective",
     "Over",
     "Preference",
@@ -121,6 +129,7 @@ __all__ = [
     "VoteRefiner",
     "Workflow",
     "agent",
+    "as_node",
     "open_store",
     "replay",
 ]

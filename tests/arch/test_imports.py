@@ -17,7 +17,7 @@ PUBLIC = """
     PromptedRefiner RecordedAgent Refiner Replay RouteDecision Router Run RunStatus ScoringRouter Secrets
     Task Team Usage
     VoteRefiner agent open_store replay
-    Condition Over Stage Workflow
+    Condition GraphAgent MeshAgent Over Stage Workflow as_node
 """
 
 

@@ -71,7 +71,7 @@ def _compiled(knots: tuple[Knot, ...]) -> "Compiled":
         graph.add_edge(before if len(before) > 1 else before[0] if before else START, knot.entry)
         if knot.name not in waited_for:
             graph.add_edge(knot.exit, END)
-    return graph.compile()
+    return graph.compile(checkpointer=False)  # in a node of somebody's graph, its checkpoints are not ours
 
 
 def _add_nodes(graph: "StateGraph[WalkState, Walk, WalkState, WalkState]", knot: Knot) -> None:
