@@ -9,7 +9,6 @@ from agentmesh.errors import ConfigError, RunNotFoundError
 from agentmesh.events import AnswerRefined, Event, RunStarted, StageFinished, StageStarted
 from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.executor import Conclusion, LocalExecutor, RunRequest
-from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.place import ALONE, Place
 from agentmesh.graphs.scope import entered
 from agentmesh.graphs.state import RunContext
@@ -169,7 +168,7 @@ async def concluded(walk: Walk) -> Conclusion:
         return stopper.status, None, f"stage {stopper.stage!r}: {stopper.reason or stopper.status}"
     if not output.given:
         return _without_answer(ends, output)
-    _post_answer(walk.log, output)
+    _post_answer(walk, output)
     return RunStatus.COMPLETED, output.answer, None
 
 
@@ -180,9 +179,10 @@ def _without_answer(ends: Mapping[str, StageEnd], output: StageEnd) -> Conclusio
     return status, None, f"stage {output.stage!r} gave no answer: {output.reason or output.status}"
 
 
-def _post_answer(log: RunLog, output: StageEnd) -> None:
+def _post_answer(walk: Walk, output: StageEnd) -> None:
+    log, names = walk.log, walk.workflow.order.names
     agents = dict.fromkeys(one.agent_id for one in output.given if one.agent_id is not None)
-    rests_on = dict.fromkeys(run_id for run_ids in output.rests_on.values() for run_id in run_ids)
+    rests_on = [run_id for name in names for run_id in output.rests_on.get(name, ())]
     if any(isinstance(event, AnswerRefined) for event in log.events):
         return  # a run that goes on may have come so far before
     log.post(AnswerRefined, refiner=WORKFLOW, answer=output.answer, answered_by=tuple(agents), rests_on=tuple(rests_on))
