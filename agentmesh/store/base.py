@@ -34,7 +34,8 @@ class StoredEvent:
 class RunFilter:
     """Which runs to list. ``since`` is Unix seconds.
 
-    ``text`` is looked for in the task, ``reason`` in why its agents were chosen; both ignore case.
+    ``text`` is looked for in the task, ``reason`` in why its agents were chosen; both ignore case. ``alone`` leaves out
+    runs that another run started, such as those of the stages of a workflow.
     """
 
     status: RunStatus | None = None
@@ -42,6 +43,7 @@ class RunFilter:
     agent_id: str | None = None
     since: float | None = None
     reason: str | None = None
+    alone: bool = False
 
 
 class TraceStore(ABC):

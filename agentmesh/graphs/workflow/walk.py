@@ -127,7 +127,8 @@ class Walk:
         if stopper is not None:
             return await self._ended(replace(over, reason=f"the workflow stopped at {stopper.stage!r}"))
         if before and not any(end.given for end in before):
-            return await self._ended(replace(over, reason="no stage before it gave an answer"))
+            why = "; ".join(f"{end.stage!r}: {end.reason or end.status}" for end in before)
+            return await self._ended(replace(over, reason=f"no stage before it gave an answer ({why})"))
         return await self._unless_it_holds(here, over)
 
     async def _unless_it_holds(self, here: Situation, over: StageEnd) -> StageEnd | None:

@@ -1,6 +1,7 @@
 """A mesh that takes a task through the stages of a workflow."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -26,9 +27,16 @@ from agentmesh import (
     open_store,
     replay,
 )
+from agentmesh.approvals import ApprovalRequest
 from agentmesh.errors import ConfigError, ReplayError
-from agentmesh.events import Event, RunFinished, RunStarted, StageFinished, StageStarted
+from agentmesh.events import ApprovalAsked, Event, RunFinished, RunStarted, StageFinished, StageStarted
+from agentmesh.graphs.admission import Admitted, Pause, ProposedCall
+from agentmesh.graphs.executor import RunRequest
+from agentmesh.graphs.log import RunLog
+from agentmesh.graphs.workflow.children import ChildRequest
+from agentmesh.graphs.workflow.runner import WorkflowExecutor
 from agentmesh.store import TraceStore
+from agentmesh.store.base import RunFilter
 from agentmesh.testing.agents import HangingAgent
 
 Reply = Callable[[Task], str]
@@ -182,7 +190,7 @@ async def test_a_condition_chooses_between_stages_and_what_comes_after_both_goes
     run, ended = await went(workflow, agents)
     assert run.answer == "[fixed][]"
     assert reasons(ended)["sell"] == "its condition does not hold"
-    assert reasons(ended)["deliver"] == "no stage before it gave an answer"
+    assert reasons(ended)["deliver"] == "no stage before it gave an answer ('sell': its condition does not hold)"
     assert agents[2].tasks == []
 
 
@@ -222,7 +230,7 @@ FAILURES: list[tuple[Workflow, dict[str, Reply | str], RunStatus, str]] = [
         flow(stage("ann", on_failure="skip"), stage("bob", "ann")),
         {"ann": raising(ValueError("no"))},
         RunStatus.FAILED,
-        "stage 'bob' gave no answer: no stage before it gave an answer",
+        r"stage 'bob' gave no answer: no stage before it gave an answer \('ann': ann: ValueError: no\)",
     ),
     (
         flow(stage("ann", over=lambda known: ["1", "2"], prompt="{item}")),
@@ -384,7 +392,7 @@ async def test_secrets_are_hidden_from_all_stages_and_come_back_at_the_end(tmp_p
     assert b"ann@example.org" not in path.read_bytes()
 
 
-def cut(store: TraceStore, run_id: str, length: int) -> TraceStore:
+def cut(store: TraceStore, run_id: str, length: int, *, lost: int = 0) -> TraceStore:
     """Return a store with the first events of a run, and of the runs of its stages those that were written by then."""
     other = open_store(None)
     trace = store.events(run_id)[:length]
@@ -394,7 +402,7 @@ def cut(store: TraceStore, run_id: str, length: int) -> TraceStore:
     other.put_registry(store.registry(named.registry_version))
     other.put_router("workflow", named.workflow, store.router_parameters("workflow", named.workflow) or "")
     for child in begun:
-        other.append(store.events(child))
+        other.append(store.events(child)[: -lost or None])
     other.append(trace)
     return other
 
@@ -425,6 +433,63 @@ async def test_a_workflow_that_was_cut_off_goes_on_and_no_stage_is_done_twice() 
                 assert sum(len(one.tasks) for one in who) == 4 - len(done)
                 assert kept % 4 or (await replay(store, "w")).identical
                 assert await other.resume_workflow("w") == run
+
+
+class Patient:
+    """Lets calls of one agent wait until it is told that they need not."""
+
+    def __init__(self, agent_id: str) -> None:
+        self.agent_id, self.is_over = agent_id, False
+
+    async def admit(self, proposed: ProposedCall, log: RunLog) -> Admitted:
+        if self.is_over or proposed.card.id != self.agent_id:
+            return proposed.task
+        request = ApprovalRequest(agent_id=self.agent_id, text=proposed.task.text)
+        await log.commit(ApprovalAsked, request=request)
+        return Pause()
+
+
+async def test_a_workflow_waits_with_a_stage_while_the_others_go_on_and_is_resumed() -> None:
+    agents = [Says(name, f"by {name}") for name in ("ann", "bob", "cay", "end")]
+    workflow = flow(
+        stage("ann"),
+        stage("bob"),
+        stage("cay", "bob"),
+        stage("end", "ann", "cay", prompt="{ann}, {cay}"),
+    )
+    patient = Patient("ann")
+    async with Mesh(agents, router="random", embedder="hashing", explore=0) as mesh:
+        opened = mesh._parts()
+        services = dataclasses.replace(opened.services, admissions=(patient,))
+        executor = WorkflowExecutor(workflow, opened.executor.using(services), mesh.store)
+        run = await executor.submit(Task(text="cats"), run_id="w", limits=Limits())
+        assert (run.status, [request.agent_id for request in run.waiting_for]) == (RunStatus.WAITING, ["ann"])
+        assert mesh.store.runs(RunFilter(status=RunStatus.WAITING, alone=True))[0].id == "w"
+        assert [len(agent.tasks) for agent in agents] == [0, 1, 1, 0]
+        still = await executor.resume(mesh.store.events("w"))
+        assert still.status is RunStatus.WAITING
+        patient.is_over = True
+
+        async def go_on(request: ChildRequest, run: Run) -> Run:
+            return await opened.executor.execute(request.task, RunRequest(f"{request.run_id}+", request.limits))
+
+        done = await executor.resume(mesh.store.events("w"), go_on=go_on)
+    assert (done.status, done.answer, done.waiting_for) == (RunStatus.COMPLETED, "by end", ())
+    assert [len(agent.tasks) for agent in agents] == [1, 1, 1, 1]
+    assert agents[3].tasks[0].text == "by ann, by cay"
+
+
+async def test_a_stage_that_was_lost_half_way_is_told() -> None:
+    workflow = flow(stage("ann"))
+    async with Mesh([Says("ann", "1")], router="random", embedder="hashing") as mesh:
+        await mesh.run_workflow(workflow, "cats", run_id="w")
+        store = cut(mesh.store, "w", 2, lost=3)
+    async with Mesh([Says("ann", "1")], router="random", embedder="hashing", store=store) as other:
+        run = await other.resume_workflow("w")
+    assert (run.status, run.error) == (
+        RunStatus.FAILED,
+        "stage 'ann': run 'w/ann' was lost half way, and nothing is here that could go on with it",
+    )
 
 
 async def test_a_run_of_another_workflow_is_not_gone_on_with() -> None:
