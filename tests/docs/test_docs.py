@@ -9,7 +9,10 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-WHOLE = [DOCS / name for name in ("choosing.md", "decision_models.md", "gnn.md", "preferences.md", "secrets.md")]
+WHOLE = [
+    DOCS / name
+    for name in ("choosing.md", "decision_models.md", "gnn.md", "preferences.md", "secrets.md", "workflows.md")
+]
 """Pages whose blocks of code are whole programs."""
 
 LINKS = [
