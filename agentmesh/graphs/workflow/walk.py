@@ -61,14 +61,14 @@ class Walk:
         """Do a stage, or one round of it."""
         with self._noted():
             here = self._situation(name, state)
-            end = await self._passed_over(here)
+            end = self._passed_over(here)
             return {"past": (await self._done(here) if end is None else end,)}
 
     async def listing(self, name: str, state: WalkState) -> WalkState:
         """Find out what a mapped stage is about; where there is nothing, it has ended."""
         with self._noted():
             here = self._situation(name, state)
-            end = await self._passed_over(here)
+            end = self._passed_over(here)
             items: tuple[str, ...] = ()
             if end is None:
                 try:
@@ -76,7 +76,7 @@ class Walk:
                     nothing = StageEnd(name, reason="there is nothing to map it over")
                 except Exception as error:  # noqa: BLE001 - the node boundary: the user's callable may raise anything
                     nothing = StageEnd(name, status=RunStatus.FAILED, reason=told(error))
-                end = None if items else await self._ended(nothing)
+                end = None if items else self._ended(nothing)
             return {"items": {name: items}} if end is None else {"items": {name: ()}, "past": (end,)}
 
     async def part(self, name: str, state: PartState) -> WalkState:
@@ -112,7 +112,7 @@ class Walk:
         rounds = sum(end.stage == name for end in past)
         return Situation(self.workflow, self.task, ends, self.workflow.by_name[name], part=rounds)
 
-    async def _passed_over(self, here: Situation) -> StageEnd | None:
+    def _passed_over(self, here: Situation) -> StageEnd | None:
         """Return the end of a stage that is not done, ``None`` where it is."""
         name, key = here.stage.name, (here.stage.name, here.part)
         over = StageEnd(name, here.part)
@@ -125,20 +125,20 @@ class Walk:
             return replace(over, status=known.status, reason=known.reason)
         stopper, before = self.stopper(here.ends), [here.ends[other] for other in here.stage.after]
         if stopper is not None:
-            return await self._ended(replace(over, reason=f"the workflow stopped at {stopper.stage!r}"))
+            return self._ended(replace(over, reason=f"the workflow stopped at {stopper.stage!r}"))
         if before and not any(end.given for end in before):
             why = "; ".join(f"{end.stage!r}: {end.reason or end.status}" for end in before)
-            return await self._ended(replace(over, reason=f"no stage before it gave an answer ({why})"))
-        return await self._unless_it_holds(here, over)
+            return self._ended(replace(over, reason=f"no stage before it gave an answer ({why})"))
+        return self._unless_it_holds(here, over)
 
-    async def _unless_it_holds(self, here: Situation, over: StageEnd) -> StageEnd | None:
+    def _unless_it_holds(self, here: Situation, over: StageEnd) -> StageEnd | None:
         if here.stage.when is None or here.in_later_round:
             return None
         try:
             holds, why = here.condition_holds(here.stage.when), replace(over, reason="its condition does not hold")
         except Exception as error:  # noqa: BLE001 - the node boundary: the user's callable may raise anything
             holds, why = False, replace(over, status=RunStatus.FAILED, reason=f"its condition raised {told(error)}")
-        return None if holds else await self._ended(why)
+        return None if holds else self._ended(why)
 
     async def _done(self, here: Situation) -> StageEnd:
         """Have the task of a stage done, and record how it ended."""
@@ -147,7 +147,7 @@ class Walk:
             return end
         if here.stage.until is not None and end.given:
             end = _turned(here, end)
-        await self._ended(end)
+        self._ended(end)
         kept = here.ends.get(here.stage.name) if here.in_later_round else None
         if end.failed and here.stage.on_failure == "skip" and kept is not None:
             return replace(kept, part=end.part, reason=end.reason, again=False)  # its last answer stands
@@ -178,8 +178,8 @@ class Walk:
         if left_s is not None and left_s <= 0:
             raise BudgetError("no time is left of what the workflow may take")
 
-    async def _ended(self, end: StageEnd) -> StageEnd:
-        """Record how a stage ended, before its answer is used."""
+    def _ended(self, end: StageEnd) -> StageEnd:
+        """Record how a stage ended. Its own run is committed by now, so the workflow goes on before this is."""
         if (end.stage, end.part) not in self.recorded.ended:
             result = StageRun(
                 stage=end.stage,
@@ -189,7 +189,7 @@ class Walk:
                 answer=end.answer,
                 reason=end.reason,
             )
-            await self.log.commit(StageFinished, result=result, cost_usd=end.cost_usd)
+            self.log.post(StageFinished, result=result, cost_usd=end.cost_usd)
         return end
 
     @contextmanager

@@ -28,13 +28,14 @@ from agentmesh import (
     replay,
 )
 from agentmesh.approvals import ApprovalRequest
-from agentmesh.errors import ConfigError, ReplayError
-from agentmesh.events import ApprovalAsked, Event, RunFinished, RunStarted, StageFinished, StageStarted
+from agentmesh.errors import ConfigError, ReplayError, ReplayMissError
+from agentmesh.events import AnswerRefined, ApprovalAsked, Event, RunFinished, RunStarted, StageFinished, StageStarted
 from agentmesh.graphs.admission import Admitted, Pause, ProposedCall
 from agentmesh.graphs.executor import RunRequest
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.workflow.children import ChildRequest
 from agentmesh.graphs.workflow.runner import WorkflowExecutor
+from agentmesh.records import StageRun
 from agentmesh.store import TraceStore
 from agentmesh.store.base import RunFilter
 from agentmesh.testing.agents import HangingAgent
@@ -486,6 +487,9 @@ async def test_a_stage_that_was_lost_half_way_is_told() -> None:
         store = cut(mesh.store, "w", 2, lost=3)
     async with Mesh([Says("ann", "1")], router="random", embedder="hashing", store=store) as other:
         run = await other.resume_workflow("w")
+        with pytest.raises(ConfigError, match="'w/ann' is of no workflow"):
+            await other.resume_workflow("w/ann")
+        assert await other.resume_workflow("w") == run
     assert (run.status, run.error) == (
         RunStatus.FAILED,
         "stage 'ann': run 'w/ann' was lost half way, and nothing is here that could go on with it",
@@ -508,3 +512,39 @@ async def test_a_run_of_another_workflow_is_not_gone_on_with() -> None:
         with pytest.raises(ConfigError, match="is not one of the workflow"):
             await other.resume_workflow("w", flow(stage("ann")))
         assert (await other.resume_workflow("w", workflow)).answer == "1"
+
+
+def tampered(store: TraceStore, run_id: str, kind: type[Event], change: Callable[[Event], Event]) -> TraceStore:
+    """Return a store with a run and the runs of its stages, in which events of one kind of one run are changed."""
+    other = cut(store, "w", len(store.events("w")))
+    copied = open_store(None)
+    started = store.events("w")[0]
+    assert isinstance(started, RunStarted)
+    copied.put_registry(store.registry(started.registry_version))
+    copied.put_router("workflow", started.workflow, store.router_parameters("workflow", started.workflow) or "")
+    for name, parameters in store.routers():
+        copied.put_router(name, parameters, store.router_parameters(name, parameters) or "")
+    for summary in other.runs():
+        events = other.events(summary.id)
+        copied.append([change(one) if summary.id == run_id and isinstance(one, kind) else one for one in events])
+    return copied
+
+
+async def test_a_replay_says_where_a_trace_does_not_follow() -> None:
+    workflow = flow(stage("ann"), stage("bob", "ann", prompt="{ann}"))
+    async with Mesh([Says("ann", "1"), Says("bob", "2")], router="random", embedder="hashing") as mesh:
+        await mesh.run_workflow(workflow, "cats", run_id="w")
+        changes: list[tuple[str, type, dict[str, object], str]] = [
+            ("w", RunFinished, {"answer": "3"}, "the end of the workflow"),
+            ("w", AnswerRefined, {"answered_by": ("ann",)}, "the answer of the workflow"),
+            ("w", StageFinished, {"result": StageRun(stage="ann", answer="0")}, "stage 'ann' part 1"),
+            ("w/bob", AnswerRefined, {"answer": "3"}, "stage 'bob' part 1: AnswerRefined 1 answer"),
+        ]
+        for run_id, kind, change, where in changes:
+            store = tampered(mesh.store, run_id, kind, lambda one, change=change: one.model_copy(update=change))
+            assert where in [difference.where for difference in (await replay(store, "w")).differences]
+        asked = tampered(
+            mesh.store, "w/bob", RunStarted, lambda one: one.model_copy(update={"task": Task(text="another")})
+        )
+        with pytest.raises(ReplayMissError, match="asks another task than run 'w/bob'"):
+            await replay(asked, "w", workflow=workflow)
