@@ -162,6 +162,7 @@ async def concluded(walk: Walk) -> Conclusion:
     done: WalkState = await graph.ainvoke(state, {"recursion_limit": bound}, context=walk)  # type: ignore[assignment]
     ends = {end.stage: end for end in done["past"]}
     if any(end.waits for end in ends.values()):
+        await walk.rest()
         raise RunPaused
     stopper, output = walk.stopper(ends), ends[walk.workflow.output]
     if stopper is not None and stopper.status is not None:

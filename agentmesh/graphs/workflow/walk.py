@@ -13,7 +13,7 @@ from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.workflow.children import Children, ChildRequest, limits_for
 from agentmesh.graphs.workflow.spec import Stage, Workflow
 from agentmesh.graphs.workflow.stage_task import Given, Situation, StageEnd, joined, told
-from agentmesh.records import Limits, Run, RunStatus, StageRun, Task
+from agentmesh.records import ApprovalRequest, Limits, Run, RunStatus, StageRun, Task
 from agentmesh.types import RunId
 
 Key = tuple[str, int]
@@ -44,6 +44,16 @@ class Recorded:
     ended: Mapping[Key, StageRun] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A part of a stage that waits for a person, the run that does it, and what that wants to know."""
+
+    stage: str
+    part: int
+    child: RunId
+    requests: tuple[ApprovalRequest, ...]
+
+
 @dataclass(slots=True)
 class Walk:
     """One way through a workflow. ``left_s`` tells the seconds that are left for it, ``None`` for any number."""
@@ -55,6 +65,7 @@ class Walk:
     children: Children
     left_s: Callable[[], float | None]
     recorded: Recorded = field(default_factory=Recorded)
+    waiting: list[Waiting] = field(default_factory=list)
     under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def stage(self, name: str, state: WalkState) -> WalkState:
@@ -97,6 +108,12 @@ class Walk:
         """Return the first stage, in order, that failed and is not to be skipped; ``None`` while there is none."""
         failed = (ends[name] for name in self.workflow.order.names if name in ends and ends[name].failed)
         return next((end for end in failed if self.workflow.by_name[end.stage].on_failure == "stop"), None)
+
+    async def rest(self) -> None:
+        """Record what is waited for, when nothing else is left to do."""
+        for one in self.waiting:
+            told_of = {"stage": one.stage, "part": one.part, "child": one.child, "requests": one.requests}
+            await self.log.commit(StageWaiting, **told_of)
 
     async def called_off(self) -> None:
         """Wait until every stage under way has noticed that the workflow was cancelled."""
@@ -170,7 +187,7 @@ class Walk:
         except Exception as error:  # noqa: BLE001 - the node boundary: recorded as the end of the stage
             return StageEnd(name, part, RunStatus.FAILED, reason=told(error))
         if run.status is RunStatus.WAITING:
-            await self.log.commit(StageWaiting, stage=name, part=part, child=run_id, requests=run.waiting_for)
+            self.waiting.append(Waiting(name, part, run_id, run.waiting_for))
         return _end_of(run, here)
 
     def _check_time(self) -> None:
