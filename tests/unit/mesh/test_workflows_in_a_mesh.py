@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from agentmesh import (
     replay,
 )
 from agentmesh.approvals import ApprovalRequest
-from agentmesh.errors import ConfigError, ReplayError, ReplayMissError
+from agentmesh.embed.hashing import HashingEmbedder
+from agentmesh.errors import ConfigError, LlmError, ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, ApprovalAsked, Event, RunFinished, RunStarted, StageFinished, StageStarted
 from agentmesh.graphs.admission import Admitted, Pause, ProposedCall
 from agentmesh.graphs.executor import RunRequest
@@ -39,6 +40,7 @@ from agentmesh.records import StageRun
 from agentmesh.store import TraceStore
 from agentmesh.store.base import RunFilter
 from agentmesh.testing.agents import HangingAgent
+from agentmesh.types import VectorArray
 
 Reply = Callable[[Task], str]
 
@@ -512,6 +514,30 @@ async def test_a_run_of_another_workflow_is_not_gone_on_with() -> None:
         with pytest.raises(ConfigError, match="is not one of the workflow"):
             await other.resume_workflow("w", flow(stage("ann")))
         assert (await other.resume_workflow("w", workflow)).answer == "1"
+
+
+class Picky(HashingEmbedder):
+    """Embeds everything but one text."""
+
+    def embed(self, texts: Sequence[str]) -> VectorArray:
+        if any("boom" in text for text in texts):
+            raise LlmError("the endpoint is gone")
+        return super().embed(texts)
+
+
+async def test_a_stage_whose_run_cannot_begin_is_told_and_replayed() -> None:
+    async with Mesh([Says("bob", "")], router="random", embedder=Picky()) as mesh:
+
+        def register(task: Task) -> str:
+            mesh.register(Says("boom", ""))
+            return "1"
+
+        mesh.register(Says("ann", register))
+        workflow = flow(stage("ann"), stage("bob", "ann"))
+        run = await mesh.run_workflow(workflow, "cats", run_id="w")
+        assert (await replay(mesh.store, "w")).identical
+    assert (run.status, run.error) == (RunStatus.FAILED, "stage 'bob': the endpoint is gone")
+    assert run.stages[-1].run_id is None
 
 
 def tampered(store: TraceStore, run_id: str, kind: type[Event], change: Callable[[Event], Event]) -> TraceStore:
