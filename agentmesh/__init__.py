@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentmesh.agents.base import Agent as Agent
     from agentmesh.agents.function import agent as agent
+    from agentmesh.agents.graph import GraphAgent as GraphAgent
     from agentmesh.agents.merging import PromptedRefiner as PromptedRefiner
     from agentmesh.agents.prompted import PromptedAgent as PromptedAgent
     from agentmesh.agents.recorded import RecordedAgent as RecordedAgent
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
     from agentmesh.approvals import Approval as Approval
     from agentmesh.errors import AgentMeshError as AgentMeshError
     from agentmesh.graphs.health import Health as Health
+    from agentmesh.graphs.node import MeshAgent as MeshAgent
+    from agentmesh.graphs.node import as_node as as_node
     from agentmesh.graphs.team import Team as Team
+    from agentmesh.graphs.workflow.conditions import Condition as Condition
+    from agentmesh.graphs.workflow.conditions import Over as Over
+    from agentmesh.graphs.workflow.spec import Stage as Stage
+    from agentmesh.graphs.workflow.spec import Workflow as Workflow
     from agentmesh.judging.redaction import Secrets as Secrets
     from agentmesh.learning.settings import Learning as Learning
     from agentmesh.mesh import Mesh as Mesh
@@ -46,13 +53,17 @@ else:
         "AgentMeshError": "errors",
         "Answer": "records",
         "Approval": "approvals",
+        "Condition": "graphs.workflow.conditions",
         "Feedback": "records",
+        "GraphAgent": "agents.graph",
         "Health": "graphs.health",
         "Learning": "learning.settings",
         "Limits": "records",
         "Mesh": "mesh",
+        "MeshAgent": "graphs.node",
         "Objective": "records",
         "Preference": "preferences",
+        "Over": "graphs.workflow.conditions",
         "PromptedAgent": "agents.prompted",
         "PromptedRefiner": "agents.merging",
         "RecordedAgent": "agents.recorded",
@@ -64,11 +75,14 @@ else:
         "RunStatus": "records",
         "ScoringRouter": "routing.base",
         "Secrets": "judging.redaction",
+        "Stage": "graphs.workflow.spec",
         "Task": "records",
         "Team": "graphs.team",
         "Usage": "records",
         "VoteRefiner": "agents.refiner",
+        "Workflow": "graphs.workflow.spec",
         "agent": "agents.function",
+        "as_node": "graphs.node",
         "diff": "playback.diff",
         "open_store": "store.opening",
         "replay": "playback.player",
@@ -98,12 +112,16 @@ __all__ = [
     "AgentMeshError",
     "Answer",
     "Approval",
+    "Condition",
     "Feedback",
+    "GraphAgent",
     "Health",
     "Learning",
     "Limits",
     "Mesh",
+    "MeshAgent",
     "Objective",
+    "Over",
     "Preference",
     "PromptedAgent",
     "PromptedRefiner",
@@ -116,11 +134,14 @@ __all__ = [
     "RunStatus",
     "ScoringRouter",
     "Secrets",
+    "Stage",
     "Task",
     "Team",
     "Usage",
     "VoteRefiner",
+    "Workflow",
     "agent",
+    "as_node",
     "diff",
     "open_store",
     "replay",

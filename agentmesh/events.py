@@ -48,7 +48,8 @@ class RunStarted(BaseEvent):
 
     ``team`` is the fingerprint of the team that answers, as the store keeps it; "" where all that are chosen are asked.
     ``parent`` is the run that started this one, and ``stage`` the stage of its workflow that this one does, if it is
-    one; ``workflow`` is the fingerprint of the workflow that this run is of.
+    one; then ``layer`` is how many stages stand before that, and ``previous`` who answered right before it.
+    ``workflow`` is the fingerprint of the workflow that this run is of.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -63,6 +64,8 @@ class RunStarted(BaseEvent):
     team: str = ""
     parent: RunId | None = None
     stage: str = ""
+    layer: int = 0
+    previous: AgentId = ""
     workflow: str = ""
 
 
@@ -189,6 +192,16 @@ class StageStarted(BaseEvent):
     child: RunId
 
 
+class StageWaiting(BaseEvent):
+    """The run of a stage waits for a person's approval, and with it the workflow, until it is resumed."""
+
+    kind: Literal["stage_waiting"] = "stage_waiting"
+    stage: str
+    part: int = 0
+    child: RunId
+    requests: tuple[ApprovalRequest, ...] = ()
+
+
 class StageFinished(BaseEvent):
     """A stage of a workflow has ended, or was passed over; then no run stands in ``result``, and its reason says why.
 
@@ -201,7 +214,10 @@ class StageFinished(BaseEvent):
 
 
 class AnswerRefined(BaseEvent):
-    """The answers became one. ``cost_usd`` is what the refining itself cost."""
+    """The answers became one. ``cost_usd`` is what the refining itself cost.
+
+    ``rests_on`` are the runs that the answer of a workflow was made of.
+    """
 
     kind: Literal["answer_refined"] = "answer_refined"
     refiner: str
@@ -212,6 +228,7 @@ class AnswerRefined(BaseEvent):
     dropped: tuple[Dropped, ...] = ()
     cost_usd: Usd | None = Decimal(0)
     note: str = ""
+    rests_on: tuple[RunId, ...] = ()
 
 
 class RunFinished(BaseEvent):
@@ -246,6 +263,7 @@ Event: TypeAlias = Annotated[
     | RunResumed
     | AnswerChecked
     | StageStarted
+    | StageWaiting
     | StageFinished
     | AnswerRefined
     | RunFinished
@@ -295,8 +313,10 @@ def fold(events: Iterable[Event]) -> Run:
     finished: list[RunFinished] = by_kind.get("run_finished", [])
     stages: list[StageFinished] = by_kind.get("stage_finished", [])
     calls = tuple(event.call for event in by_kind.get("call_finished", []))
+    paused = waiting_stages(by_kind.get("stage_waiting", []), by_kind.get("run_resumed", []))
     waiting = open_requests(by_kind.get("approval_asked", []), by_kind.get("approval_given", []))
-    unfinished = RunStatus.WAITING if waiting else RunStatus.RUNNING
+    waiting += tuple(request for event in paused for request in event.requests)
+    unfinished = RunStatus.WAITING if waiting or paused else RunStatus.RUNNING
     end = finished[-1] if finished else None
     return Run(
         id=started.run_id,
@@ -323,6 +343,19 @@ def open_requests(asked: Iterable[ApprovalAsked], given: Iterable[ApprovalGiven]
     """Return the requests that nobody has answered."""
     answered = {(event.reply.agent_id, event.reply.wave) for event in given}
     return tuple(event.request for event in asked if (event.request.agent_id, event.request.wave) not in answered)
+
+
+def stages_waiting(events: Iterable[Event]) -> tuple[StageWaiting, ...]:
+    """Return the stages that a workflow waits for, by its trace."""
+    known = list(events)
+    waiting = [event for event in known if isinstance(event, StageWaiting)]
+    return waiting_stages(waiting, [event for event in known if isinstance(event, RunResumed)])
+
+
+def waiting_stages(waiting: Iterable[StageWaiting], resumed: Sequence[RunResumed]) -> tuple[StageWaiting, ...]:
+    """Return the stages that a workflow has waited for since it was last resumed."""
+    last = resumed[-1].seq if resumed else -1
+    return tuple(event for event in waiting if event.seq > last)
 
 
 def summarize(run: Run) -> RunSummary:

@@ -26,6 +26,7 @@ from agentmesh.graphs.replies import Said
 from agentmesh.graphs.streaming import streamed
 from agentmesh.graphs.team import Team
 from agentmesh.graphs.turns import Turns
+from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.settings import Learning
 from agentmesh.opening import OpenMesh, Setup, open_mesh
@@ -244,6 +245,26 @@ class Mesh:
         """
         return await self._run(as_task(task), limits=limits, run_id=run_id)
 
+    async def run_workflow(
+        self, workflow: Workflow, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None
+    ) -> Run:
+        """Take the task through the stages of a workflow, each a run of its own, and return the run of the whole.
+
+        Stages that fail, a budget that does not suffice, and abstention are told by ``Run.status``; ``Run.stages``
+        says how each went, and names the run that did it.
+
+        Args:
+            workflow: The stages.
+            task: What is asked.
+            limits: What all stages together may use; fields that are set here stand above the mesh's.
+            run_id: A name of your own for the run; it must be new to the store.
+
+        Raises:
+            ConfigError: the task cannot be used, or the mesh is not open.
+            StoreError: the trace cannot be written.
+        """
+        return await self._run(as_task(task), limits=limits, run_id=run_id, workflow=workflow)
+
     def run_sync(self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None) -> Run:
         """Open the mesh, run one task, close it. Inside a running loop (a notebook) one worker thread does so.
 
@@ -258,10 +279,16 @@ class Mesh:
             return worker.submit(asyncio.run, self._run_once(task, limits, run_id)).result()
 
     async def stream(
-        self, task: str | Task, *, limits: Limits | None = None, run_id: RunId | None = None
+        self,
+        task: str | Task,
+        *,
+        limits: Limits | None = None,
+        run_id: RunId | None = None,
+        workflow: Workflow | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Run a task and yield its events as they happen, pieces of answers among them; the last is ``run_finished``.
 
+        With a ``workflow`` the events of the runs of its stages are among them, those of each run in their order.
         Leaving the loop early and closing the generator cancels the run.
 
         Raises:
@@ -270,7 +297,7 @@ class Mesh:
         checked, parts = as_task(task), self._parts()
 
         def begin(listener: EventSink) -> Coroutine[Any, Any, Run]:
-            return self._run(checked, limits=limits, run_id=run_id, listeners=(listener,))
+            return self._run(checked, limits=limits, run_id=run_id, listeners=(listener,), workflow=workflow)
 
         async with aclosing(streamed(begin, parts.tasks, parts.streaming)) as events:
             async for event in events:
@@ -285,7 +312,8 @@ class Mesh:
     ) -> Run:
         """Approve what a run waits for, or only the calls of ``agent``, and go on when it waits for nobody else.
 
-        With ``text`` the agent is asked this instead. A call that has expired meanwhile stays rejected, by the clock.
+        A run of a workflow waits for what its stages wait for. With ``text`` the agent is asked this instead. A call
+        that has expired meanwhile stays rejected, by the clock.
 
         Raises:
             RunNotFoundError: no such run is stored.
@@ -301,21 +329,23 @@ class Mesh:
         """
         return await self._parts().resumer.answer(run_id, Said("reject", agent, by, None, note))
 
-    async def resume(self, run_id: RunId, *, task: str | Task | None = None) -> Run:
+    async def resume(self, run_id: RunId, *, task: str | Task | None = None, workflow: Workflow | None = None) -> Run:
         """Go on with a run whose process was lost or that was answered elsewhere; others are returned as they are.
 
-        No agent is called again whose answer is recorded. See that no other process is at work on the run.
+        No agent is called again whose answer is recorded, and no stage of a workflow is done again that has ended. See
+        that no other process is at work on the run.
 
         Args:
             run_id: The run.
             task: Its task as it was given, so that secrets that were hidden in it can be restored.
+            workflow: What the run is of; needed only for one with callables or refiners, which no store keeps.
 
         Raises:
             RunNotFoundError: no such run is stored.
-            ConfigError: it is another task, the mesh cannot go on with the run, or it is not open.
+            ConfigError: it is another task or workflow, the mesh cannot go on with the run, or it is not open.
             StoreError: somebody else goes on with it.
         """
-        return await self._parts().resumer.resume(run_id, task)
+        return await self._parts().resumer.resume(run_id, task, workflow)
 
     async def feedback(
         self, run_id: RunId, score: float, *, agent: AgentId | None = None, source: str = "user"
@@ -344,14 +374,20 @@ class Mesh:
         await self._parts().learner.learned(timeout_s)
 
     async def _run(
-        self, task: Task, *, limits: Limits | None, run_id: RunId | None, listeners: Sequence[EventSink] = ()
+        self,
+        task: Task,
+        *,
+        limits: Limits | None,
+        run_id: RunId | None,
+        listeners: Sequence[EventSink] = (),
+        workflow: Workflow | None = None,
     ) -> Run:
         parts, run_id = self._parts(), new_run_id(self._setup.clock.now()) if run_id is None else run_id
         edge = Edge(self._setup.secrets, task, run_id)
-        run = await parts.executor.submit(
+        run = await parts.executor_of(workflow).submit(
             edge.task, run_id=run_id, limits=self._setup.limits_of(limits), listeners=edge.listeners(listeners)
         )
-        return parts.resumer.settle(run, edge)
+        return parts.resumer.settle(run, edge, workflow)
 
     async def _run_once(self, task: str | Task, limits: Limits | None, run_id: RunId | None) -> Run:
         async with self:

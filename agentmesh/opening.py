@@ -26,6 +26,8 @@ from agentmesh.graphs.resuming import Resumer
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
 from agentmesh.graphs.turns import Turns
+from agentmesh.graphs.workflow.runner import WorkflowExecutor
+from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.learner import LogFollower
 from agentmesh.learning.live import Learner
@@ -103,6 +105,12 @@ class OpenMesh:
     stack: AsyncExitStack
     streaming: set[asyncio.Task[Any]] = field(default_factory=set)
     scoring: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def executor_of(self, workflow: Workflow | None) -> LocalExecutor | WorkflowExecutor:
+        """Return what runs a task: through the stages of ``workflow``, or by itself where there is none."""
+        if workflow is None:
+            return self.executor
+        return WorkflowExecutor(workflow, self.executor, self.store)
 
     def score_later(self, run: Run, setup: Setup) -> None:
         """Have verifiers and judge score a run that has ended, after it was returned."""

@@ -21,19 +21,29 @@ if TYPE_CHECKING:
 @json_option
 def explain(run_id: str, db: str | None, as_json: bool) -> None:
     """Say why the agents of the stored run RUN were chosen, over whom, by what margin, and which rules spoke."""
+    from agentmesh.cli.stages import children_of
     from agentmesh.events import fold
     from agentmesh.store.lookup import find_run
 
     with open_traces(db) as store:
         events = store.events(find_run(store, run_id))
+        children = [store.events(child.id) for child in children_of(store, events).values()]
     run, prepared = fold(events), prepared_in(events)
-    words = explanation(run, prepared)
+    words = "\n\n".join(map(_of_stage, children)) or explanation(run, prepared)
     if as_json:
         decision = None if run.decision is None else run.decision.model_dump(mode="json")
         rules, faults = ([], []) if prepared is None else (list(prepared.rules), list(prepared.faults))
         print_json({"run_id": run.id, "explanation": words, "decision": decision, "rules": rules, "faults": faults})
     else:
         print_text(words)
+
+
+def _of_stage(events: "Sequence[Event]") -> str:
+    """Return the decision of the run of a stage in words, under the name of the run."""
+    from agentmesh.events import fold
+
+    run = fold(events)
+    return f"{run.id}\n{explanation(run, prepared_in(events))}"
 
 
 def prepared_in(events: "Sequence[Event]") -> "TaskPrepared | None":

@@ -14,6 +14,8 @@ from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentmesh.events import TaskPrepared
     from agentmesh.records import Run, RunSummary
 
@@ -39,14 +41,16 @@ runs.add_command(resume)
 @click.option("--reason", help="Only those in whose decision's reason this occurs.")
 @click.option("--agent", "agent_id", metavar="ID", help="Only those that called this agent.")
 @click.option("--since", type=number(), metavar="UNIX_SECONDS", help="Only those started at or after this time.")
+@click.option("--all", "every", is_flag=True, help="Also those that another run started; so does --agent.")
 @db_option
 @json_option
-def list_runs(limit: int, offset: int, db: str | None, as_json: bool, **where: str | float | None) -> None:
+def list_runs(limit: int, offset: int, every: bool, db: str | None, as_json: bool, **where: str | float | None) -> None:
     """List stored runs, newest first."""
     from agentmesh.store.base import RunFilter
 
     with open_traces(db) as store:
-        wanted = RunFilter(**where)  # type: ignore[arg-type]  # click has checked each of them
+        alone = not every and where["agent_id"] is None
+        wanted = RunFilter(**where, alone=alone)  # type: ignore[arg-type]  # click has checked each of them
         found, total = store.runs(wanted, limit=limit, offset=offset), store.count_runs(wanted)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in found])
@@ -69,23 +73,25 @@ def _row(summary: "RunSummary") -> tuple[str, ...]:
 @json_option
 def show_run(run_id: str, events: bool, db: str | None, as_json: bool) -> None:
     """Show the stored run RUN: its task, decision, calls and answer."""
+    from agentmesh.cli.stages import children_of, stage_lines
     from agentmesh.events import fold
     from agentmesh.store.lookup import find_run
 
     with open_traces(db) as store:
         trace = store.events(find_run(store, run_id))
+        children = children_of(store, trace)
     if events:
         print_json([event.model_dump(mode="json") for event in trace])
     elif as_json:
         print_json(fold(trace).model_dump(mode="json"))
     else:
-        print_text(account(fold(trace), prepared_in(trace)))
+        print_text(account(fold(trace), prepared_in(trace), stage_lines(trace, children)))
 
 
-def account(run: "Run", prepared: "TaskPrepared | None" = None) -> str:
-    """Tell a run from its task to its answer, in lines."""
-    lines = [trace_line(run), f"started {moment(run.started_at)}", "", "Task", run.task.text, ""]
-    lines += [explanation(run, prepared), ""]
+def account(run: "Run", prepared: "TaskPrepared | None" = None, stages: "Sequence[str]" = ()) -> str:
+    """Tell a run from its task to its answer, in lines; ``stages`` are those of a run of a workflow."""
+    lines = [trace_line(run), f"started {moment(run.started_at)}", *_part_of(run), "", "Task", run.task.text, ""]
+    lines += [*stages, ""] if stages else [explanation(run, prepared), ""]
     for call in run.calls:
         ended = call.status.value + (f": {call.error}" if call.error else "")
         attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
@@ -104,3 +110,7 @@ def account(run: "Run", prepared: "TaskPrepared | None" = None) -> str:
         return "\n".join([*lines, "", *waiting_lines(run)])
     lines += ["", "Answer", run.answer if run.answer is not None else "none"]
     return "\n".join(lines)
+
+
+def _part_of(run: "Run") -> list[str]:
+    return [] if run.parent is None else [f"part of run {run.parent}"]

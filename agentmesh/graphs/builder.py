@@ -30,7 +30,7 @@ def compile_workflow() -> "CompiledStateGraph[RunState, RunContext, RunState, Ru
         graph.add_edge(previous, node.__name__)
         previous = node.__name__
     graph.add_edge(previous, END)
-    return graph.compile()
+    return graph.compile(checkpointer=False)  # in a node of somebody's graph, its checkpoints are not ours
 
 
 class _Bound(Protocol):

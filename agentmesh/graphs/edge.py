@@ -29,7 +29,7 @@ class Edge:
     """
 
     def __init__(self, secrets: Secrets | None, task: Task, run_id: RunId) -> None:
-        self._given = task
+        self._given, self._run_id = task, run_id
         self._all: Placeholders | None = None
         self.task = task
         """The task as the run sees it."""
@@ -61,7 +61,8 @@ class Edge:
     def event(self, event: Event) -> Event:
         """Return an event as the caller gets it, unless it is a piece of an answer."""
         restored = self.restored(event)
-        return restored.model_copy(update={"task": self._given}) if isinstance(restored, RunStarted) else restored
+        is_given = isinstance(restored, RunStarted) and restored.run_id == self._run_id  # and not a stage's
+        return restored.model_copy(update={"task": self._given}) if is_given else restored
 
     def restored(self, value: T) -> T:
         """Return a record, or any value in one, with the secrets back in all its texts."""
@@ -75,21 +76,23 @@ class _RestoringSink:
     edge: Edge
     held: Placeholders
     listener: EventSink
-    _streams: dict[AgentId, StreamRestorer] = field(default_factory=dict)
+    _streams: dict[tuple[RunId, AgentId], StreamRestorer] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
         if isinstance(event, AnswerChunk):
-            stream = self._streams.setdefault(event.agent_id, StreamRestorer(self.held))
+            stream = self._streams.setdefault((event.run_id, event.agent_id), StreamRestorer(self.held))
             self._tell(event, stream.feed(event.text))
             return
         ended = [event.call.agent_id] if isinstance(event, CallFinished) else []
-        for agent_id in list(self._streams) if isinstance(event, RunFinished) else ended:
+        if isinstance(event, RunFinished):
+            ended = [agent_id for run_id, agent_id in self._streams if run_id == event.run_id]
+        for agent_id in ended:
             self._flush(agent_id, event)
         self.listener(self.edge.event(event))
 
     def _flush(self, agent_id: AgentId, event: Event) -> None:
-        stream = self._streams.pop(agent_id, None)
+        stream = self._streams.pop((event.run_id, agent_id), None)
         if stream is not None:
             last = AnswerChunk(run_id=event.run_id, seq=event.seq, at=event.at, agent_id=agent_id, text="")
             self._tell(last, stream.flush())

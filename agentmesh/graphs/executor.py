@@ -1,10 +1,12 @@
 """Runs one task from end to end in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 from agentmesh.errors import AgentMeshError
@@ -25,12 +27,44 @@ from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.continuing import Past
 from agentmesh.graphs.log import EventWriter, RunLog, named
+from agentmesh.graphs.place import ALONE, Place
 from agentmesh.graphs.scope import RunScope, begin_scope, current_scope
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.graphs.under_way import UnderWay
 from agentmesh.protocols import EventSink
 from agentmesh.records import CallStatus, Limits, Run, RunStatus, Task
 from agentmesh.types import AgentId, RunId
+
+Conclusion: TypeAlias = tuple[RunStatus, str | None, str | None]
+"""How a run ended: its status, its answer, and why there is none."""
+
+Way: TypeAlias = Callable[[Task, RunContext], Awaitable[Conclusion]]
+"""Takes a run from its task to its end; raises ``RunPaused`` where it has to wait for a person."""
+
+
+async def through_agents(task: Task, context: RunContext) -> Conclusion:
+    """Take a run through decide, dispatch and refine."""
+    await context.services.turns.enter(context.entry, left_s=context.scope.left_s())
+    try:
+        state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
+    finally:
+        context.entry.leave()
+    return _conclusion(state, context.log.events)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run that is to be executed: its name, its limits, who hears of it, where it stands and what it goes through.
+
+    ``past`` is what a run that goes on has behind it. Who goes on with it has claimed it, and has its turn.
+    """
+
+    run_id: RunId
+    limits: Limits
+    listeners: tuple[EventSink, ...] = ()
+    place: Place = ALONE
+    way: Way = through_agents
+    past: Past | None = None
 
 
 class LocalExecutor:
@@ -47,6 +81,17 @@ class LocalExecutor:
         """Return what is held by whoever executes a run, or speaks to it, in this process: one at a time."""
         return self._turns.setdefault(run_id, asyncio.Lock())
 
+    @property
+    def services(self) -> Services:
+        """Return the live parts."""
+        return self._services
+
+    def using(self, services: Services) -> "LocalExecutor":
+        """Return an executor with other live parts that knows of the same runs as this one."""
+        other = copy(self)
+        other._services = services
+        return other
+
     async def submit(self, task: Task, *, run_id: RunId, limits: Limits, listeners: Sequence[EventSink] = ()) -> Run:
         """Execute one run.
 
@@ -62,33 +107,33 @@ class LocalExecutor:
             StoreError: the trace cannot be written.
             Exception: whatever a router or an embedder of the user's raised.
         """
-        services = self._services
-        async with _part_of_outer(listeners) as (outer, heard), self.turn(run_id):
-            log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=heard)
-            begun = services.clock.monotonic()
-            context = _context(services, log, limits, begin_scope(run_id, limits, services.clock, outer))
-            pool = await services.pools.current()
-            await services.pools.keep(pool)  # a run that fails to decide names its registry too
-            self._start(task, context, pool.registry_version)
-            return await self._execute(task, context, begun)
+        return await self.execute(task, RunRequest(run_id, limits, tuple(listeners)))
 
-    async def resume(self, past: Past, services: Services, *, listeners: Sequence[EventSink] = ()) -> Run:
+    async def resume(self, past: Past) -> Run:
         """Go on with a stored run from where its log ends. Who does has claimed it, and has its turn.
-
-        Args:
-            past: What the run has behind it.
-            services: What it goes on with.
-            listeners: Who is told of what happens from here on.
 
         Raises:
             RoutingError, LlmError, StoreError, Exception: as for :meth:`submit`.
         """
-        started, clock = past.started, services.clock
-        async with _part_of_outer(listeners) as (outer, heard):
-            log = RunLog(started.run_id, writer=self._writer, clock=clock, listeners=heard, before=past.events)
-            scope = begin_scope(started.run_id, started.limits, clock, outer, active_s=past.active_s)
-            context = _context(services, log, started.limits, scope)
-            return await self._execute(started.task, context, clock.monotonic() - past.active_s)
+        started = past.started
+        return await self.execute(
+            started.task, RunRequest(started.run_id, started.limits, place=Place.of(started), past=past)
+        )
+
+    async def execute(self, task: Task, request: RunRequest) -> Run:
+        """Execute one run, wherever it stands and whatever it goes through, or go on with it.
+
+        Raises:
+            Exception: as for :meth:`submit`.
+        """
+        past = request.past
+        async with _part_of_outer(request.listeners) as (outer, heard):
+            context = self._context(request, outer, heard)
+            if past is not None:
+                return await self._execute(task, context, request.way, active_s=past.active_s)
+            async with self.turn(request.run_id):
+                await self._start(task, context)
+                return await self._execute(task, context, request.way)
 
     def cancel(self, run_id: RunId) -> bool:
         """Cancel a run that is under way here, with all that it started; return whether there is such a run."""
@@ -98,20 +143,35 @@ class LocalExecutor:
         """Cancel the runs that are still under way, and wait a little until their traces are told."""
         await self._under_way.aclose()
 
-    async def _execute(self, task: Task, context: RunContext, begun: float) -> Run:
-        scope = context.scope
+    def _context(self, request: RunRequest, outer: RunScope | None, heard: Sequence[EventSink]) -> RunContext:
+        services, past, run_id = self._services, request.past, request.run_id
+        before, active_s = ((), 0.0) if past is None else (past.events, past.active_s)
+        log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=heard, before=before)
+        scope = begin_scope(run_id, request.limits, services.clock, outer, active_s=active_s)
+        return RunContext(
+            services=services,
+            log=log,
+            limits=request.limits,
+            max_agents=request.limits.max_agents or 1,
+            deadline=scope.deadline,
+            scope=scope,
+            place=request.place,
+        )
+
+    async def _execute(self, task: Task, context: RunContext, way: Way, *, active_s: float = 0.0) -> Run:
+        scope, begun = context.scope, context.services.clock.monotonic() - active_s
         try:
             with self._under_way.counted(scope.run_id):
-                return await self._cancellable(task, context, begun)
+                return await self._cancellable(task, context, begun, way)
         finally:
             if scope.outer is not None:
                 scope.outer.inner.add(_spent(context.log.events))
 
-    async def _cancellable(self, task: Task, context: RunContext, begun: float) -> Run:
-        """Take a run through its nodes; one that is cancelled is told so, whoever cancelled it."""
+    async def _cancellable(self, task: Task, context: RunContext, begun: float, way: Way) -> Run:
+        """Take a run its way; one that is cancelled is told so, whoever cancelled it."""
         log = context.log
         try:
-            return await self._through(task, context, begun)
+            return await self._through(task, context, begun, way)
         except asyncio.CancelledError:
             if not isinstance(log.events[-1], RunFinished):
                 log.post(RunFinished, **self._ending(log, begun, RunStatus.CANCELLED, error="cancelled"))
@@ -120,37 +180,39 @@ class LocalExecutor:
             await self._writer.write(())  # whoever gets a run back finds it in the store
             return fold(log.events)
 
-    async def _through(self, task: Task, context: RunContext, begun: float) -> Run:
+    async def _through(self, task: Task, context: RunContext, begun: float, way: Way) -> Run:
         log = context.log
-        await self._services.turns.enter(context.entry, left_s=context.scope.left_s())
         try:
-            state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
+            status, answer, error_text = await way(task, context)
         except RunPaused:
             return fold(log.events)
         except Exception as error:  # the node boundary: recorded, and raised again
             text = str(error) if isinstance(error, AgentMeshError) else named(error)  # ours say all by themselves
             await log.commit(RunFinished, **self._ending(log, begun, RunStatus.FAILED, error=text))
             raise
-        finally:
-            context.entry.leave()
-        status, answer, error_text = _conclusion(state, log.events)
         await log.commit(RunFinished, **self._ending(log, begun, status, answer=answer, error=error_text))
         return fold(log.events)
 
-    def _start(self, task: Task, context: RunContext, registry_version: str) -> None:
-        services = self._services
-        context.log.post(
+    async def _start(self, task: Task, context: RunContext) -> None:
+        services, log, place = self._services, context.log, context.place
+        pool = await services.pools.current()
+        await services.pools.keep(pool)  # a run that fails to decide names its registry too
+        log.post(
             RunStarted,
             task=task,
             limits=context.limits,
-            registry_version=registry_version,
+            registry_version=pool.registry_version,
             embedder=services.embedder.version,
             router=services.router.name,
             mesh_seed=services.mesh_seed,
             explore=services.explore,
             fallback=services.fallback,
             team="" if services.team is None else services.team.fingerprint,
-            parent=None if context.scope.outer is None else context.scope.outer.run_id,
+            parent=place.parent if context.scope.outer is None else context.scope.outer.run_id,
+            stage=place.stage,
+            layer=place.layer,
+            previous=place.previous,
+            workflow=place.workflow,
         )
 
     def _ending(
@@ -190,17 +252,6 @@ class _Sign:
         self._sign()
 
 
-def _context(services: Services, log: RunLog, limits: Limits, scope: RunScope) -> RunContext:
-    return RunContext(
-        services=services,
-        log=log,
-        limits=limits,
-        max_agents=limits.max_agents or 1,
-        deadline=scope.deadline,
-        scope=scope,
-    )
-
-
 def _spent(events: Sequence[Event]) -> Decimal | None:
     """Add up what reasoning, calls, checks, stages and refining cost; ``None`` as soon as one is unknown."""
     total = total_cost([event.call for event in events if isinstance(event, CallFinished)])
@@ -212,7 +263,7 @@ def _spent(events: Sequence[Event]) -> Decimal | None:
     return total
 
 
-def _conclusion(state: RunState, events: Sequence[Event]) -> tuple[RunStatus, str | None, str | None]:
+def _conclusion(state: RunState, events: Sequence[Event]) -> Conclusion:
     """Return how a run that went through all nodes ended: its status, its answer, and why there is none."""
     if state["decision"].abstained:
         return RunStatus.ABSTAINED, None, state["decision"].reason or "no agent fits"

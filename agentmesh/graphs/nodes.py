@@ -10,6 +10,7 @@ from agentmesh.events import DecisionMade, TaskPrepared
 from agentmesh.graphs.allowance import RunAsker
 from agentmesh.graphs.conversation import with_topic
 from agentmesh.graphs.dispatch import Dispatch
+from agentmesh.graphs.place import ALONE, Place
 from agentmesh.graphs.state import RunContext, RunState, Services
 from agentmesh.graphs.vectors import embedded
 from agentmesh.packing import pack_floats, pack_vector
@@ -42,7 +43,14 @@ class Considered:
 
 
 async def consider(
-    task: Task, services: Services, *, run_id: RunId, max_agents: int, explore: float, asker: Asker | None
+    task: Task,
+    services: Services,
+    *,
+    run_id: RunId,
+    max_agents: int,
+    explore: float,
+    asker: Asker | None,
+    place: Place = ALONE,
 ) -> Considered:
     """Embed the task, apply gates and preferences, see who is busy, and let the router choose; no agent is called.
 
@@ -54,7 +62,14 @@ async def consider(
     vector = (await embedded(services.embedder, [task.text]))[0]
     if services.topic_weight:
         vector = await with_topic(vector, task, services.embedder, weight=services.topic_weight)
-    features = TaskFeatures(vector=vector, text=task.text, type_hints=task.type_hints, turns=task.turns)
+    features = TaskFeatures(
+        vector=vector,
+        text=task.text,
+        type_hints=task.type_hints,
+        stage=place.layer,
+        turns=task.turns,
+        previous=place.previous,
+    )
     applied = await services.pools.for_task(task, vector)
     load = services.pools.load.shares(applied.pool)
     seed = draw_seed(services.mesh_seed, run_id)
@@ -92,6 +107,7 @@ async def decide(state: RunState, context: RunContext) -> RunState:
         max_agents=context.max_agents,
         explore=services.explore,
         asker=_asker(context),
+        place=context.place,
     )
     pool = considered.applied.pool
     await services.pools.keep(pool)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agentmesh.approvals import ApprovalReply, ApprovalRequest, Verdict
 from agentmesh.errors import ConfigError, DuplicateEventError
-from agentmesh.events import ApprovalGiven, Event, fold
+from agentmesh.events import ApprovalGiven, Event, RunStarted, fold, stages_waiting
 from agentmesh.graphs.approval import CLOCK
 from agentmesh.graphs.intake import as_task
 from agentmesh.records import Run, RunStatus
@@ -77,7 +77,37 @@ def resumable(store: TraceStore, *, now: float) -> list[RunId]:
     filters = [RunFilter(status=RunStatus.WAITING), RunFilter(status=RunStatus.RUNNING)]
     unfinished = [summary for where in filters for summary in store.runs(where, limit=store.count_runs(where) + 1)]
     unfinished.sort(key=lambda summary: (summary.started_at, summary.id))
-    return [summary.id for summary in unfinished if _is_ready(store.events(summary.id), now)]
+    return [summary.id for summary in unfinished if _was_paused(store, store.events(summary.id), now)]
+
+
+def record_of_stages(store: TraceStore, run_id: RunId, said: Said, *, now: float) -> None:
+    """Write down what somebody said to what the stages of a workflow wait for, or to what one of its runs does.
+
+    Raises:
+        RunNotFoundError: no such run is stored.
+        ConfigError: nothing of this is waited for, or the edit cannot be used.
+    """
+    events = store.events(run_id)
+    waiting = stages_waiting(events)
+    if not waiting:
+        record_reply(store, run_id, said, now=now)
+        return
+    asked = [event for event in waiting if any(said.agent in (None, one.agent_id) for one in event.requests)]
+    if not asked or (said.text is not None and len(asked) > 1):
+        names = ", ".join(repr(request.agent_id) for event in waiting for request in event.requests)
+        raise ConfigError(f"the stages of run {run_id!r} wait for {names}; name one of these agents")
+    for event in asked:
+        record_reply(store, event.child, said, now=now)
+
+
+def is_ready(store: TraceStore, events: Sequence[Event], now: float) -> bool:
+    """Return whether a run can go on: it has not ended, and what it waits for was answered, or is overdue."""
+    run, waiting = fold(events), stages_waiting(events)
+    if run.status.has_ended:
+        return False
+    if waiting:
+        return any(is_ready(store, store.events(event.child), now) for event in waiting)
+    return all(_is_over(request, now) for request in run.waiting_for)
 
 
 def _recorded(store: TraceStore, run_id: RunId, said: Said | None, *, now: float) -> bool:
@@ -127,6 +157,11 @@ def _is_over(request: ApprovalRequest, now: float) -> bool:
     return request.expires_at is not None and now >= request.expires_at
 
 
-def _is_ready(events: Sequence[Event], now: float) -> bool:
-    waiting = fold(events).waiting_for
-    return all(_is_over(request, now) for request in waiting) if waiting else isinstance(events[-1], ApprovalGiven)
+def _was_paused(store: TraceStore, events: Sequence[Event], now: float) -> bool:
+    """Return whether a run that can go on by itself stood still for a person, and not because its process was lost."""
+    started = events[0]
+    if isinstance(started, RunStarted) and started.parent is not None and started.stage:
+        return False  # its workflow goes on with it
+    run = fold(events)
+    has_paused = run.status is RunStatus.WAITING or isinstance(events[-1], ApprovalGiven)
+    return has_paused and is_ready(store, events, now)

@@ -4,16 +4,20 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
-from agentmesh.events import fold
+from agentmesh.events import RunStarted, fold
 from agentmesh.graphs.continuing import Past, claimed, continued
 from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.intake import as_task
-from agentmesh.graphs.replies import Said, record_expired, record_reply
+from agentmesh.graphs.replies import Said, is_ready, record_expired, record_of_stages, record_reply
 from agentmesh.graphs.state import Services
+from agentmesh.graphs.workflow.children import ChildRequest, services_for
+from agentmesh.graphs.workflow.runner import WorkflowExecutor, workflow_in
+from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.records import Run, RunStatus, Task
 from agentmesh.store.base import TraceStore
@@ -50,16 +54,20 @@ class Resumer:
         self._registry, self._secrets = registry, secrets
         self._tasks, self._ended = tasks, ended
         self._edges: dict[RunId, Edge] = {}  # of runs that wait, so that what is hidden in them can be restored
+        self._workflows: dict[RunId, Workflow] = {}  # of those; what of one is a callable is in no store
         self._timers: dict[tuple[RunId, float], asyncio.TimerHandle] = {}
 
-    def settle(self, run: Run, edge: Edge) -> Run:
+    def settle(self, run: Run, edge: Edge, workflow: Workflow | None = None) -> Run:
         """Take note of how a run stands that was just executed, and return it as its caller gets it."""
         if run.status is RunStatus.WAITING:
             self._edges[run.id] = edge
+            if workflow is not None:
+                self._workflows[run.id] = workflow
             for due in sorted({request.expires_at for request in run.waiting_for if request.expires_at is not None}):
                 self._set_timer(run.id, due)
         else:
             self._edges.pop(run.id, None)
+            self._workflows.pop(run.id, None)
             self._ended(run)
         return edge.run(run)
 
@@ -71,27 +79,35 @@ class Resumer:
             ConfigError: the run does not wait for this, or an edit cannot be used.
             StoreError: the trace cannot be read or written.
         """
+        past = Past.of(await asyncio.to_thread(self._store.events, run_id))
+        root = _root_of(past.started)
+        edge = await self._edge(root)
+        text = None if said.text is None else edge.hidden(said.text)
+        said = replace(said, text=text, note=edge.hidden(said.note))
+        reason = f"{said.verdict} by {said.by or 'a person'}"
+        if past.started.workflow or root != run_id:
+            await asyncio.to_thread(record_of_stages, self._store, run_id, said, now=self._services.clock.now())
+            run = await self._resume_stages(root, edge, reason=reason)
+            return run if root == run_id else edge.run(await asyncio.to_thread(self._store.run, run_id))
         async with self._executor.turn(run_id):
-            edge = await self._edge(run_id)
-            text = None if said.text is None else edge.hidden(said.text)
-            said = replace(said, text=text, note=edge.hidden(said.note))
             if await asyncio.to_thread(record_reply, self._store, run_id, said, now=self._services.clock.now()):
-                return await self._go_on(run_id, edge, f"{said.verdict} by {said.by or 'a person'}")
+                return await self._go_on(run_id, edge, reason)
             return await self._as_stored(run_id, edge)
 
-    async def resume(self, run_id: RunId, task: str | Task | None = None) -> Run:
+    async def resume(self, run_id: RunId, task: str | Task | None = None, workflow: Workflow | None = None) -> Run:
         """Go on with a stored run; one that has ended, or waits for a person, is returned as it is.
 
         Args:
             run_id: The run.
             task: Its task as it was given, so that what was hidden in it can be restored.
+            workflow: What the run is of, where the store does not hold all of it.
 
         Raises:
             RunNotFoundError: no such run is stored.
-            ConfigError: the task is another one, or the mesh cannot go on with the run.
+            ConfigError: the task or the workflow is another one, or the mesh cannot go on with the run.
             StoreError: somebody else goes on with the run, or the trace cannot be read or written.
         """
-        return await self._resume(run_id, task)
+        return await self._resume(run_id, task, workflow)
 
     def close(self) -> None:
         """Let runs that wait rest."""
@@ -99,20 +115,62 @@ class Resumer:
             timer.cancel()
         self._timers.clear()
 
-    async def _resume(self, run_id: RunId, task: str | Task | None, *, at_least: float = 0.0) -> Run:
+    async def _resume(
+        self, run_id: RunId, task: str | Task | None, workflow: Workflow | None = None, *, at_least: float = 0.0
+    ) -> Run:
         """Go on with a run; it is ``at_least`` so late, whatever the clock says: the loop waits by another one."""
+        past = Past.of(await asyncio.to_thread(self._store.events, run_id))
+        edge = await self._edge(run_id, task)
+        if past.started.workflow:
+            return await self._resume_stages(run_id, edge, workflow, at_least=at_least)
+        if workflow is not None:
+            raise ConfigError(f"run {run_id!r} is of no workflow; resume it without one")
         async with self._executor.turn(run_id):
-            edge, now = await self._edge(run_id, task), max(self._services.clock.now(), at_least)
+            now = max(self._services.clock.now(), at_least)
             if await asyncio.to_thread(record_expired, self._store, run_id, now=now):
                 return await self._go_on(run_id, edge, "asked to")
             return await self._as_stored(run_id, edge)
 
+    async def _resume_stages(
+        self,
+        run_id: RunId,
+        edge: Edge,
+        workflow: Workflow | None = None,
+        *,
+        reason: str = "asked to",
+        at_least: float = 0.0,
+    ) -> Run:
+        """Go on with a run of a workflow, and with those of its stages that wait for nobody any more."""
+        store = self._store
+        async with self._executor.turn(run_id):
+            events = await asyncio.to_thread(store.events, run_id)
+            past, now = Past.of(events), max(self._services.clock.now(), at_least)
+            if not await asyncio.to_thread(is_ready, store, events, now):
+                return await self._as_stored(run_id, edge)
+            held = workflow or self._workflows.get(run_id)
+            known = await asyncio.to_thread(workflow_in, store, events) if held is None else held
+            executor = WorkflowExecutor(known, self._executor, store)
+            executor.check(past)
+            past = await asyncio.to_thread(claimed, store, past, now=now, reason=reason)
+            return self.settle(await executor.resume(past, partial(self._go_on_stage, at_least)), edge, known)
+
+    async def _go_on_stage(self, at_least: float, request: ChildRequest, run: Run) -> Run:
+        """Go on with the run of a stage; one that still waits is returned as it stands."""
+        store, now = self._store, max(self._services.clock.now(), at_least)
+        async with self._executor.turn(run.id):
+            if not await asyncio.to_thread(record_expired, store, run.id, now=now):
+                return await asyncio.to_thread(store.run, run.id)
+            return await self._executed(run.id, services_for(request.stage, self._services), "its workflow goes on")
+
     async def _go_on(self, run_id: RunId, edge: Edge, reason: str) -> Run:
-        store, clock = self._store, self._services.clock
+        return self.settle(await self._executed(run_id, self._services, reason), edge)
+
+    async def _executed(self, run_id: RunId, live: Services, reason: str) -> Run:
+        store, now = self._store, self._services.clock.now()
         past = Past.of(await asyncio.to_thread(store.events, run_id))
-        services = await continued(past, self._services, store, self._registry)
-        past = await asyncio.to_thread(claimed, store, past, now=clock.now(), reason=reason)
-        return self.settle(await self._executor.resume(past, services), edge)
+        services = await continued(past, live, store, self._registry)
+        past = await asyncio.to_thread(claimed, store, past, now=now, reason=reason)
+        return await self._executor.using(services).resume(past)
 
     async def _as_stored(self, run_id: RunId, edge: Edge) -> Run:
         run = await asyncio.to_thread(self._store.run, run_id)
@@ -147,3 +205,8 @@ class Resumer:
             await self._resume(run_id, None, at_least=due)
         except Exception:  # the worker boundary: raised, it would end all other runs of the mesh
             logger.exception("run %r cannot go on by itself", run_id)
+
+
+def _root_of(started: RunStarted) -> RunId:
+    """Return the run that goes on when this one is answered: that of its workflow, where it is a stage."""
+    return started.run_id if started.parent is None or not started.stage else started.parent

@@ -11,6 +11,7 @@ from agentmesh.graphs.calling import Caller
 from agentmesh.graphs.checking import AnswerChecker
 from agentmesh.graphs.equality import Equality, KeyEquality
 from agentmesh.graphs.log import RunLog
+from agentmesh.graphs.place import ALONE, Place
 from agentmesh.graphs.pool import PoolSource
 from agentmesh.graphs.scope import RunScope
 from agentmesh.graphs.team import Team
@@ -84,3 +85,4 @@ class RunContext:
     deadline: float | None
     scope: RunScope
     entry: Entry = field(default_factory=Entry)
+    place: Place = ALONE

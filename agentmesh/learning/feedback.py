@@ -1,14 +1,14 @@
 """Turns a score into what a router can learn from it: one experience for each agent that earned it."""
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 
 from pydantic import ValidationError
 
 from agentmesh.errors import AgentMeshError, ConfigError
-from agentmesh.events import DecisionMade, Event, FeedbackGiven, RunStarted, TaskPrepared, fold, total_cost
+from agentmesh.events import Event, FeedbackGiven, fold
 from agentmesh.learning.faults import keep_fault, told
 from agentmesh.learning.gate import agents_taught
+from agentmesh.learning.lessons import lessons, lessons_of_workflow
 from agentmesh.learning.settings import Learning
 from agentmesh.records import CallStatus, Experience, Feedback, LearningFault, Run
 from agentmesh.store.base import TraceStore
@@ -34,7 +34,8 @@ def record_feedback(
     The score itself is always stored with its source. It teaches nothing about an agent whose answer a better source
     has scored already (:mod:`agentmesh.learning.gate`); then the agent is not among the experiences returned. A score
     is about the version of the agent that answered: it is accepted when the agent was changed or removed since, and
-    routers pass it over once they know a newer version. A score that is refused is kept as a fault of learning.
+    routers pass it over once they know a newer version. A score of a workflow's answer teaches of the agents of its
+    stages, in their own runs. A score that is refused is kept as a fault of learning.
 
     Args:
         store: Where the run is kept.
@@ -59,7 +60,7 @@ def record_feedback(
         if not run.status.has_ended:
             raise unfinished(run_id, store.url)
         feedback = _checked_feedback(run_id, score, agent=agent, source=source, at=at)
-        learned = _experiences(events, run, feedback, learning or Learning())
+        learned = _experiences(store, events, run, feedback, learning or Learning())
         return store.add_feedback(feedback, learned)
     except AgentMeshError as error:
         keep_fault(store, LearningFault(at=at, run_id=run_id, source=source[:LONGEST_SOURCE], message=told(error)))
@@ -102,40 +103,15 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _experiences(events: Sequence[Event], run: Run, feedback: Feedback, learning: Learning) -> list[Experience]:
-    """Return what the score teaches. A run has one stage, so ``stage`` and ``previous`` name the start."""
+def _experiences(
+    store: TraceStore, events: Sequence[Event], run: Run, feedback: Feedback, learning: Learning
+) -> list[Experience]:
     agents = credited_agents(run, feedback.agent_id)
-    started = next(event for event in events if isinstance(event, RunStarted))
-    prepared = next((event for event in events if isinstance(event, TaskPrepared)), None)
-    decided = next((event for event in events if isinstance(event, DecisionMade)), None)
-    if prepared is None or decided is None:
-        return []
-    seen = {candidate.agent_id: candidate for candidate in decided.decision.candidates}
-    return [
-        Experience(
-            run_id=run.id,
-            text=run.task.text,
-            vector=prepared.vector,
-            embedder=started.embedder,
-            agent_id=agent_id,
-            agent_version=max(call.agent_version for call in run.calls if call.agent_id == agent_id),
-            quality=feedback.score,
-            cost_usd=_cost(run, agent_id),
-            latency_s=sum(call.latency_s for call in run.calls if call.agent_id == agent_id),
-            propensity=seen[agent_id].inclusion if agent_id in seen else None,
-            type_hints=run.task.type_hints,
-            source=feedback.source,
-            weight=learning.weight_of(feedback.source),
-            factors=seen[agent_id].factors if agent_id in seen else {},
-            at=feedback.at,
-        )
-        for agent_id in agents_taught(feedback, agents, run=run, earlier=_earlier(events), learning=learning)
-    ]
+    if run.stages:
+        return lessons_of_workflow(store, events, feedback, learning)
+    taught = agents_taught(feedback, agents, run=run, earlier=_earlier(events), learning=learning)
+    return lessons(events, run, taught, feedback, learning)
 
 
 def _earlier(events: Iterable[Event]) -> list[Feedback]:
     return [event.feedback for event in events if isinstance(event, FeedbackGiven)]
-
-
-def _cost(run: Run, agent_id: AgentId) -> Decimal | None:
-    return total_cost([call for call in run.calls if call.agent_id == agent_id])

@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one answer was found to be worth, 0 to 1, and by whom."""
+    """What one answer was found to be worth, 0 to 1, and by whom; without an agent it is the answer of a workflow."""
 
-    agent_id: AgentId
+    agent_id: AgentId | None
     value: float
     source: str
 
@@ -36,7 +36,7 @@ class Score:
 class Failure:
     """Who could not score whose answer, and why."""
 
-    agent_id: AgentId
+    agent_id: AgentId | None
     source: str
     error: BaseException
 
@@ -88,8 +88,13 @@ async def score_answers(
             await _report(run, judged, store=store, at=told_at.now())
 
 
-def answers_of(run: Run) -> dict[AgentId, str]:
-    """Return the answer of each agent that gave one; the last, where an agent was called several times."""
+def answers_of(run: Run) -> dict[AgentId | None, str]:
+    """Return the answer of each agent that gave one; the last, where an agent was called several times.
+
+    Of a workflow it is the answer of the whole, which no agent has given alone.
+    """
+    if run.stages:
+        return {} if run.answer is None else {None: run.answer}
     return {
         call.agent_id: call.answer.text
         for call in run.calls
@@ -97,13 +102,17 @@ def answers_of(run: Run) -> dict[AgentId, str]:
     }
 
 
-def verdicts(run: Run, answers: Mapping[AgentId, str], verifiers: Sequence[Verifier]) -> Iterator[Score | Failure]:
+def verdicts(
+    run: Run, answers: Mapping[AgentId | None, str], verifiers: Sequence[Verifier]
+) -> Iterator[Score | Failure]:
     """Yield, for each answer, the first verifier's score, and who failed before it; nothing where none has a say."""
     for agent_id, text in answers.items():
         yield from verdict(run.task, agent_id, text, verifiers)
 
 
-def verdict(task: Task, agent_id: AgentId, text: str, verifiers: Sequence[Verifier]) -> Iterator[Score | Failure]:
+def verdict(
+    task: Task, agent_id: AgentId | None, text: str, verifiers: Sequence[Verifier]
+) -> Iterator[Score | Failure]:
     """Yield the first verifier's score of one answer, and who failed before it; nothing where none has a say."""
     for verifier in verifiers:
         source = f"verifier:{verifier.name}"
@@ -117,7 +126,9 @@ def verdict(task: Task, agent_id: AgentId, text: str, verifiers: Sequence[Verifi
             return
 
 
-async def _judged(run: Run, agent_id: AgentId, text: str, judge: Judge, *, timeout_s: float) -> Score | Failure | None:
+async def _judged(
+    run: Run, agent_id: AgentId | None, text: str, judge: Judge, *, timeout_s: float
+) -> Score | Failure | None:
     source = f"judge:{judge.name}"
     try:
         async with asyncio.timeout(timeout_s) as limit:
@@ -130,7 +141,8 @@ async def _judged(run: Run, agent_id: AgentId, text: str, judge: Judge, *, timeo
 
 
 async def _report(run: Run, failure: Failure, *, store: TraceStore | None, at: float) -> None:
-    message = f"{failure.source!r} could not score the answer of agent {failure.agent_id!r}: {told(failure.error)}"
+    whose = "the workflow" if failure.agent_id is None else f"agent {failure.agent_id!r}"
+    message = f"{failure.source!r} could not score the answer of {whose}: {told(failure.error)}"
     trace = None if isinstance(failure.error, AgentMeshError) else failure.error
     logger.warning("run %r: %s", run.id, message, exc_info=trace)
     if store is not None:

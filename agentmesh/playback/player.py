@@ -2,18 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from functools import partial
 
 from agentmesh.errors import AgentMeshError, ConfigError, PluginError, ReplayError, ReplayMissError
-from agentmesh.events import Event
-from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.events import Event, RunStarted
+from agentmesh.graphs.executor import LocalExecutor, RunRequest
+from agentmesh.graphs.place import Place
 from agentmesh.graphs.pool import StoredPool
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.team import TEAM, Team
 from agentmesh.graphs.vectors import RecordedEmbedder
+from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.learning.learner import learn_until, restore_router, state_key
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.playback.compare import Difference, compare
+from agentmesh.playback.kept import Kept
 from agentmesh.playback.prefix import (
     RecordedCaller,
     RecordedChecker,
@@ -24,6 +27,7 @@ from agentmesh.playback.prefix import (
     asker_of,
     equality_of,
 )
+from agentmesh.playback.stages import replay_stages
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
 from agentmesh.routing.baseline import RandomRouter
@@ -47,16 +51,19 @@ class Replay(Record):
         return not self.differences
 
 
-async def replay(store: TraceStore, run_id: RunId, *, router: Router | None = None) -> Replay:
+async def replay(
+    store: TraceStore, run_id: RunId, *, router: Router | None = None, workflow: Workflow | None = None
+) -> Replay:
     """Execute a stored run again on its recorded answers, with no network, and compare.
 
     The decision is computed anew, from the router state that the trace names: the nearest stored snapshot and the
-    experiences up to that version.
+    experiences up to that version. Of a workflow each stage's run is replayed, and then the way through the stages.
 
     Args:
         store: Where the run is kept; nothing is written to it.
         run_id: The run.
         router: A fresh router, built as then; needed only for a router that no entry point names.
+        workflow: The workflow that the run is of; needed only where it has callables or refiners.
 
     Raises:
         RunNotFoundError: no such run is stored.
@@ -64,13 +71,21 @@ async def replay(store: TraceStore, run_id: RunId, *, router: Router | None = No
         ReplayMissError: the replay asked for an answer that the trace lacks.
     """
     events = await asyncio.to_thread(store.events, run_id)
-    recording = Recording.of(events)
+    started = events[0]
+    if isinstance(started, RunStarted) and started.workflow:
+        found = await replay_stages(store, events, workflow, partial(_differences, store, router=router))
+        return Replay(run=store.run(run_id), differences=tuple(found))
+    return Replay(run=store.run(run_id), differences=await _differences(store, run_id, router=router))
+
+
+async def _differences(store: TraceStore, run_id: RunId, *, router: Router | None) -> tuple[Difference, ...]:
+    recording = Recording.of(await asyncio.to_thread(store.events, run_id))
     snapshot = await asyncio.to_thread(store.registry, recording.decided.decision.registry_version)
     rebuilt = await asyncio.to_thread(rebuild_router, store, recording, router)
     team = await asyncio.to_thread(_team, store, recording)
     again = await _again(recording, snapshot, rebuilt, team)
     ids = [card.id for card in snapshot.cards]
-    return Replay(run=store.run(run_id), differences=tuple(compare(events, again, ids)))
+    return tuple(compare(recording.events, again, ids))
 
 
 def rebuild_router(store: TraceStore, recording: Recording, router: Router | None = None) -> Router:
@@ -155,26 +170,14 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         admissions=(RecordedSlices(recording.slices), RecordedSteps(recording)),
         checker=RecordedChecker(recording.checked),
     )
-    kept = _Kept()
+    kept = Kept()
+    place = Place(parent=started.parent, stage=started.stage, layer=started.layer, previous=started.previous)
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time
     try:
-        await LocalExecutor(services, kept).submit(started.task, run_id=started.run_id, limits=limits)
+        await LocalExecutor(services, kept).execute(started.task, RunRequest(started.run_id, limits, place=place))
     except ReplayMissError:
         raise
     except AgentMeshError as error:
         if recording.finished.error != str(error):
             raise ReplayError(f"the replay failed where the run did not: {error}") from error
     return kept.events
-
-
-class _Kept:
-    """Takes the events of a replay and keeps them in memory."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def post(self, events: Sequence[Event]) -> None:
-        self.events.extend(events)
-
-    async def write(self, events: Sequence[Event]) -> None:
-        self.events.extend(events)

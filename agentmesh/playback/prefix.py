@@ -39,6 +39,7 @@ from agentmesh.types import AgentId
 class Recording:
     """The events of one run, by what a replay needs of them."""
 
+    events: tuple[Event, ...]
     started: RunStarted
     prepared: TaskPrepared
     decided: DecisionMade
@@ -62,6 +63,7 @@ class Recording:
         last = {type(event): event for event in events}
         try:
             return cls(
+                events=tuple(events),
                 started=last[RunStarted],  # type: ignore[arg-type]  # the key is the type
                 prepared=last[TaskPrepared],  # type: ignore[arg-type]
                 decided=last[DecisionMade],  # type: ignore[arg-type]

@@ -35,7 +35,8 @@ class RunFilter:
     """Which runs to list. ``since`` is Unix seconds.
 
     ``text`` is looked for in the task, ``reason`` in why its agents were chosen; both ignore case. ``prefix`` is what
-    the run's id begins with, exactly.
+    the run's id begins with, exactly. ``alone`` leaves out runs that another run started, such as those of the stages
+    of a workflow.
     """
 
     status: RunStatus | None = None
@@ -44,6 +45,7 @@ class RunFilter:
     since: float | None = None
     reason: str | None = None
     prefix: str | None = None
+    alone: bool = False
 
 
 class TraceStore(ABC):

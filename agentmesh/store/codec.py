@@ -18,7 +18,9 @@ from agentmesh.events import (
     CallFinished,
     Event,
     RunFinished,
+    RunResumed,
     RunStarted,
+    StageWaiting,
     lift,
     parse_event,
 )
@@ -125,6 +127,10 @@ class Outline:
                 self.status = RunStatus.WAITING
             case ApprovalGiven(reply=reply) if not self.finished:
                 self.open.discard((reply.agent_id, reply.wave))
+                self.status = RunStatus.WAITING if self.open else RunStatus.RUNNING
+            case StageWaiting() if not self.finished:
+                self.status = RunStatus.WAITING
+            case RunResumed() if not self.finished:
                 self.status = RunStatus.WAITING if self.open else RunStatus.RUNNING
             case RunFinished():
                 self.status, self.elapsed_s, self.cost_usd = event.status, event.elapsed_s, event.cost_usd

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from agentmesh.events import ApprovalGiven, DecisionMade, Event
+from agentmesh.events import ApprovalGiven, DecisionMade, Event, RunResumed
 from agentmesh.records import RunStatus
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.codec import EVENT_COLUMNS, RUN_COLUMNS, EventRow, Outline, decode, outline, reason_of, searchable
@@ -99,7 +99,7 @@ def _advance(connection: Connection, before: Outline, fresh: Sequence[Event], *,
     """Return the outline after ``fresh``: one event further each, or drawn anew when they come out of order."""
     last = before.last_seq
     for event in fresh:
-        is_answer = isinstance(event, ApprovalGiven) and before.status is RunStatus.WAITING
+        is_answer = isinstance(event, ApprovalGiven | RunResumed) and before.status is RunStatus.WAITING
         if event.seq <= last or is_answer:  # which requests are still open no row says
             return _draw_anew(connection, before.run_id, fresh, url=url)
         last = event.seq

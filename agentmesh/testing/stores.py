@@ -4,13 +4,14 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import DuplicateEventError, RunNotFoundError, StoreError
-from agentmesh.events import AnswerChunk, Event, fold, summarize
+from agentmesh.events import AnswerChunk, Event, RunResumed, StageWaiting, fold, summarize
 from agentmesh.records import AgentCard, LearningFault, Reasoning, RegistrySnapshot, RunStatus
 from agentmesh.store.base import RunFilter
 from agentmesh.testing import strategies as draw
@@ -190,6 +191,25 @@ class TraceStoreContract(LearningLogContract):
             store.append([start("open", text="y" * 300 + "X" * 60_000 + "after\0NUL", at=3)])
             assert {run.id for run in store.runs(where)} == found
             assert store.count_runs(where) == len(found)
+
+    def test_runs_that_another_one_started_may_be_left_out(self) -> None:
+        """They name it in their first event."""
+        with self.make_store() as store:
+            store.append([*whole("w"), start("w/a").model_copy(update={"parent": "w"})])
+            assert {run.id for run in store.runs()} == {"w", "w/a"}
+            assert [run.id for run in store.runs(RunFilter(alone=True))] == ["w"]
+            assert store.count_runs(RunFilter(alone=True)) == 1
+
+    def test_a_workflow_waits_with_its_stage_until_it_is_resumed(self) -> None:
+        """Whatever comes in one append or in several."""
+        waits = StageWaiting(run_id="w", seq=1, at=1, stage="a", child="w/a")
+        for cuts in ([0, 4], [0, 2, 4], [0, 1, 2, 3, 4]):
+            log: list[Event] = [start("w"), waits, RunResumed(run_id="w", seq=2, at=2), end("w", 3)]
+            with self.make_store() as store:
+                for first, last in pairwise(cuts):
+                    store.append(log[first:last])
+                    status = {1: "running", 2: "waiting", 3: "running", 4: "completed"}[last]
+                    assert [run.status for run in store.runs()] == [store.run("w").status] == [RunStatus(status)]
 
     @pytest.mark.parametrize(
         ("reason", "found"),

@@ -17,6 +17,7 @@ PUBLIC = """
     PromptedAgent PromptedRefiner RecordedAgent Refiner Replay RouteDecision Router Run RunStatus ScoringRouter Secrets
     Task Team Usage
     VoteRefiner agent diff open_store replay rerun whatif
+    Condition GraphAgent MeshAgent Over Stage Workflow as_node
 """
 
 

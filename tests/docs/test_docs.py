@@ -19,6 +19,7 @@ WHOLE = [
         "preferences.md",
         "refining.md",
         "secrets.md",
+        "workflows.md",
     )
 ]
 """Pages whose blocks of code are whole programs."""

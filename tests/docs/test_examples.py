@@ -34,6 +34,18 @@ SAID = {
         "May? -> lawyer",
         "error: all that",
     ],
+    "11_panel": ["Ship it on Friday? The panel says No.", "'yes' from optimist", "3 were asked, 0.004 USD"],
+    "12_research_write_review": [
+        "review 1: 5 of 10: say who built it.  another round",
+        "The Nabataeans built it., for 0.006 USD",
+        "('researcher', 0, ''), ('writer', 1, 'researcher'), ('reviewer', 2, 'writer')",
+        "replayed: identical",
+    ],
+    "13_map_reduce": [
+        "4 documents: 205 EUR to pay; ends: 31 August",
+        "by lawyer: term",
+        "abstained: stage 'report' gave no answer",
+    ],
     "09_choosing": ["0.139 is asked for", "reasoning chose billing", "identical, 2 questions still"],
     "10_approval": [
         "approved: waiting | waits for buyer (it spends",
