@@ -47,7 +47,7 @@ class SliceWeights:
     role: float = 0.4
     stage: float = 0.2
     recency: float = 0.05
-    similarity: float = 0.25
+    similarity: float = 0.5
     overlap: float = 2.0
     hop: float = 4.0
     restart: float = 0.15

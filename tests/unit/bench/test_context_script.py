@@ -17,7 +17,7 @@ from agentmesh.errors import RecordedSetError
 from agentmesh.recorded.reader import load_set
 
 ROOT = Path(__file__).parents[3]
-SET = ROOT / "benchmarks" / "sets" / "clinc150"
+SET = ROOT / "benchmarks" / "sets" / "hwu64"
 EMBEDDER = StaticEmbedder()
 
 
@@ -53,7 +53,7 @@ def test_slices_save_a_third_and_keep_what_answers_stand_on(tmp_path: Path, caps
     told = tmp_path / "report.json"
     script().main([str(SET), "--each", "1", "--seed", "3", "--budgets", "2400", "--json", str(told)])
     report = ContextReport.model_validate(json.loads(told.read_text())[0])
-    assert (report.name, report.cases, set(report.by_kind)) == ("clinc150 val", len(KINDS), set(KINDS))
+    assert (report.name, report.cases, set(report.by_kind)) == ("hwu64 val", len(KINDS), set(KINDS))
     rows = {row.way: row for row in report.rows}
     assert all(row.tokens <= 2400 for way, row in rows.items() if way != "full")
     assert (rows["full"].recall, rows["full"].same) == (1.0, 1.0)
