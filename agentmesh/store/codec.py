@@ -30,8 +30,21 @@ from agentmesh.types import AgentId, RunId
 EventRow: TypeAlias = tuple[RunId, int, str, int, float, str]
 EVENT_COLUMNS = ("run_id", "seq", "kind", "schema", "at", "body")
 
-RunRow: TypeAlias = tuple[RunId, int, float | None, str | None, str | None, str | None, float | None, str | None, str]
-RUN_COLUMNS = ("id", "last_seq", "started_at", "status", "text", "folded_text", "elapsed_s", "cost_usd", "agents")
+RunRow: TypeAlias = tuple[
+    RunId, int, float | None, str | None, str | None, str | None, float | None, str | None, str, RunId | None
+]
+RUN_COLUMNS = (
+    "id",
+    "last_seq",
+    "started_at",
+    "status",
+    "text",
+    "folded_text",
+    "elapsed_s",
+    "cost_usd",
+    "agents",
+    "parent",
+)
 
 _HALF_PAIR = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 """A surrogate as ``json.dumps`` writes it; pydantic writes none, and refuses to read half a pair."""
@@ -109,6 +122,7 @@ class Outline:
     elapsed_s: float | None = None
     cost_usd: Decimal | None = Decimal(0)
     agents: list[AgentId] = field(default_factory=list)
+    parent: RunId | None = None
     open: set[tuple[AgentId, int]] = field(default_factory=set)  # requests for approval; no row holds them
 
     def take(self, event: Event) -> None:
@@ -148,13 +162,15 @@ class Outline:
             self.text = storable(event.task.text[:200])
             self.folded_text = searchable(event.task.text)
             self.status = self.status or RunStatus.RUNNING
+            self.parent = event.parent
 
     def row(self) -> RunRow:
         """Return the row. ``folded_text`` is null when these events brought no new one."""
         cost = None if self.cost_usd is None else str(self.cost_usd)
         agents = json.dumps(self.agents, ensure_ascii=False)
         texts = (self.text, self.folded_text)
-        return (self.run_id, self.last_seq, self.started_at, self.status, *texts, self.elapsed_s, cost, agents)
+        ended = (self.elapsed_s, cost, agents, self.parent)
+        return (self.run_id, self.last_seq, self.started_at, self.status, *texts, *ended)
 
 
 def outline(run_id: RunId, events: Iterable[Event]) -> Outline:

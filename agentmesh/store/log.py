@@ -74,7 +74,7 @@ def read_events(connection: Connection, run_id: RunId, *, url: str) -> list[Even
 
 def read_outline(row: Sequence[Any]) -> Outline:
     """Return the outline that a row of ``OUTLINE_COLUMNS`` holds."""
-    run_id, last_seq, started_at, status, text, elapsed_s, cost_usd, agents = row
+    run_id, last_seq, started_at, status, text, elapsed_s, cost_usd, agents, parent = row
     return Outline(
         run_id,
         last_seq=last_seq,
@@ -84,6 +84,7 @@ def read_outline(row: Sequence[Any]) -> Outline:
         elapsed_s=elapsed_s,
         cost_usd=None if cost_usd is None else Decimal(cost_usd),
         agents=json.loads(agents),
+        parent=parent,
     )
 
 

@@ -43,10 +43,8 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
     if where.agent_id is not None:
         theirs = select(run_agents.c.run_id).where(run_agents.c.agent_id == where.agent_id)
         wanted = wanted.where(runs.c.id.in_(theirs))
-    if where.alone:  # read from the first event: a column of its own would be a new schema
-        parent = func.json_extract(events.c.body, "$.parent")
-        inside = select(events.c.run_id).where(events.c.run_id == runs.c.id, events.c.seq == 0, parent.is_not(None))
-        wanted = wanted.where(~inside.exists())
+    if where.alone:
+        wanted = wanted.where(runs.c.parent.is_(None))
     if where.since is not None:
         wanted = wanted.where(runs.c.started_at >= where.since)
     if where.prefix is not None:  # not LIKE, as above

@@ -38,6 +38,7 @@ runs = Table(
     Column("elapsed_s", Float),
     Column("cost_usd", Name),  # decimal text: no database rounds it; null is unknown
     Column("agents", Words, nullable=False),  # a JSON list, in the order of their first finished call
+    Column("parent", Name),  # the run that started it; null for one that stands alone
     Index("ix_runs_started_at", "started_at", "id"),
     Index("ix_runs_status", "status", "started_at", "id"),
 )

@@ -10,15 +10,24 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel
 
+from agentmesh.approvals import ApprovalReply, ApprovalRequest
 from agentmesh.decisions import Evidence
 from agentmesh.events import (
+    AnswerChecked,
     AnswerRefined,
+    ApprovalAsked,
+    ApprovalGiven,
     CallFinished,
     CallStarted,
+    ContextSliced,
     DecisionMade,
     Event,
     RunFinished,
+    RunResumed,
     RunStarted,
+    StageFinished,
+    StageStarted,
+    StageWaiting,
     TaskPrepared,
     WaveStarted,
 )
@@ -31,6 +40,8 @@ from agentmesh.records import (
     CallStatus,
     Candidate,
     Conflict,
+    ContextItem,
+    Dropped,
     Experience,
     Feedback,
     LearningFault,
@@ -46,7 +57,9 @@ from agentmesh.records import (
     RunStatus,
     RunSummary,
     Selection,
+    SlicedItem,
     Stage,
+    StageRun,
     Task,
     Turn,
     Usage,
@@ -158,9 +171,22 @@ def start(run_id: RunId, text: str, at: float) -> RunStarted:
         required_flags=frozenset({"eu"}),
         turns=(Turn(role="user", text="Hello"), Turn(role="assistant", text="Hi", agent_id="bob")),
         objective=Objective(quality=1.0, cost=0.5, latency=0.1),
+        context=(ContextItem(key="notes", text="12 * 7 is 84: ∑", version=2, stage="draft", agent_id="ada", number=3),),
         preferences=(Preference(action="prefer", agents=("ada",), pattern="What", strength=0.2),),
     )
-    limits = Limits(cost_usd="0.05", timeout_s=30.0, call_timeout_s=10.0, max_calls=4, max_agents=2, retries=1)
+    limits = Limits(
+        cost_usd="0.05",
+        timeout_s=30.0,
+        call_timeout_s=10.0,
+        idle_timeout_s=5.0,
+        max_calls=4,
+        max_tokens=5000,
+        max_agents=2,
+        context_tokens=800,
+        retries=1,
+        fallbacks=1,
+        replans=1,
+    )
     return RunStarted(
         run_id=run_id,
         seq=0,
@@ -192,7 +218,27 @@ def full_run(run_id: RunId) -> list[Event]:
         DecisionMade(run_id=run_id, seq=0, at=2, decision=decision()),
         WaveStarted(run_id=run_id, seq=0, at=3, wave=1, agents=("ada",), reason="the best for their price begin"),
         CallStarted(run_id=run_id, seq=0, at=3, agent_id="ada", attempt=1, wave=1),
+        ContextSliced(
+            run_id=run_id,
+            seq=0,
+            at=3,
+            agent_id="ada",
+            budget_tokens=800,
+            tokens=5,
+            full_tokens=9,
+            items=(SlicedItem(key="notes", version=2, tokens=5, score=0.5, kept=True, why="names é"),),
+        ),
         CallFinished(run_id=run_id, seq=0, at=4, call=first),
+        AnswerChecked(
+            run_id=run_id,
+            seq=0,
+            at=4,
+            agent_id="ada",
+            check="fields",
+            passed=False,
+            reason="no date",
+            cost_usd="0.0001",
+        ),
         WaveStarted(run_id=run_id, seq=0, at=4, wave=2, agents=("bob",), reason="not yet sure: é", agreement=0.7),
         CallStarted(run_id=run_id, seq=0, at=5, agent_id="bob", attempt=1, wave=2),
         CallFinished(run_id=run_id, seq=0, at=6, call=second),
@@ -204,6 +250,8 @@ def full_run(run_id: RunId) -> list[Event]:
             answer="84",
             answered_by=("ada",),
             conflicts=(conflict,),
+            agreed=("both are numbers",),
+            dropped=(Dropped(agent_id="bob", text="eighty-five", why="outvoted: 0.25 of 1"),),
             cost_usd=Decimal("0.0001"),
             note="by weight",
         ),
@@ -232,6 +280,28 @@ def other_runs() -> list[Event]:
     ]
 
 
+def staged_runs() -> list[Event]:
+    """Return a run of a workflow that waits for a person, and the run of its stage, which was answered before."""
+    request = ApprovalRequest(agent_id="ada", text="Draft: ∑", estimate_usd="0.0002", reason="by rule", expires_at=2e9)
+    whole = start("whole", "Write it", 1_700_000_300.0).model_copy(update={"workflow": "ba9876543210"})
+    part = start("whole/draft", "Draft: ∑", 1_700_000_301.0).model_copy(
+        update={"parent": "whole", "stage": "draft", "layer": 1, "previous": "bob"}
+    )
+    reply = ApprovalReply(agent_id="ada", verdict="edit", by="eve", text="Draft it", note="é")
+    skipped = StageRun(stage="check", part=1, status=RunStatus.ABSTAINED, reason="its condition does not hold")
+    events: list[Event] = [
+        whole,
+        StageStarted(run_id="whole", seq=1, at=1, stage="draft", child="whole/draft"),
+        StageFinished(run_id="whole", seq=2, at=2, result=skipped, cost_usd=Decimal(0)),
+        StageWaiting(run_id="whole", seq=3, at=3, stage="draft", child="whole/draft", requests=(request,)),
+        part,
+        ApprovalAsked(run_id="whole/draft", seq=1, at=1, request=request),
+        ApprovalGiven(run_id="whole/draft", seq=2, at=2, reply=reply),
+        RunResumed(run_id="whole/draft", seq=3, at=3, reason="edit by eve"),
+    ]
+    return events
+
+
 def fill(store: TraceStore) -> None:
     """Store something of every kind."""
     vectors = pack_vector(np.array([1.0, 0.0, 0.6, 0.8], dtype=np.float32))
@@ -248,6 +318,7 @@ def fill(store: TraceStore) -> None:
     store.put_state(RouterState(router="kernel", parameters="0123456789ab", sequence=2, at=9.0, payload=b"arrays"))
     store.append(full_run("full"))
     store.append(other_runs())
+    store.append(staged_runs())
     lessons = [
         Experience(
             run_id="full",
