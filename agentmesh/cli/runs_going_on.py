@@ -86,23 +86,28 @@ def resume(run_id: str | None, app: str | None, all_runs: bool, as_json: bool) -
 
 def answer(run_id: str, said: "Said", app: str | None, db: str | None, *, as_json: bool) -> int:
     """Have a mesh take an answer and go on, or write it into a database."""
-    from agentmesh.graphs.replies import record_reply
+    from agentmesh.graphs.replies import record_answer
+    from agentmesh.store.lookup import find_run
 
     name = named_mesh(app, db)
     if name:
         return report(asyncio.run(answered(name, run_id, said)), as_json=as_json)
     with open_traces(db, read_only=False) as store:
-        ready = record_reply(store, run_id, said, now=SystemClock().now())
+        run_id = find_run(store, run_id)
+        ready = record_answer(store, run_id, said, now=SystemClock().now())
         run = store.run(run_id)
     report(run, as_json=as_json)
-    if ready:
-        note(f"it is written down; 'agentmesh runs resume {run_id} --app MODULE:ATTRIBUTE' goes on with the run")
+    if ready is not None:
+        note(f"it is written down; 'agentmesh runs resume {ready} --app MODULE:ATTRIBUTE' goes on with the run")
     return 0
 
 
 async def answered(name: str, run_id: str, said: "Said") -> "Run":
     """Open the mesh called ``name``, and have it take an answer."""
+    from agentmesh.store.lookup import find_run
+
     async with open_mesh(name) as mesh:
+        run_id = await asyncio.to_thread(find_run, mesh.store, run_id)
         if said.verdict == "reject":
             return await mesh.reject(run_id, said.agent, by=said.by, note=said.note)
         return await mesh.approve(run_id, said.agent, by=said.by, text=said.text, note=said.note)
@@ -110,8 +115,10 @@ async def answered(name: str, run_id: str, said: "Said") -> "Run":
 
 async def resumed(name: str, run_id: str) -> "Run":
     """Open the mesh called ``name``, and have it go on with a run."""
+    from agentmesh.store.lookup import find_run
+
     async with open_mesh(name) as mesh:
-        return await mesh.resume(run_id)
+        return await mesh.resume(await asyncio.to_thread(find_run, mesh.store, run_id))
 
 
 async def resumed_all(name: str) -> "tuple[list[Run], list[AgentMeshError]]":

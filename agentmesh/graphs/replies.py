@@ -80,6 +80,24 @@ def resumable(store: TraceStore, *, now: float) -> list[RunId]:
     return [summary.id for summary in unfinished if _was_paused(store, store.events(summary.id), now)]
 
 
+def record_answer(store: TraceStore, run_id: RunId, said: Said, *, now: float) -> RunId | None:
+    """Write down what somebody said to a run, where no mesh is open, and return the run that can go on now, if any.
+
+    Raises:
+        RunNotFoundError: no such run is stored.
+        ConfigError: nothing of this is waited for, or the edit cannot be used.
+    """
+    record_of_stages(store, run_id, said, now=now)
+    started = store.events(run_id)[0]
+    root = root_of(started) if isinstance(started, RunStarted) else run_id
+    return root if is_ready(store, store.events(root), now) else None
+
+
+def root_of(started: RunStarted) -> RunId:
+    """Return the run that goes on when this one is answered: that of its workflow, where it is a stage."""
+    return started.run_id if started.parent is None or not started.stage else started.parent
+
+
 def record_of_stages(store: TraceStore, run_id: RunId, said: Said, *, now: float) -> None:
     """Write down what somebody said to what the stages of a workflow wait for, or to what one of its runs does.
 

@@ -8,12 +8,12 @@ from functools import partial
 
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
-from agentmesh.events import RunStarted, fold
+from agentmesh.events import fold
 from agentmesh.graphs.continuing import Past, claimed, continued
 from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.intake import as_task
-from agentmesh.graphs.replies import Said, is_ready, record_expired, record_of_stages, record_reply
+from agentmesh.graphs.replies import Said, is_ready, record_expired, record_of_stages, record_reply, root_of
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.workflow.children import ChildRequest, services_for
 from agentmesh.graphs.workflow.runner import WorkflowExecutor, workflow_in
@@ -80,7 +80,7 @@ class Resumer:
             StoreError: the trace cannot be read or written.
         """
         past = Past.of(await asyncio.to_thread(self._store.events, run_id))
-        root = _root_of(past.started)
+        root = root_of(past.started)
         edge = await self._edge(root)
         text = None if said.text is None else edge.hidden(said.text)
         said = replace(said, text=text, note=edge.hidden(said.note))
@@ -205,8 +205,3 @@ class Resumer:
             await self._resume(run_id, None, at_least=due)
         except Exception:  # the worker boundary: raised, it would end all other runs of the mesh
             logger.exception("run %r cannot go on by itself", run_id)
-
-
-def _root_of(started: RunStarted) -> RunId:
-    """Return the run that goes on when this one is answered: that of its workflow, where it is a stage."""
-    return started.run_id if started.parent is None or not started.stage else started.parent

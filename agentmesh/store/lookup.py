@@ -11,10 +11,12 @@ NAMED = 5
 def find_run(store: TraceStore, beginning: str) -> RunId:
     """Return the id of the run that is called ``beginning``, or whose id alone begins so.
 
+    The runs of the stages of a workflow begin as that does; they count only where no other run begins so.
+
     Raises:
         RunNotFoundError: there is none, or there are several.
     """
-    found = [summary.id for summary in store.runs(RunFilter(prefix=beginning), limit=NAMED + 1)]
+    found = _beginning(store, beginning, alone=True) or _beginning(store, beginning, alone=False)
     if beginning in found or not found:
         return beginning
     if len(found) == 1:
@@ -23,6 +25,11 @@ def find_run(store: TraceStore, beginning: str) -> RunId:
         return beginning
     named = ", ".join(map(repr, found[:NAMED])) + (" and more" if len(found) > NAMED else "")
     raise RunNotFoundError(f"several runs in {store.url!r} begin with {beginning!r}: {named}; give more of the id")
+
+
+def _beginning(store: TraceStore, beginning: str, *, alone: bool) -> list[RunId]:
+    where = RunFilter(prefix=beginning, alone=alone)
+    return [summary.id for summary in store.runs(where, limit=NAMED + 1)]
 
 
 def _is_stored(store: TraceStore, run_id: RunId) -> bool:

@@ -30,7 +30,7 @@ from agentmesh import (
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import ConfigError, LlmError, ReplayError, ReplayMissError
 from agentmesh.events import AnswerRefined, Event, RunFinished, RunStarted, StageFinished, StageStarted
-from agentmesh.graphs.replies import Said, record_of_stages, resumable
+from agentmesh.graphs.replies import Said, record_answer, resumable
 from agentmesh.records import StageRun
 from agentmesh.store import TraceStore
 from agentmesh.store.base import RunFilter
@@ -477,7 +477,7 @@ async def test_a_workflow_that_waits_is_approved_in_another_process_and_taken_up
         await mesh.run_workflow(WAITING, "cats", run_id="w")
     with open_store(url) as store:
         assert resumable(store, now=0) == []
-        record_of_stages(store, "w", Said("reject", note="too dear"), now=1)
+        assert record_answer(store, "w/ann", Said("reject", note="too dear"), now=1) == "w"
         assert resumable(store, now=2) == ["w"]
     async with waiting_mesh(then, url) as mesh:
         run = await mesh.resume("w")

@@ -112,3 +112,14 @@ def test_a_run_is_found_by_the_beginning_of_its_id_where_it_alone_begins_so(kind
             find_run(store, "a")
         with pytest.raises(RunNotFoundError, match="begin with 'b': 'b_d', 'b%d'; give more"):
             find_run(store, "b")
+
+
+def test_the_runs_of_stages_count_only_where_no_other_run_begins_so() -> None:
+    part = start("flow/draft").model_copy(update={"parent": "flow-1"})
+    with open_store(None) as store:
+        store.append([start("flow-1"), part])
+        assert [find_run(store, name) for name in ("fl", "flow/", "flow/draft")] == [
+            "flow-1",
+            "flow/draft",
+            "flow/draft",
+        ]
