@@ -29,7 +29,7 @@ from agentmesh.graphs.turns import Turns
 from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.learning.settings import Learning
-from agentmesh.opening import OpenMesh, Setup, open_mesh
+from agentmesh.opening import OpenMesh, Setup, in_loop, open_mesh
 from agentmesh.preferences import Preference
 from agentmesh.protocols import ChatModel, Embedder, EventSink, Judge, Verifier
 from agentmesh.records import AgentCard, Limits, RouteDecision, Run, Task
@@ -273,7 +273,7 @@ class Mesh:
         """
         if self._open is not None:
             raise ConfigError("the mesh is open in an event loop; use 'await mesh.run(...)' there")
-        if not _in_loop():
+        if not in_loop():
             return asyncio.run(self._run_once(task, limits, run_id))
         with ThreadPoolExecutor(max_workers=1) as worker:
             return worker.submit(asyncio.run, self._run_once(task, limits, run_id)).result()
@@ -397,11 +397,3 @@ class Mesh:
         if self._open is None:
             raise ConfigError("the mesh is not open; use 'async with mesh:', or mesh.run_sync(...)")
         return self._open
-
-
-def _in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -197,3 +197,12 @@ async def _services(setup: Setup, store: TraceStore, caller: Caller) -> Services
         turns=setup.turns,
         equality=KeyEquality() if setup.team is None else setup.team.equality(embedder),
     )
+
+
+def in_loop() -> bool:
+    """Return whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

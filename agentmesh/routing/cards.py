@@ -60,7 +60,7 @@ class CardsRouter(ScoringRouter):
         policy: see :class:`~agentmesh.routing.base.ScoringRouter`.
 
     >>> from agentmesh.records import AgentCard
-    >>> from agentmesh.testing.routers import plain_pool
+    >>> from agentmesh.testing.samples import plain_pool
     >>> from dataclasses import replace
     >>> said = "Handles requests about lists."
     >>> cards = tuple(AgentCard(id=name, description=said) for name in ("lists_query", "lists_remove"))

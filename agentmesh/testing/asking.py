@@ -13,7 +13,7 @@ from agentmesh.protocols import ChatRequest, OptionRequest, OptionWeights
 from agentmesh.records import AgentCard
 from agentmesh.routing.asking import Reply
 from agentmesh.routing.base import AgentPool, Estimate, ScoringRouter, TaskFeatures
-from agentmesh.testing.routers import plain_pool
+from agentmesh.testing.samples import plain_pool
 from agentmesh.types import AgentId
 
 Weights: TypeAlias = OptionWeights | Mapping[AgentId, float]

@@ -10,7 +10,7 @@ import numpy as np
 from agentmesh.packing import pack_vector
 from agentmesh.records import AgentCard, Experience
 from agentmesh.routing.base import AgentPool, Outcomes, TaskFeatures
-from agentmesh.testing.routers import DIMENSION, plain_pool
+from agentmesh.testing.samples import DIMENSION, plain_pool
 from agentmesh.types import FloatArray, IndexArray
 
 GROUNDS: Final = ("algebra", "history", "law", "verse")

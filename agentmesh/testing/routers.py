@@ -1,37 +1,34 @@
-"""The contract of every router as tests to inherit, and pools, tasks and outcomes to try routers on.
+"""The contract of every router as tests to inherit; :mod:`agentmesh.testing.samples` has what it is tried on.
 
 ``pytest`` and ``hypothesis`` must be installed.
 """
 # ruff: noqa: S101, D102 - a contract is made of assertions, and its tests are named as sentences
 
-import asyncio
-import atexit
 import json
-import os
-import subprocess
-import sys
 from abc import ABC, abstractmethod
-from base64 import b64decode, b64encode
-from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
-from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from agentmesh.errors import ConfigError, NoCandidateError
-from agentmesh.packing import pack_vector
-from agentmesh.records import Experience, Objective, RouteDecision, RouterState
-from agentmesh.routing.base import AgentPool, Outcomes, RouteContext, Router, ScoringRouter, TaskFeatures, index_of
-from agentmesh.types import IndexArray
-
-DIMENSION = 16
-"""How long the vectors of the samples are."""
+from agentmesh.records import Objective, RouteDecision
+from agentmesh.routing.base import AgentPool, RouteContext, Router, ScoringRouter, TaskFeatures
+from agentmesh.testing.elsewhere import decide_elsewhere, sample_decision
+from agentmesh.testing.samples import (
+    DIMENSION,
+    chosen,
+    contexts,
+    decided,
+    features,
+    pools,
+    sample_experience,
+    sample_features,
+    sample_outcomes,
+    sample_pool,
+    taken,
+)
 
 HOSTILE = (
     "",
@@ -46,215 +43,6 @@ HOSTILE = (
 """Texts that break careless code: nothing, control characters, other scripts, very long."""
 
 _BOUNDED = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-_UNPRICED = 4  # every fourth sample agent has no price
-
-
-def sample_pool(count: int = 6, *, seed: int = 0) -> AgentPool:
-    """Return a pool of ``count`` agents with random unit vectors, some of unknown price.
-
-    >>> sample_pool(3).ids
-    ('agent-00', 'agent-01', 'agent-02')
-    """
-    rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(count, DIMENSION))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    per_call = rng.uniform(0.0001, 0.01, size=count)
-    per_call[_UNPRICED - 1 :: _UNPRICED] = np.nan
-    ids, unknown = tuple(f"agent-{place:02}" for place in range(count)), np.full(count, np.nan)
-    return AgentPool(
-        ids=ids,
-        vectors=vectors.astype(np.float32),
-        price_per_call=per_call,
-        price_in_per_m=unknown,
-        price_out_per_m=unknown,
-        latency_s=unknown,
-        versions=np.ones(count, dtype=np.int64),
-        mask=np.ones(count, dtype=np.bool_),
-        registry_version="sample",
-        index=index_of(ids),
-    )
-
-
-def plain_pool(
-    *ids: str,
-    version: int = 1,
-    price: float | Sequence[float] = np.nan,
-    latency: float | Sequence[float] = np.nan,
-    vectors: npt.ArrayLike | None = None,
-    dimension: int = 2,
-) -> AgentPool:
-    """Return a pool of these agents; cards say nothing unless ``vectors`` are given, prices are US dollars a call.
-
-    >>> plain_pool("a", "b", price=0.1).price_per_call.tolist()
-    [0.1, 0.1]
-    """
-    count = len(ids)
-    unknown = np.full(count, np.nan)
-    cards = np.zeros((count, dimension)) if vectors is None else vectors
-    return AgentPool(
-        ids=ids,
-        vectors=np.array(cards, np.float32),
-        price_per_call=np.broadcast_to(np.asarray(price, np.float64), count).copy(),
-        price_in_per_m=unknown,
-        price_out_per_m=unknown,
-        latency_s=np.broadcast_to(np.asarray(latency, np.float64), count).copy(),
-        versions=np.full(count, version, np.int64),
-        mask=np.ones(count, np.bool_),
-        registry_version="r",
-        index=index_of(ids),
-    )
-
-
-def taken(pool: AgentPool, places: Sequence[int] | IndexArray) -> AgentPool:
-    """Return the pool with only the agents at ``places``, in that order.
-
-    >>> taken(sample_pool(3), [2, 0]).ids
-    ('agent-02', 'agent-00')
-    """
-    ids = (pool.ids[place] for place in np.asarray(places, dtype=np.int64).tolist())
-    return pool.taken(places, registry_version="/".join((pool.registry_version, *ids)))
-
-
-def sample_features(seed: int = 0, *, text: str | None = None) -> TaskFeatures:
-    """Return a task with a random unit vector."""
-    vector = np.random.default_rng([7, seed]).normal(size=DIMENSION)
-    unit = (vector / np.linalg.norm(vector)).astype(np.float32)
-    return TaskFeatures(vector=unit, text=f"sample task {seed}" if text is None else text)
-
-
-def sample_outcomes(pool: AgentPool, count: int = 40, *, seed: int = 0) -> Outcomes:
-    """Return a table of ``count`` tasks in three groups, every fifth outcome unobserved."""
-    rng = np.random.default_rng([11, seed])
-    tasks = [sample_features(1000 * seed + place) for place in range(count)]
-    quality = rng.integers(0, 2, size=(count, len(pool))).astype(np.float64)
-    cost = rng.uniform(0.0001, 0.01, size=quality.shape)
-    hidden = rng.random(quality.shape) < 0.2
-    quality[hidden] = cost[hidden] = np.nan
-    return Outcomes(
-        agent_ids=pool.ids,
-        vectors=np.stack([task.vector for task in tasks]),
-        texts=tuple(task.text for task in tasks),
-        groups=tuple(f"group-{place % 3}" for place in range(count)),
-        quality=quality,
-        cost=cost,
-    )
-
-
-def sample_experience(sequence: int, pool: AgentPool, *, seed: int = 0) -> Experience:
-    """Return one outcome of one agent of ``pool``."""
-    rng = np.random.default_rng([13, seed, sequence])
-    features, place = sample_features(sequence), int(rng.integers(len(pool)))
-    return Experience(
-        sequence=sequence,
-        run_id=f"run-{sequence}",
-        text=features.text,
-        vector=pack_vector(features.vector),
-        agent_id=pool.ids[place],
-        agent_version=int(pool.versions[place]),
-        quality=float(rng.integers(0, 2)),
-        cost_usd=Decimal(int(rng.integers(1, 100))) / 10_000,
-        latency_s=float(rng.uniform(0.1, 5.0)),
-        propensity=0.5,
-        at=1000.0 + sequence,
-    )
-
-
-@st.composite
-def pools(draw: st.DrawFn, *, most: int = 8) -> AgentPool:
-    """Draw a pool of 1 to ``most`` agents of which at least one passes the gates."""
-    pool = sample_pool(draw(st.integers(1, most)), seed=draw(st.integers(0, 999)))
-    refused = draw(st.sets(st.sampled_from(pool.ids), max_size=len(pool) - 1))
-    return pool.gated(dict.fromkeys(sorted(refused), "sample gate"))
-
-
-def features() -> SearchStrategy[TaskFeatures]:
-    """Draw a task: any text, a random vector or zeros."""
-    empty = st.just(np.zeros(DIMENSION, dtype=np.float32))
-    vectors = st.integers(0, 999).map(lambda seed: sample_features(seed).vector) | empty
-    return st.builds(TaskFeatures, vector=vectors, text=st.text(max_size=40))
-
-
-def contexts() -> SearchStrategy[RouteContext]:
-    """Draw a seed, a number of agents, weights and a chance to explore."""
-    weights = st.sampled_from([0.0, 0.2, 0.5, 1.0])
-    return st.builds(
-        RouteContext,
-        seed=st.integers(0, 2**63),
-        max_agents=st.integers(1, 10),
-        objective=st.builds(Objective, quality=st.just(1.0), cost=weights, latency=weights),
-        explore=st.sampled_from([0.0, 0.02, 0.5, 1.0]),
-    )
-
-
-def decided(router: Router, task: TaskFeatures, pool: AgentPool, context: RouteContext) -> RouteDecision:
-    """Return a router's decision without the time it took, so that equal decisions are equal."""
-    decision = asyncio.run(router.route(task, pool, context))
-    return decision.model_copy(update={"elapsed_ms": 0.0})
-
-
-def chosen(decision: RouteDecision) -> list[str]:
-    """Return the ids of the selected agents, first drawn first."""
-    return [selection.agent_id for selection in decision.selected]
-
-
-def decide_elsewhere(router: Router, seed: int) -> str:
-    """Return, as JSON, how a twin of ``router`` in a fresh process decides on the sample task and pool of ``seed``.
-
-    The process is a fork of one that has loaded this module and nothing else, with a hash seed of its own; that one is
-    started once, since it takes a second. Where the twin fails, it says why on stderr, and "" is returned.
-    """
-    kind = type(router)
-    order = {
-        "module": kind.__module__,
-        "kind": kind.__qualname__,
-        "parameters": dict(router.parameters),
-        "state": router.snapshot().model_dump(mode="json", exclude={"payload"}),
-        "payload": b64encode(router.snapshot().payload).decode(),
-        "seed": seed,
-    }
-    process = _elsewhere()
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("the process that decides elsewhere has no pipes")
-    process.stdin.write(json.dumps(order) + "\n")
-    process.stdin.flush()
-    return process.stdout.readline().strip()
-
-
-@cache
-def _elsewhere() -> "subprocess.Popen[str]":
-    """Start the process that is forked for each decision; it ends with this one."""
-    code = "from agentmesh.testing.routers import take_orders; take_orders()"
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own line
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    atexit.register(process.communicate)
-    return process
-
-
-def take_orders() -> None:
-    """Do what :func:`decide_elsewhere` asks, each order in a fork."""
-    for order in sys.stdin:
-        process = os.fork()
-        if process == 0:
-            sys.stdout.write(decide_here(order) + "\n")
-            return
-        if os.waitpid(process, 0)[1]:
-            sys.stdout.write("\n")
-            sys.stdout.flush()
-
-
-def decide_here(order: str) -> str:
-    """Decide as ordered."""
-    asked = json.loads(order)
-    __import__(asked["module"])
-    router: Router = getattr(sys.modules[asked["module"]], asked["kind"])(**asked["parameters"])
-    router.restore(RouterState(**asked["state"], payload=b64decode(asked["payload"])))
-    return _sample_decision(router, asked["seed"]).model_dump_json()
-
-
-def _sample_decision(router: Router, seed: int) -> RouteDecision:
-    context = RouteContext(seed=seed, max_agents=2, explore=0.3, objective=Objective(quality=0.5, cost=0.5))
-    return decided(router, sample_features(seed), sample_pool(seed=seed), context)
 
 
 class RouterContract(ABC):
@@ -329,24 +117,24 @@ class RouterContract(ABC):
         fresh.learn(more)
         assert fresh.snapshot() == router.snapshot()
         for seed in range(5):
-            assert _sample_decision(fresh, seed) == _sample_decision(router, seed)
+            assert sample_decision(fresh, seed) == sample_decision(router, seed)
 
     def test_restoring_forgets_what_was_learned_before(self) -> None:
         router, empty = self.taught(), self.make_router().snapshot()
         router.restore(empty)
         assert router.snapshot() == empty
-        assert _sample_decision(router, 1) == _sample_decision(self.make_router(), 1)
+        assert sample_decision(router, 1) == sample_decision(self.make_router(), 1)
 
     def test_a_fresh_process_decides_the_same(self) -> None:
         router = self.taught()
-        here = _sample_decision(router, 4)
+        here = sample_decision(router, 4)
         assert decide_elsewhere(router, 4) == here.model_dump_json()
 
     def test_the_parameters_build_a_twin(self) -> None:
         router = self.make_router()
         twin = type(router)(**json.loads(json.dumps(dict(router.parameters))))
         assert (dict(twin.parameters), twin.version) == (dict(router.parameters), router.version)
-        assert _sample_decision(twin, 2) == _sample_decision(router, 2)
+        assert sample_decision(twin, 2) == sample_decision(router, 2)
 
     def test_learning_moves_the_sequence_and_the_version(self) -> None:
         router = self.make_router()

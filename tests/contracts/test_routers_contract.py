@@ -6,7 +6,8 @@ from agentmesh.plugins import load, names
 from agentmesh.routing.base import AgentPool, Router, ScoringRouter
 from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.routing.similarity import CosineRouter
-from agentmesh.testing.routers import RouterContract, sample_experience, sample_outcomes, sample_pool
+from agentmesh.testing.routers import RouterContract
+from agentmesh.testing.samples import sample_experience, sample_outcomes, sample_pool
 
 pytestmark = pytest.mark.timeout(60)  # the first router that trains imports torch
 

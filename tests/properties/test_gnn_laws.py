@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.routing.past_tasks import PastTasks
 from agentmesh.testing.grounds import ground_experience, ground_labels, ground_outcomes, ground_pool, ground_tasks
-from agentmesh.testing.routers import taken
+from agentmesh.testing.samples import taken
 
 pytestmark = pytest.mark.timeout(60)  # the first test that trains imports torch
 

@@ -10,7 +10,7 @@ from agentmesh.preferences import Preference
 from agentmesh.records import AgentCard, Task
 from agentmesh.routing.preference import FORBID, PIN, abstention, apply, named_agents
 from agentmesh.routing.preference_lint import lint
-from agentmesh.testing.routers import sample_pool
+from agentmesh.testing.samples import sample_pool
 
 IDS = ("agent-00", "agent-01", "agent-02", "agent-03")
 CARDS = tuple(

@@ -13,15 +13,8 @@ from agentmesh.routing.base import RouteContext, TaskFeatures
 from agentmesh.routing.pheromone import DAY_S, PheromoneRouter
 from agentmesh.routing.trail_view import Smoothing, TrailView
 from agentmesh.routing.trails import SOURCE, Edge, Trails
-from agentmesh.testing.routers import (
-    DIMENSION,
-    decide_elsewhere,
-    decided,
-    sample_experience,
-    sample_features,
-    sample_pool,
-    taken,
-)
+from agentmesh.testing.elsewhere import decide_elsewhere
+from agentmesh.testing.samples import DIMENSION, decided, sample_experience, sample_features, sample_pool, taken
 
 POOL = sample_pool(4)
 VECTORS = [*(sample_features(seed).vector for seed in range(12)), np.zeros(DIMENSION, np.float32)]

@@ -16,7 +16,7 @@ from agentmesh.routing.base import RouteContext
 from agentmesh.routing.reasoning.reasoner import Reasoner
 from agentmesh.testing import FakeOpenAIServer, ServerFault, ServerReply
 from agentmesh.testing.asking import RatedRouter, carded_pool
-from agentmesh.testing.routers import chosen, sample_features
+from agentmesh.testing.samples import chosen, sample_features
 from agentmesh.types import SystemClock
 
 NAMES = tuple(f"agent-{place:03}" for place in range(100))

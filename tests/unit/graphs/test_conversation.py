@@ -9,7 +9,7 @@ from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.graphs.conversation import leaning, staying, with_topic
 from agentmesh.records import Task, Turn
 from agentmesh.routing.preference import Applied
-from agentmesh.testing.routers import sample_pool
+from agentmesh.testing.samples import sample_pool
 
 EMBEDDER = HashingEmbedder()
 LONG = "How long does it take to fly from Berlin to New York?"

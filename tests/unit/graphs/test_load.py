@@ -13,7 +13,7 @@ from agentmesh.records import AgentCard
 from agentmesh.routing.base import AgentPool, Estimate, RouteContext
 from agentmesh.routing.similarity import CosineRouter
 from agentmesh.testing.agents import EchoAgent
-from agentmesh.testing.routers import sample_pool
+from agentmesh.testing.samples import sample_pool
 from agentmesh.types import FloatArray, MaskArray
 
 

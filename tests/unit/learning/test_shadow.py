@@ -9,7 +9,7 @@ import pytest
 from agentmesh.learning.pools import Considered
 from agentmesh.learning.shadow import MOST_WEIGHT, HeldBack, compare
 from agentmesh.routing.base import AgentPool, Estimate, Outcomes, ScoringRouter, TaskFeatures
-from agentmesh.testing.routers import plain_pool
+from agentmesh.testing.samples import plain_pool
 
 NAN = float("nan")
 POOL = plain_pool("a", "b")

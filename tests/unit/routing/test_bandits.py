@@ -14,7 +14,7 @@ from agentmesh.routing.bandit import LinUcbRouter, ThompsonRouter
 from agentmesh.routing.base import Outcomes, RouteContext, TaskFeatures
 from agentmesh.routing.prices import expected_cost
 from agentmesh.routing.priors import OWN_STRENGTH, cold_quality
-from agentmesh.testing.routers import plain_pool as make_pool
+from agentmesh.testing.samples import plain_pool as make_pool
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 

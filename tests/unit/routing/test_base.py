@@ -15,7 +15,7 @@ from agentmesh.routing.inputs import index_of
 from agentmesh.routing.prices import by_card, expected_cost
 from agentmesh.routing.similarity import CosineRouter
 from agentmesh.routing.state import pack_state, unpack_state
-from agentmesh.testing.routers import sample_experience, sample_features, sample_outcomes, sample_pool, taken
+from agentmesh.testing.samples import sample_experience, sample_features, sample_outcomes, sample_pool, taken
 
 POOL = sample_pool(6)
 TASK = TaskFeatures(vector=POOL.vectors[0], text="x" * 400)

@@ -11,7 +11,7 @@ from agentmesh.records import Objective
 from agentmesh.routing.base import Outcomes, RouteContext
 from agentmesh.routing.baseline import BestSingleRouter, CheapestRouter, RandomRouter, RoundRobinRouter
 from agentmesh.routing.table import AgentTable
-from agentmesh.testing.routers import sample_experience, sample_features, sample_pool, taken
+from agentmesh.testing.samples import sample_experience, sample_features, sample_pool, taken
 
 POOL = replace(sample_pool(4), price_per_call=np.array([0.03, 0.01, 0.02, np.nan]))
 TASK = sample_features()

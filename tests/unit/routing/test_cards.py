@@ -10,7 +10,7 @@ from agentmesh.records import AgentCard
 from agentmesh.routing.base import RouteContext, TaskFeatures
 from agentmesh.routing.cards import CardsRouter
 from agentmesh.routing.similarity import CosineRouter
-from agentmesh.testing.routers import chosen, decided, plain_pool, sample_features, sample_pool
+from agentmesh.testing.samples import chosen, decided, plain_pool, sample_features, sample_pool
 
 NOWHERE = np.zeros(2, np.float32)
 

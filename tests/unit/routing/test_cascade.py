@@ -14,7 +14,7 @@ from agentmesh.routing.cascade_stages import after_reasoning
 from agentmesh.routing.pacing import FixedPace
 from agentmesh.routing.preference import PIN
 from agentmesh.testing.asking import RatedRouter, ScriptedAsker
-from agentmesh.testing.routers import (
+from agentmesh.testing.samples import (
     chosen,
     decided,
     plain_pool,

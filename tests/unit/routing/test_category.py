@@ -10,7 +10,7 @@ from agentmesh.routing.base import Outcomes, TaskFeatures
 from agentmesh.routing.category import CategoryRouter
 from agentmesh.routing.clusters import cluster_centres
 from agentmesh.routing.groups import ROWS_A_TASK
-from agentmesh.testing.routers import plain_pool as make_pool
+from agentmesh.testing.samples import plain_pool as make_pool
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 

@@ -15,7 +15,7 @@ from agentmesh.routing.decision import MOST_KINDS
 from agentmesh.routing.inputs import AgentPool, TaskFeatures
 from agentmesh.routing.prices import by_card
 from agentmesh.routing.similarity import CosineRouter
-from agentmesh.testing.routers import sample_features, sample_pool, taken
+from agentmesh.testing.samples import sample_features, sample_pool, taken
 from agentmesh.types import FloatArray, MaskArray
 
 POOL = sample_pool(6)

@@ -15,7 +15,7 @@ from agentmesh.routing.base import Outcomes, TaskFeatures
 from agentmesh.routing.linear import LinearRouter
 from agentmesh.routing.ngrams import MOST_CHARACTERS, SparseRows, hashed
 from agentmesh.routing.regression import Design, Training, sigmoid, softmax, train
-from agentmesh.testing.routers import plain_pool as make_pool
+from agentmesh.testing.samples import plain_pool as make_pool
 
 NOWHERE = np.zeros(2, np.float32)
 EAST, NORTH = np.eye(2, dtype=np.float32)

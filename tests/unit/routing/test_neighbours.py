@@ -12,7 +12,7 @@ from agentmesh.packing import pack_vector
 from agentmesh.records import Experience, Objective
 from agentmesh.routing.base import Outcomes, RouteContext, TaskFeatures
 from agentmesh.routing.neighbours import KernelRouter, KnnRouter
-from agentmesh.testing.routers import plain_pool as make_pool
+from agentmesh.testing.samples import plain_pool as make_pool
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 

@@ -3,7 +3,7 @@ import pytest
 from agentmesh.errors import ConfigError
 from agentmesh.routing.named import router_named
 from agentmesh.routing.nested import heads_of, member, named_as, payloads_of, restore_all
-from agentmesh.testing.routers import sample_experience, sample_pool
+from agentmesh.testing.samples import sample_experience, sample_pool
 
 
 def test_a_member_is_a_router_its_name_or_how_it_is_written_down():

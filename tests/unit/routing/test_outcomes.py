@@ -12,7 +12,7 @@ from agentmesh.routing.base import Outcomes
 from agentmesh.routing.ledger import Ledger
 from agentmesh.routing.observations import Ring, Table
 from agentmesh.routing.outcomes import OutcomeMemory
-from agentmesh.testing.routers import plain_pool as make_pool
+from agentmesh.testing.samples import plain_pool as make_pool
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 

@@ -7,7 +7,7 @@ from agentmesh.records import Reasoning, Stage
 from agentmesh.routing.base import RouteContext
 from agentmesh.routing.pacing import FixedPace, SlidingPace, pace_of, take_note
 from agentmesh.testing.asking import RatedRouter
-from agentmesh.testing.routers import decided, sample_features, sample_pool
+from agentmesh.testing.samples import decided, sample_features, sample_pool
 
 
 def decision(*stages: Stage, reasoning: Reasoning | None = None):

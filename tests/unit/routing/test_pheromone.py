@@ -10,8 +10,8 @@ from agentmesh.packing import pack_vector
 from agentmesh.records import Experience, Objective
 from agentmesh.routing.base import RouteContext, TaskFeatures
 from agentmesh.routing.pheromone import DAY_S, PheromoneRouter
-from agentmesh.testing.routers import plain_pool as make_pool
-from agentmesh.testing.routers import sample_features
+from agentmesh.testing.samples import plain_pool as make_pool
+from agentmesh.testing.samples import sample_features
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 PLAIN = {

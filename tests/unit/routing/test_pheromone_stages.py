@@ -7,8 +7,8 @@ from agentmesh.errors import NoCandidateError, RoutingError
 from agentmesh.routing.base import RouteContext
 from agentmesh.routing.pheromone import PheromoneRouter
 from agentmesh.routing.trails import SOURCE, Edge
-from agentmesh.testing.routers import chosen, sample_experience, sample_features, sample_pool, taken
-from agentmesh.testing.routers import sample_outcomes as table
+from agentmesh.testing.samples import chosen, sample_experience, sample_features, sample_pool, taken
+from agentmesh.testing.samples import sample_outcomes as table
 
 POOL = sample_pool(5)
 FIRST, SECOND, THIRD = ("agent-00", "agent-01"), ("agent-02", "agent-03"), ("agent-04", "agent-01")

@@ -7,7 +7,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.routing.base import RouteContext
 from agentmesh.routing.pheromone import PheromoneRouter
 from agentmesh.routing.state import pack_state, unpack_state
-from agentmesh.testing.routers import decided, sample_experience, sample_features, sample_outcomes, sample_pool
+from agentmesh.testing.samples import decided, sample_experience, sample_features, sample_outcomes, sample_pool
 
 POOL = sample_pool()
 BAD = [

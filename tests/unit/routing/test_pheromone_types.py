@@ -10,7 +10,7 @@ from agentmesh.packing import pack_vector
 from agentmesh.recorded import load_set
 from agentmesh.routing.intent import OTHER
 from agentmesh.routing.pheromone import DAY_S, PheromoneRouter
-from agentmesh.testing.routers import sample_experience, sample_features, sample_pool
+from agentmesh.testing.samples import sample_experience, sample_features, sample_pool
 
 SETS = Path(__file__).parents[3] / "benchmarks" / "sets"
 DIMENSION = 16

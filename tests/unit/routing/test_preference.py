@@ -10,7 +10,7 @@ from agentmesh.patterns import LONGEST_PATTERN, SEARCHED, compiled, found
 from agentmesh.preferences import Preference
 from agentmesh.records import AgentCard, Task, Turn
 from agentmesh.routing.preference import abstention, apply, holds
-from agentmesh.testing.routers import sample_pool
+from agentmesh.testing.samples import sample_pool
 
 POOL = sample_pool(4)
 CARDS = (

@@ -9,7 +9,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.packing import pack_vector
 from agentmesh.routing.base import Outcomes, TaskFeatures
 from agentmesh.routing.similarity import CosineRouter, PilotRouter, cosines, unit
-from agentmesh.testing.routers import DIMENSION, sample_experience, sample_pool, taken
+from agentmesh.testing.samples import DIMENSION, sample_experience, sample_pool, taken
 
 POOL = sample_pool(3)
 AXES = np.eye(DIMENSION, dtype=np.float32)

@@ -11,7 +11,7 @@ from agentmesh.routing.similarity import CosineRouter
 from agentmesh.routing.state import unpack_state
 from agentmesh.routing.state_file import card_path, read_card, read_router, write_router
 from agentmesh.testing.grounds import ground_experience, ground_outcomes, ground_pool, ground_tasks
-from agentmesh.testing.routers import sample_experience, sample_pool
+from agentmesh.testing.samples import sample_experience, sample_pool
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from agentmesh.routing.intent import OTHER
 from agentmesh.routing.pheromone import PheromoneRouter
 from agentmesh.routing.regression import softmax
 from agentmesh.routing.trail_table import recogniser
-from agentmesh.testing.routers import sample_experience, sample_pool
+from agentmesh.testing.samples import sample_experience, sample_pool
 
 SETS = Path(__file__).parents[3] / "benchmarks" / "sets"
 DIMENSION = 16

@@ -9,7 +9,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.routing.ledger import Ledger
 from agentmesh.routing.trail_view import Smoothing, TrailView, view_of
 from agentmesh.routing.trails import SOURCE, Edge, TrailMap, Trails
-from agentmesh.testing.routers import sample_experience, sample_pool
+from agentmesh.testing.samples import sample_experience, sample_pool
 
 A, B = Edge(0, SOURCE, "a"), Edge(0, SOURCE, "b")
 ONE = np.ones(1)

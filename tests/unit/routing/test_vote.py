@@ -5,14 +5,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.routing.base import Outcomes, RouteContext
 from agentmesh.routing.vote import VoteRouter, learned_weights
 from agentmesh.testing.asking import RatedRouter
-from agentmesh.testing.routers import (
-    chosen,
-    decided,
-    sample_experience,
-    sample_features,
-    sample_outcomes,
-    sample_pool,
-)
+from agentmesh.testing.samples import chosen, decided, sample_experience, sample_features, sample_outcomes, sample_pool
 
 POOL = sample_pool(2)
 RIGHT, WRONG = {"agent-00": 0.9, "agent-01": 0.1}, {"agent-00": 0.1, "agent-01": 0.9}

@@ -12,7 +12,7 @@ from agentmesh.routing.base import RouteContext, TaskFeatures
 from agentmesh.routing.gnn.router import GnnRouter
 from agentmesh.routing.state import unpack_state
 from agentmesh.testing.grounds import ground_experience, ground_labels, ground_outcomes, ground_pool, ground_tasks
-from agentmesh.testing.routers import plain_pool
+from agentmesh.testing.samples import plain_pool
 
 pytestmark = pytest.mark.timeout(60)  # the first test that trains imports torch
 

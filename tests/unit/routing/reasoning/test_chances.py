@@ -9,7 +9,7 @@ import pytest
 from agentmesh.routing.base import RouteContext
 from agentmesh.routing.reasoning.chances import is_best, is_reckonable, ranked, turned
 from agentmesh.testing.asking import RatedRouter
-from agentmesh.testing.routers import plain_pool, sample_features
+from agentmesh.testing.samples import plain_pool, sample_features
 
 AGENTS = "abcde"
 

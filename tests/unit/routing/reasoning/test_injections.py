@@ -14,7 +14,7 @@ from agentmesh.routing.reasoning.prompt import DESCRIPTION, RULES, TASK, TURN
 from agentmesh.routing.reasoning.reasoner import Reasoner
 from agentmesh.testing.asking import RatedRouter, ScriptedAsker, carded_pool
 from agentmesh.testing.injections import DISGUISES, ORDERS, Injection, injections
-from agentmesh.testing.routers import chosen, sample_features
+from agentmesh.testing.samples import chosen, sample_features
 
 OPEN, REFUSED, UNKNOWN = ("solver", "coder", "poet", "cook"), "mallory", "ghost"
 ROUTER = RatedRouter(quality={name: 0.9 - place / 10 for place, name in enumerate((REFUSED, *OPEN))})

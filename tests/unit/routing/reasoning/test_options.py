@@ -17,7 +17,7 @@ from agentmesh.routing.reasoning.parsing import parse
 from agentmesh.routing.reasoning.prompt import question
 from agentmesh.routing.reasoning.reasoner import Reasoner
 from agentmesh.testing import ScriptedOptions
-from agentmesh.testing.routers import chosen, sample_features
+from agentmesh.testing.samples import chosen, sample_features
 from agentmesh.types import SystemClock
 
 

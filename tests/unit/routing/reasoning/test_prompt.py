@@ -9,7 +9,7 @@ import pytest
 from agentmesh.records import AgentCard, Turn
 from agentmesh.routing.reasoning.prompt import handles, question, shuffled
 from agentmesh.testing.asking import carded_pool
-from agentmesh.testing.routers import plain_pool, sample_features
+from agentmesh.testing.samples import plain_pool, sample_features
 
 
 def asked(*cards, text="What is 2 + 2?", turns=(), most=3):

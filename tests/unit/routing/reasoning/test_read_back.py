@@ -15,7 +15,7 @@ from agentmesh.routing.reasoning.prompt import question
 from agentmesh.routing.reasoning.read_back import read_back
 from agentmesh.testing.asking import carded_pool
 from agentmesh.testing.injections import injections
-from agentmesh.testing.routers import sample_features
+from agentmesh.testing.samples import sample_features
 
 CARDS = (
     AgentCard(id="solver", description="Solves sums.", skills=("sums", "proofs"), examples=("2 + 2", "6 * 9")),

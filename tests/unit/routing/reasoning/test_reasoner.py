@@ -14,7 +14,7 @@ from agentmesh.routing.base import RouteContext
 from agentmesh.routing.preference import FORBID, PIN
 from agentmesh.routing.reasoning.reasoner import Reasoner
 from agentmesh.testing.asking import RatedRouter, ScriptedAsker
-from agentmesh.testing.routers import chosen, plain_pool, sample_features
+from agentmesh.testing.samples import chosen, plain_pool, sample_features
 
 
 def said(*agents, reason="It asks for a poem.", scope=False):

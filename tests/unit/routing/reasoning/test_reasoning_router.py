@@ -11,15 +11,8 @@ from agentmesh.routing.neighbours import KernelRouter
 from agentmesh.routing.reasoning.router import ReasoningRouter
 from agentmesh.routing.similarity import CosineRouter
 from agentmesh.testing.asking import RatedRouter, ScriptedAsker
-from agentmesh.testing.routers import (
-    RouterContract,
-    chosen,
-    decided,
-    sample_experience,
-    sample_features,
-    sample_outcomes,
-    sample_pool,
-)
+from agentmesh.testing.routers import RouterContract
+from agentmesh.testing.samples import chosen, decided, sample_experience, sample_features, sample_outcomes, sample_pool
 
 
 def reply(*agents):
