@@ -8,7 +8,7 @@ from functools import partial
 
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
-from agentmesh.events import fold
+from agentmesh.events import RunStarted, fold
 from agentmesh.graphs.continuing import Past, claimed, continued
 from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.executor import LocalExecutor
@@ -79,13 +79,13 @@ class Resumer:
             ConfigError: the run does not wait for this, or an edit cannot be used.
             StoreError: the trace cannot be read or written.
         """
-        past = Past.of(await asyncio.to_thread(self._store.events, run_id))
-        root = root_of(past.started)
+        started = await self._started(run_id)
+        root = root_of(started)
         edge = await self._edge(root)
         text = None if said.text is None else edge.hidden(said.text)
         said = replace(said, text=text, note=edge.hidden(said.note))
         reason = f"{said.verdict} by {said.by or 'a person'}"
-        if past.started.workflow or root != run_id:
+        if started.workflow or root != run_id:
             await asyncio.to_thread(record_of_stages, self._store, run_id, said, now=self._services.clock.now())
             run = await self._resume_stages(root, edge, reason=reason)
             return run if root == run_id else edge.run(await asyncio.to_thread(self._store.run, run_id))
@@ -119,9 +119,9 @@ class Resumer:
         self, run_id: RunId, task: str | Task | None, workflow: Workflow | None = None, *, at_least: float = 0.0
     ) -> Run:
         """Go on with a run; it is ``at_least`` so late, whatever the clock says: the loop waits by another one."""
-        past = Past.of(await asyncio.to_thread(self._store.events, run_id))
+        started = await self._started(run_id)
         edge = await self._edge(run_id, task)
-        if past.started.workflow:
+        if started.workflow:
             return await self._resume_stages(run_id, edge, workflow, at_least=at_least)
         if workflow is not None:
             raise ConfigError(f"run {run_id!r} is of no workflow; resume it without one")
@@ -130,6 +130,11 @@ class Resumer:
             if await asyncio.to_thread(record_expired, self._store, run_id, now=now):
                 return await self._go_on(run_id, edge, "asked to")
             return await self._as_stored(run_id, edge)
+
+    async def _started(self, run_id: RunId) -> RunStarted:
+        """Return how a run began; one that is under way here is waited for, since its events may not be stored yet."""
+        async with self._executor.turn(run_id):
+            return Past.of(await asyncio.to_thread(self._store.events, run_id)).started
 
     async def _resume_stages(
         self,
