@@ -37,7 +37,7 @@ class Material:
     @classmethod
     def of(cls, context: Sequence[ContextItem], count: CountTokens) -> "Material":
         """Read a context."""
-        ordered = sorted(context, key=lambda item: (item.key, item.version, item.number, item.text))
+        ordered = sorted(context, key=_order)
         newest = {item.key: item for item in ordered}
         items, older = tuple(newest.values()), tuple(item for item in ordered if item is not newest[item.key])
         cut = [(place, span) for place, item in enumerate(items) for span in passages(item.text)]
@@ -62,3 +62,8 @@ class Material:
     def fits(self, budget: int) -> bool:
         """Return whether the newest versions fit into ``budget`` tokens as they are."""
         return sum(self.tokens) <= budget
+
+
+def _order(item: ContextItem) -> tuple[str, int, int, str, bool, str, str]:
+    """Return what items are ordered by: all that they have, so that no two differ and stand as they came."""
+    return item.key, item.version, item.number, item.text, item.pinned, item.stage, item.agent_id or ""
