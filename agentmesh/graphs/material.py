@@ -8,7 +8,7 @@ import numpy as np
 from agentmesh.graphs.overlap import Overlap
 from agentmesh.graphs.passages import GAP, CountTokens, Span, passages
 from agentmesh.records import ContextItem
-from agentmesh.types import AgentId, IndexArray
+from agentmesh.types import IndexArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +64,6 @@ class Material:
         return sum(self.tokens) <= budget
 
 
-def _order(item: ContextItem) -> tuple[str, int, int, str, str, AgentId, bool]:
-    """Put items of one key by version; between those of one version decides what they hold, not their order."""
-    return (item.key, item.version, item.number, item.text, item.stage, item.agent_id or "", item.pinned)
+def _order(item: ContextItem) -> tuple[str, int, int, str, bool, str, str]:
+    """Return what items are ordered by: all that they have, so that no two differ and stand as they came."""
+    return item.key, item.version, item.number, item.text, item.pinned, item.stage, item.agent_id or ""

@@ -1,8 +1,9 @@
 """Cuts a slice of a context: what of it one agent gets for its task, within a budget of tokens, and why.
 
 Reference: RCR-Router (role-aware context routing for multi-agent systems, 2025) scores what a team remembers by role,
-stage and recency, and fills a budget greedily. Here a passage that is taken also raises those that it leads to, since
-what answers a question is often not like it.
+stage and recency, and fills a budget greedily. Here the best passages also raise those that they lead to and those that
+are like them, since what answers a question is often not like it. The order is that of score by token (Dantzig,
+Discrete-variable extremum problems, 1957).
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from agentmesh.graphs.feedback import likeness_to_best
 from agentmesh.graphs.material import Material
 from agentmesh.graphs.overlap import Overlap, terms_of
 from agentmesh.graphs.passages import Span, joined
@@ -25,7 +27,11 @@ REASONS: Final[Mapping[str, str]] = {
     "recency": "written late",
     "similarity": "like the task",
     "overlap": "has words of the task",
+    "feedback": "like the best passages",
 }
+ROOM: Final = 3
+"""Feedback weighs as much as the share of all passages that fits, to this power: it finds what the walk does not, and
+would take the place of what the walk finds where room is short. Chosen on val of ``benchmarks/context.py``."""
 _LETTERS: Final = re.compile(r"[\W_]+")
 
 
@@ -40,8 +46,10 @@ class SliceWeights:
         similarity: It is like the task, by the cosine of their vectors.
         overlap: It has the words of the task, each worth as much as it is rare.
         hop: A walk that starts where the reasons above are strong comes by, over what passages name.
+        feedback: It is like the best passages of other items; by this weight where nearly everything fits, by less
+            where room is short.
         restart: How likely the walk starts again at each step, 0 to 1.
-        focus: The power of those reasons where the walk starts: the higher, the closer it starts to the best.
+        focus: The power of those reasons where the walk and the feedback start: the higher, the closer to the best.
     """
 
     role: float = 0.4
@@ -50,6 +58,7 @@ class SliceWeights:
     similarity: float = 0.5
     overlap: float = 2.0
     hop: float = 4.0
+    feedback: float = 6.0
     restart: float = 0.15
     focus: float = 4.0
 
@@ -91,12 +100,12 @@ class Slice:
 
 
 def cut(material: Material, query: Query, budget: int, *, weights: SliceWeights = WEIGHTS) -> Slice:
-    """Take the passages of the highest score that fit into ``budget`` tokens, one after the other.
+    """Take the passages of the highest score by token that fit into ``budget`` tokens, one after the other.
 
     The score is the sum of the weighted reasons of :class:`SliceWeights`. A passage that says what one before it said,
     letter by letter, is left out. What fits as a whole is taken as a whole.
     """
-    scores = Scores.of(material, query, weights)
+    scores = Scores.of(material, query, weights, share=min(budget / (int(material.costs.sum()) or 1), 1.0))
     taking = _Taking(material, scores)
     taking.fill(int(material.costs.sum()) if material.fits(budget) else budget)
     while taking.tokens() > budget:  # a tokenizer may count two passages together as more than each by itself
@@ -109,20 +118,21 @@ class Scores:
     """What speaks for each passage.
 
     Shapes:
-        totals: (n,). near, visits: (n,), 0 to 1: the reasons together, and how often the walk comes by. reasons: (n,)
-        each, weighted. roads: those of the overlap, for this task.
+        totals: (n,). near, visits: (n,), 0 to 1: the reasons together, and how often the walk comes by. feedback: (n,),
+        weighted. reasons: (n,) each, weighted. roads: those of the overlap, for this task.
     """
 
     totals: FloatArray
     near: FloatArray
     visits: FloatArray
+    feedback: FloatArray
     reasons: Mapping[str, FloatArray]
     overlap: Overlap
     roads: FloatArray
 
     @classmethod
-    def of(cls, material: Material, query: Query, weights: SliceWeights) -> "Scores":
-        """Score the passages of a context."""
+    def of(cls, material: Material, query: Query, weights: SliceWeights, *, share: float) -> "Scores":
+        """Score the passages of a context of which about this ``share`` fits, 0 to 1."""
         n, known = len(material.texts), frozenset(terms_of(query.task))
         latest = max((item.number for item in material.items), default=0) or 1
         recency = np.array([item.number / latest for item in material.items])
@@ -137,12 +147,18 @@ class Scores:
         }
         near: FloatArray = np.sum(list(reasons.values()), axis=0)
         near = near / (near.max(initial=0.0) or 1.0)
-        roads = material.overlap.roads(known=known)
-        visits = material.overlap.walk(near**weights.focus, roads, restart=weights.restart)
-        return cls(near + weights.hop * visits, near, visits, reasons, material.overlap, roads)
+        start, roads = near**weights.focus, material.overlap.roads(known=known)
+        visits = material.overlap.walk(start, roads, restart=weights.restart)
+        feedback = np.zeros(n)
+        if n and query.vectors is not None:
+            feedback = weights.feedback * share**ROOM * likeness_to_best(query.vectors, material.owner, start)
+        totals = near + weights.hop * visits + feedback
+        return cls(totals, near, visits, feedback, reasons, material.overlap, roads)
 
     def why(self, place: int) -> tuple[str, int | None]:
         """Return what speaks for a passage most, and which other passage leads to it if that is it."""
+        if self.feedback[place] > self.totals[place] / 2:
+            return REASONS["feedback"], None
         name = max(self.reasons, key=lambda name: float(self.reasons[name][place]))
         if self.visits[place] > self.near[place]:
             strengths = self.visits * self.overlap.strengths(place, self.roads)
@@ -160,12 +176,23 @@ class _Taking:
     places: list[int] = field(default_factory=list)
     repeats: dict[int, int] = field(default_factory=dict)  # a passage, and the one that it repeats
 
-    def fill(self, left: int) -> None:
-        """Take the best passages that fit into ``left`` tokens; of equal ones the first, by key and place."""
+    def fill(self, budget: int) -> None:
+        """Take the best passages by token that fit into ``budget``; of equal ones the first, by key and place.
+
+        Each is charged with a mark beside it, which many turn out not to have, so what is left is filled again.
+        """
+        order = np.argsort(-self.scores.totals / np.maximum(self.material.costs, 1), kind="stable").tolist()
         said: dict[str, int] = {}
-        for place in np.argsort(-self.scores.totals, kind="stable").tolist():
+        left = budget
+        while self._take(order, left, said):
+            left = budget - self.tokens()
+
+    def _take(self, order: Sequence[int], left: int, said: dict[str, int]) -> bool:
+        """Take what fits of ``order``; return whether anything did. ``said`` has who said first what was said."""
+        taken, before = frozenset(self.places), len(self.places)
+        for place in order:
             cost = int(self.material.costs[place])
-            if cost <= left:
+            if cost <= left and place not in taken:
                 words = _LETTERS.sub(" ", self.material.texts[place].casefold()).strip()
                 earlier = said.setdefault(words, place)
                 if earlier == place:
@@ -173,6 +200,7 @@ class _Taking:
                     left -= cost
                 else:
                     self.repeats[place] = earlier
+        return len(self.places) > before
 
     def items(self) -> tuple[ContextItem, ...]:
         """Return what is taken, item by item, in the order in which the items were written."""

@@ -58,7 +58,8 @@ def test_slices_save_a_third_and_keep_what_answers_stand_on(tmp_path: Path, caps
     assert all(row.tokens <= 2400 for way, row in rows.items() if way != "full")
     assert (rows["full"].recall, rows["full"].same) == (1.0, 1.0)
     assert rows["routed"].saved >= 0.3
-    assert rows["routed"].recall >= 0.95
+    assert rows["routed"].recall >= 0.98
+    assert rows["routed"].same >= 0.9  # one of 11 may differ
     assert all(row.recall < rows["routed"].recall for way, row in rows.items() if way not in ("full", "routed"))
     assert "routed, no walk" in capsys.readouterr().out
 

@@ -84,7 +84,7 @@ def test_a_passage_that_is_taken_leads_to_those_that_its_names_stand_in() -> Non
     assert {item.text for item in made.items} == {NOTE, FILED, DESK, STAFF}
     assert why(made) | {"a": "has words of the task", "b": "shares words with 'a'"} == why(made)
     assert why(made)["talk-0"] == "no room left"
-    without = sliced(OFFICE, 40, weights=SliceWeights(hop=0.0))
+    without = sliced(OFFICE, 40, weights=SliceWeights(hop=0.0, feedback=0.0))
     assert not {FILED, DESK, STAFF} <= {item.text for item in without.items}
 
 
@@ -104,6 +104,32 @@ def test_the_reason_that_weighs_most_is_told(reason: str, context: tuple[Context
     assert why(made)["k"] == reason
 
 
+def test_what_is_like_the_best_is_taken_and_the_more_so_the_more_fits() -> None:
+    answer = "They say “my card is gone, stolen or lost”."
+    note = "Mara Holm wrote in as T-48: “is my card gone, lost or stolen?”."
+    context = (ContextItem(key="n", text=note), ContextItem(key="z", text=answer), *OFFICE[1:])
+    budget = sum(estimated_tokens(text) for text in (note, answer, *TALK))
+    weights = SliceWeights(overlap=2.0, similarity=0.0, role=0.0, hop=0.0)
+    made = sliced(context, budget, weights=weights)
+    assert {note, answer} <= {item.text for item in made.items}
+    assert why(made)["z"] == "like the best passages"
+    scores = [
+        {one.key: one.score for one in sliced(context, part, weights=weights).told} for part in (budget // 2, budget)
+    ]
+    assert scores[0]["z"] < scores[1]["z"]
+
+
+def test_what_marks_were_charged_for_that_do_not_stand_there_is_filled_again() -> None:
+    log = ContextItem(key="log", text="\n".join(f"Line {number} of the log says a little." for number in range(60)))
+    made = sliced((log, CHAIN[0]), 400)
+    assert 400 - made.tokens < estimated_tokens("Line 10 of the log says a little. … ")
+
+
+def test_items_that_differ_in_one_thing_only_have_an_order_of_their_own() -> None:
+    context = tuple(ContextItem(key="a", text="x", pinned=pinned) for pinned in (True, False))
+    assert sliced(context, 5) == sliced(context[::-1], 5)
+
+
 def test_of_a_long_item_the_passages_that_matter_are_taken() -> None:
     long = ContextItem(key="log", text="\n".join([*TALK, FILED, *TALK[::-1]]))
     made = sliced((CHAIN[0], long), 40)
@@ -121,7 +147,7 @@ def test_the_same_said_twice_is_taken_once_and_older_versions_never() -> None:
         ContextItem(key="c", text=FILED, version=2),
     )
     for budget in (30, 1000):
-        made = sliced(context, budget)
+        made = sliced(context, budget, weights=SliceWeights(feedback=0.0))  # copies lift one another
         assert {item.text for item in made.items} == {NOTE, FILED}
         assert [one.why for one in made.told if not one.kept] == ["says the same as 'a'", "version 2 holds"]
 
