@@ -69,9 +69,10 @@ def read_task(task: str) -> str:
 
 
 def trace_line(run: "Run") -> str:
-    """Say in one line which run this was, who was called, what it cost and how long it took."""
-    called = list(dict.fromkeys(call.agent_id for call in run.calls))
-    parts = [f"run {run.id}", run.status.value.replace("_", " "), ", ".join(called) or "nobody called"]
+    """Say in one line which run this was, who was called or how many stages ended, its cost and its time."""
+    called = ", ".join(dict.fromkeys(call.agent_id for call in run.calls))
+    staged = f"{len(run.stages)} stage{'' if len(run.stages) == 1 else 's'} ended" if run.stages else ""
+    parts = [f"run {run.id}", run.status.value.replace("_", " "), called or staged or "nobody called"]
     parts += [usd(run.cost_usd), seconds(run.elapsed_s)]
     return " | ".join(parts) + (f" | {run.error}" if run.error else "")
 

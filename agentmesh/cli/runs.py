@@ -91,7 +91,8 @@ def show_run(run_id: str, events: bool, db: str | None, as_json: bool) -> None:
 def account(run: "Run", prepared: "TaskPrepared | None" = None, stages: "Sequence[str]" = ()) -> str:
     """Tell a run from its task to its answer, in lines; ``stages`` are those of a run of a workflow."""
     lines = [trace_line(run), f"started {moment(run.started_at)}", *_part_of(run), "", "Task", run.task.text, ""]
-    lines += [*stages, ""] if stages else [explanation(run, prepared), ""]
+    lines += stages or [explanation(run, prepared)]
+    lines += [""] if run.calls else []
     for call in run.calls:
         ended = call.status.value + (f": {call.error}" if call.error else "")
         attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""

@@ -39,6 +39,7 @@ def test_a_run_of_a_workflow_is_shown_stage_by_stage(command: Command, flow_run:
     shown = command("runs", "show", flow_run, "--db", DB)
     assert shown.code == 0, shown.err
     lines = shown.out.splitlines()
+    assert lines[0].startswith("run w | completed | 5 stages ended | ")
     assert "never passed over | its condition does not hold" in lines
     assert any(line.startswith("split completed | splitter | ") and line.endswith("w/split") for line in lines)
     assert any(line.startswith("read (2) completed | echo | ") and line.endswith("w/read.1") for line in lines)
