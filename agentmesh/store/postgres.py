@@ -95,13 +95,6 @@ class PostgresDatabase(Database):
         return self._address
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Lend a connection that sees one state of the database throughout."""
-        self.check_open()
-        with self._translating("read"), self._reader.begin() as connection:
-            yield connection
-
-    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Lend a connection that writes; all of its work is committed at the end, or none of it."""
         self._check_writable()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from agentmesh.errors import EmptyStoreError, StoreError
@@ -31,6 +31,9 @@ class Database(ABC):
     hints: ClassVar[Mapping[str, str]] = {}
     """What to do about what the database says, by a piece of it."""
 
+    _reader: Engine
+    """Begins transactions that write nothing, each on one state of the database."""
+
     def __init__(self, *, url: str, read_only: bool, create: bool) -> None:
         self.url = url
         self.read_only = read_only
@@ -42,9 +45,12 @@ class Database(ABC):
     def address(self) -> str | None:
         """Return the URL under which another process can open it, with its password; ``None`` when none can."""
 
-    @abstractmethod
-    def reading(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
         """Lend a connection that sees one state of the database throughout."""
+        self.check_open()
+        with self._translating("read"), self._reader.begin() as connection:
+            yield connection
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Connection]:

@@ -76,13 +76,6 @@ class SqliteFile(Database):
         return f"{SCHEME}{self._path.resolve()}" if self._path.is_file() else None
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Lend a connection that sees one state of the database throughout."""
-        self.check_open()
-        with self._translating("read"), self._reader.begin() as connection:
-            yield connection
-
-    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Lend the connection that writes; all of its work is committed at the end, or none of it."""
         self._check_writable()
