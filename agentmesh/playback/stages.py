@@ -8,12 +8,12 @@ from agentmesh.errors import ConfigError, ReplayError
 from agentmesh.events import AnswerRefined, BaseEvent, Event, RunFinished, RunStarted, StageFinished, StageStarted
 from agentmesh.graphs.log import RunLog
 from agentmesh.graphs.workflow.children import RecordedChildren
-from agentmesh.graphs.workflow.runner import concluded, recorded_in, workflow_in
+from agentmesh.graphs.workflow.runner import concluded, workflow_in
 from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.graphs.workflow.walk import Walk
 from agentmesh.playback.compare import Difference
 from agentmesh.playback.kept import Kept
-from agentmesh.records import Run, RunStatus
+from agentmesh.records import Run, RunStatus, StageRun
 from agentmesh.store.base import TraceStore
 from agentmesh.types import RunId, SystemClock
 
@@ -84,9 +84,14 @@ async def _again(
 
 def _failures(events: Sequence[Event]) -> dict[RunId, str]:
     """Return why stages failed before their run began, by the name that it would have had."""
-    ended = recorded_in(events).ended
+    ended = _ended(events)
     began = [(event.child, ended.get((event.stage, event.part))) for event in _all(events, StageStarted)]
     return {child: result.reason for child, result in began if result is not None and result.run_id is None}
+
+
+def _ended(events: Sequence[Event]) -> dict[tuple[str, int], StageRun]:
+    """Return how stages ended, by stage and part."""
+    return {(event.result.stage, event.result.part): event.result for event in _all(events, StageFinished)}
 
 
 def _can_be_replayed(run: Run) -> bool:
@@ -96,8 +101,7 @@ def _can_be_replayed(run: Run) -> bool:
 def _compared(
     recorded: Sequence[Event], again: Sequence[Event], finished: RunFinished, conclusion: tuple[object, ...]
 ) -> Iterator[Difference]:
-    before = {(e.result.stage, e.result.part): e.result for e in _all(recorded, StageFinished)}
-    after = {(e.result.stage, e.result.part): e.result for e in _all(again, StageFinished)}
+    before, after = _ended(recorded), _ended(again)
     for key in [*before, *(key for key in after if key not in before)]:
         if before.get(key) != after.get(key):
             yield _differ(f"stage {key[0]!r} part {key[1] + 1}", before.get(key), after.get(key))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
@@ -98,11 +99,9 @@ class LiveChildren:
             return await executor.execute(request.task, wanted)
         except StoreError:
             raise
-        except Exception:
-            try:
+        except Exception:  # whatever it was, its trace tells it; there is none where it failed before its first event
+            with suppress(RunNotFoundError):
                 return await asyncio.to_thread(self.store.run, request.run_id)
-            except RunNotFoundError:  # it failed before its first event
-                pass
             raise
 
 

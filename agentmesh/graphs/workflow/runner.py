@@ -18,7 +18,7 @@ from agentmesh.graphs.workflow.children import Children, GoOn, LiveChildren, Res
 from agentmesh.graphs.workflow.graph import compiled, most_steps
 from agentmesh.graphs.workflow.spec import WORKFLOW, Workflow, workflow_of
 from agentmesh.graphs.workflow.stage_task import StageEnd
-from agentmesh.graphs.workflow.walk import Recorded, Walk, WalkState
+from agentmesh.graphs.workflow.walk import Walk, WalkState
 from agentmesh.protocols import EventSink
 from agentmesh.records import Limits, Run, RunStatus, Task
 from agentmesh.store.base import TraceStore
@@ -125,20 +125,13 @@ class StagesWay:
         log, scope = context.log, context.scope
         for event in log.events:  # of a run that goes on; the runs of stages that have not ended count themselves in
             scope.budget.charge(event.cost_usd if isinstance(event, StageFinished) else None)
-        walk = Walk(self.workflow, task, context.limits, log, self.children, scope.left_s, recorded_in(log.events))
+        walk = Walk(self.workflow, task, context.limits, log, self.children, scope.left_s)
         try:
             with entered(scope):
                 return await concluded(walk)
         except BaseException:
             await walk.called_off()
             raise
-
-
-def recorded_in(events: Sequence[Event]) -> Recorded:
-    """Return what a trace holds of the stages already."""
-    begun = frozenset((event.stage, event.part) for event in events if isinstance(event, StageStarted))
-    ended = {(e.result.stage, e.result.part): e.result for e in events if isinstance(e, StageFinished)}
-    return Recorded(begun, ended)
 
 
 async def concluded(walk: Walk) -> Conclusion:
@@ -175,6 +168,4 @@ def _post_answer(walk: Walk, output: StageEnd) -> None:
     log, names = walk.log, walk.workflow.order.names
     agents = dict.fromkeys(one.agent_id for one in output.given if one.agent_id is not None)
     rests_on = [run_id for name in names for run_id in output.rests_on.get(name, ())]
-    if any(isinstance(event, AnswerRefined) for event in log.events):
-        return  # a run that goes on may have come so far before
     log.post(AnswerRefined, refiner=WORKFLOW, answer=output.answer, answered_by=tuple(agents), rests_on=tuple(rests_on))

@@ -37,14 +37,6 @@ class PartState(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What the trace of a workflow holds already: which parts of stages were begun, and how those ended that have."""
-
-    begun: frozenset[Key] = frozenset()
-    ended: Mapping[Key, StageRun] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Waiting:
     """A part of a stage that waits for a person, the run that does it, and what that wants to know."""
 
@@ -64,7 +56,6 @@ class Walk:
     log: RunLog
     children: Children
     left_s: Callable[[], float | None]
-    recorded: Recorded = field(default_factory=Recorded)
     waiting: list[Waiting] = field(default_factory=list)
     under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -131,15 +122,15 @@ class Walk:
 
     def _passed_over(self, here: Situation) -> StageEnd | None:
         """Return the end of a stage that is not done, ``None`` where it is."""
-        name, key = here.stage.name, (here.stage.name, here.part)
-        over = StageEnd(name, here.part)
+        name, part = here.stage.name, here.part
+        over = StageEnd(name, part)
         if any(here.ends[other].waits for other in here.workflow.order.ancestors[name] if other in here.ends):
             return replace(over, status=RunStatus.WAITING)
-        if key in self.recorded.begun:
+        if self.log.earlier(StageStarted, name, part) is not None:
             return None
-        if key in self.recorded.ended:
-            known = self.recorded.ended[key]
-            return replace(over, status=known.status, reason=known.reason)
+        known = self.log.earlier(StageFinished, name, part)
+        if known is not None:
+            return replace(over, status=known.result.status, reason=known.result.reason)
         stopper, before = self.stopper(here.ends), [here.ends[other] for other in here.stage.after]
         if stopper is not None:
             return self._ended(replace(over, reason=f"the workflow stopped at {stopper.stage!r}"))
@@ -172,8 +163,7 @@ class Walk:
 
     async def _attempted(self, here: Situation) -> StageEnd:
         name, part, run_id = here.stage.name, here.part, child_id(self.log.run_id, here)
-        if (name, part) not in self.recorded.begun:
-            self.log.post(StageStarted, stage=name, part=part, child=run_id)
+        self.log.post(StageStarted, stage=name, part=part, child=run_id)
         try:
             self._check_time()
             place, limits = here.place(self.log.run_id), limits_for(here.stage, self.limits)
@@ -197,16 +187,15 @@ class Walk:
 
     def _ended(self, end: StageEnd) -> StageEnd:
         """Record how a stage ended. Its own run is committed by now, so the workflow goes on before this is."""
-        if (end.stage, end.part) not in self.recorded.ended:
-            result = StageRun(
-                stage=end.stage,
-                part=end.part,
-                run_id=end.run_id,
-                status=end.status,
-                answer=end.answer,
-                reason=end.reason,
-            )
-            self.log.post(StageFinished, result=result, cost_usd=end.cost_usd)
+        result = StageRun(
+            stage=end.stage,
+            part=end.part,
+            run_id=end.run_id,
+            status=end.status,
+            answer=end.answer,
+            reason=end.reason,
+        )
+        self.log.post(StageFinished, result=result, cost_usd=end.cost_usd)
         return end
 
     @contextmanager
