@@ -302,8 +302,8 @@ def fold(events: Iterable[Event]) -> Run:
     Raises:
         RunNotFoundError: no ``run_started`` is among the events.
     """
-    by_kind: dict[str, list[Any]] = {}
-    for event in events:
+    known, by_kind = list(events), dict[str, list[Any]]()
+    for event in known:
         by_kind.setdefault(event.kind, []).append(event)
     if "run_started" not in by_kind:
         raise RunNotFoundError("these events hold no run_started; a trace begins with one")
@@ -313,7 +313,7 @@ def fold(events: Iterable[Event]) -> Run:
     finished: list[RunFinished] = by_kind.get("run_finished", [])
     stages: list[StageFinished] = by_kind.get("stage_finished", [])
     calls = tuple(event.call for event in by_kind.get("call_finished", []))
-    paused = waiting_stages(by_kind.get("stage_waiting", []), by_kind.get("run_resumed", []))
+    paused = stages_waiting(known)
     waiting = open_requests(by_kind.get("approval_asked", []), by_kind.get("approval_given", []))
     waiting += tuple(request for event in paused for request in event.requests)
     unfinished = RunStatus.WAITING if waiting or paused else RunStatus.RUNNING
@@ -346,16 +346,14 @@ def open_requests(asked: Iterable[ApprovalAsked], given: Iterable[ApprovalGiven]
 
 
 def stages_waiting(events: Iterable[Event]) -> tuple[StageWaiting, ...]:
-    """Return the stages that a workflow waits for, by its trace."""
-    known = list(events)
-    waiting = [event for event in known if isinstance(event, StageWaiting)]
-    return waiting_stages(waiting, [event for event in known if isinstance(event, RunResumed)])
-
-
-def waiting_stages(waiting: Iterable[StageWaiting], resumed: Sequence[RunResumed]) -> tuple[StageWaiting, ...]:
-    """Return the stages that a workflow has waited for since it was last resumed."""
-    last = resumed[-1].seq if resumed else -1
-    return tuple(event for event in waiting if event.seq > last)
+    """Return the stages that a workflow has waited for since it was last resumed, by its events in order."""
+    waiting: list[StageWaiting] = []
+    for event in events:
+        if isinstance(event, StageWaiting):
+            waiting.append(event)
+        elif isinstance(event, RunResumed):
+            waiting = []
+    return tuple(waiting)
 
 
 def summarize(run: Run) -> RunSummary:

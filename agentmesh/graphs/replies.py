@@ -178,7 +178,7 @@ def _is_over(request: ApprovalRequest, now: float) -> bool:
 def _was_paused(store: TraceStore, events: Sequence[Event], now: float) -> bool:
     """Return whether a run that can go on by itself stood still for a person, and not because its process was lost."""
     started = events[0]
-    if isinstance(started, RunStarted) and started.parent is not None and started.stage:
+    if isinstance(started, RunStarted) and root_of(started) != started.run_id:
         return False  # its workflow goes on with it
     run = fold(events)
     has_paused = run.status is RunStatus.WAITING or isinstance(events[-1], ApprovalGiven)

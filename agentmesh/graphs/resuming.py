@@ -8,7 +8,7 @@ from functools import partial
 
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
-from agentmesh.events import RunStarted, fold
+from agentmesh.events import RunStarted
 from agentmesh.graphs.continuing import Past, claimed, continued
 from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.executor import LocalExecutor
@@ -81,7 +81,7 @@ class Resumer:
         """
         started = await self._started(run_id)
         root = root_of(started)
-        edge = await self._edge(root)
+        edge = self._edge(started if root == run_id else await self._started(root))
         text = None if said.text is None else edge.hidden(said.text)
         said = replace(said, text=text, note=edge.hidden(said.note))
         reason = f"{said.verdict} by {said.by or 'a person'}"
@@ -120,7 +120,7 @@ class Resumer:
     ) -> Run:
         """Go on with a run; it is ``at_least`` so late, whatever the clock says: the loop waits by another one."""
         started = await self._started(run_id)
-        edge = await self._edge(run_id, task)
+        edge = self._edge(started, task)
         if started.workflow:
             return await self._resume_stages(run_id, edge, workflow, at_least=at_least)
         if workflow is not None:
@@ -183,15 +183,13 @@ class Resumer:
             self._edges.pop(run_id, None)
         return edge.run(run)
 
-    async def _edge(self, run_id: RunId, given: str | Task | None = None) -> Edge:
+    def _edge(self, started: RunStarted, given: str | Task | None = None) -> Edge:
         """Return the edge of a stored run: the one that is known here, or one that is made of the task anew."""
-        if given is None and run_id in self._edges:
-            return self._edges[run_id]
-        stored = fold(await asyncio.to_thread(self._store.events, run_id)).task
+        run_id = started.run_id
         if given is None:
-            return Edge(self._secrets, stored, run_id)
+            return self._edges.get(run_id) or Edge(self._secrets, started.task, run_id)
         edge = Edge(self._secrets, as_task(given), run_id)
-        if edge.task != stored:
+        if edge.task != started.task:
             raise ConfigError(f"the task given is not that of run {run_id!r}; give it as it was given then, or none")
         return edge
 
