@@ -27,7 +27,7 @@ def explain(run_id: str, db: str | None, as_json: bool) -> None:
 
     with open_traces(db) as store:
         events = store.events(find_run(store, run_id))
-        children = [store.events(child.id) for child in children_of(store, events).values()]
+        children = children_of(store, events).values()
     run, prepared = fold(events), prepared_in(events)
     words = "\n\n".join(map(_of_stage, children)) or explanation(run, prepared)
     if as_json:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from agentmesh.types import RunId
 
 
-def children_of(store: "TraceStore", events: "Sequence[Event]") -> "Mapping[RunId, Run]":
-    """Return the runs that the stages in a trace were done by, in the order in which they began.
+def children_of(store: "TraceStore", events: "Sequence[Event]") -> "Mapping[RunId, Sequence[Event]]":
+    """Return the traces of the runs that the stages in a trace were done by, in the order in which they began.
 
     A stage that failed before its run had begun has none.
     """
@@ -25,16 +25,17 @@ def children_of(store: "TraceStore", events: "Sequence[Event]") -> "Mapping[RunI
     for event in events:
         if isinstance(event, StageStarted):
             try:
-                found[event.child] = store.run(event.child)
+                found[event.child] = store.events(event.child)
             except RunNotFoundError:
                 continue
     return found
 
 
-def stage_lines(events: "Sequence[Event]", children: "Mapping[RunId, Run]") -> list[str]:
+def stage_lines(events: "Sequence[Event]", traces: "Mapping[RunId, Sequence[Event]]") -> list[str]:
     """Tell the stages of a workflow in the order in which they ended, then those that have not; none for other runs."""
-    from agentmesh.events import StageFinished, StageStarted
+    from agentmesh.events import StageFinished, StageStarted, fold
 
+    children = {run_id: fold(trace) for run_id, trace in traces.items()}
     ended = [event.result for event in events if isinstance(event, StageFinished)]
     over = {(result.stage, result.part) for result in ended}
     left = [event for event in events if isinstance(event, StageStarted) and (event.stage, event.part) not in over]
