@@ -22,7 +22,6 @@ from agentmesh.graphs.health import Breakers, Health
 from agentmesh.graphs.intake import as_task, new_run_id
 from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay
 from agentmesh.graphs.nodes import consider
-from agentmesh.graphs.replies import Said
 from agentmesh.graphs.streaming import streamed
 from agentmesh.graphs.team import Team
 from agentmesh.graphs.turns import Turns
@@ -37,12 +36,13 @@ from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
 from agentmesh.routing.preference_lint import Finding, lint
 from agentmesh.routing.serving import ServingRouter
+from agentmesh.run_control import RunControl
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
 from agentmesh.types import AgentId, RunId, SystemClock
 
 
-class Mesh:
+class Mesh(RunControl):
     """Routes tasks to agents, learns from what came of them, and keeps every trace.
 
     Open it with ``async with``; what it opened it closes. ``run_sync`` opens and closes by itself.
@@ -72,6 +72,7 @@ class Mesh:
         health: When an agent that keeps failing is left alone; by default after five failures in a row.
         checks: Say before a call whether an agent can do the task, and after it whether the answer does what was asked.
         approvals: Which calls wait until a person has approved them; the first rule that fits counts.
+        listeners: Are told each event of every run as it happens, with placeholders where secrets are hidden.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -102,6 +103,7 @@ class Mesh:
         health: Health | None = None,
         checks: Iterable[Check] = (),
         approvals: Sequence[Approval] = (),
+        listeners: Sequence[EventSink] = (),
     ) -> None:
         chosen = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         clock = SystemClock()
@@ -128,6 +130,7 @@ class Mesh:
             turns=Turns(max_concurrency, breakers=breakers),
             checks=Checks.of(checks),
             approvals=tuple(approvals),
+            listeners=tuple(listeners),
         )
         self._lasting = store if isinstance(store, TraceStore) else open_store(None) if store is None else None
         self._store_at = store if isinstance(store, str) else ""
@@ -302,50 +305,6 @@ class Mesh:
         async with aclosing(streamed(begin, parts.tasks, parts.streaming)) as events:
             async for event in events:
                 yield event
-
-    def cancel(self, run_id: RunId) -> bool:
-        """Cancel a run that is under way here, and all that it started; return whether there is such a run."""
-        return self._parts().executor.cancel(run_id)
-
-    async def approve(
-        self, run_id: RunId, agent: AgentId | None = None, *, by: str = "", text: str | None = None, note: str = ""
-    ) -> Run:
-        """Approve what a run waits for, or only the calls of ``agent``, and go on when it waits for nobody else.
-
-        A run of a workflow waits for what its stages wait for. With ``text`` the agent is asked this instead. A call
-        that has expired meanwhile stays rejected, by the clock.
-
-        Raises:
-            RunNotFoundError: no such run is stored.
-            ConfigError: the run does not wait for this, the edit cannot be used, or the mesh is not open.
-        """
-        return await self._parts().resumer.answer(run_id, Said.approving(agent, by=by, text=text, note=note))
-
-    async def reject(self, run_id: RunId, agent: AgentId | None = None, *, by: str = "", note: str = "") -> Run:
-        """Reject what a run waits for, or only the calls of ``agent``, and go on: others may stand in for them.
-
-        Raises:
-            RunNotFoundError, ConfigError: as for :meth:`approve`.
-        """
-        return await self._parts().resumer.answer(run_id, Said("reject", agent, by, None, note))
-
-    async def resume(self, run_id: RunId, *, task: str | Task | None = None, workflow: Workflow | None = None) -> Run:
-        """Go on with a run whose process was lost or that was answered elsewhere; others are returned as they are.
-
-        No agent is called again whose answer is recorded, and no stage of a workflow is done again that has ended. See
-        that no other process is at work on the run.
-
-        Args:
-            run_id: The run.
-            task: Its task as it was given, so that secrets that were hidden in it can be restored.
-            workflow: What the run is of; needed only for one with callables or refiners, which no store keeps.
-
-        Raises:
-            RunNotFoundError: no such run is stored.
-            ConfigError: it is another task or workflow, the mesh cannot go on with the run, or it is not open.
-            StoreError: somebody else goes on with it.
-        """
-        return await self._parts().resumer.resume(run_id, task, workflow)
 
     async def feedback(
         self, run_id: RunId, score: float, *, agent: AgentId | None = None, source: str = "user"

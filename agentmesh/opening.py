@@ -35,7 +35,7 @@ from agentmesh.learning.opening import open_learner
 from agentmesh.learning.schedule import open_schedule
 from agentmesh.learning.settings import Learning
 from agentmesh.preferences import Preference
-from agentmesh.protocols import ChatModel, Embedder, Judge, Verifier
+from agentmesh.protocols import ChatModel, Embedder, EventSink, Judge, Verifier
 from agentmesh.records import Limits, Run
 from agentmesh.routing.pacing import SlidingPace
 from agentmesh.routing.serving import ServingRouter
@@ -70,6 +70,7 @@ class Setup:
     turns: Turns
     checks: Checks
     approvals: tuple[Approval, ...]
+    listeners: tuple[EventSink, ...]
 
     def __post_init__(self) -> None:
         """Check what no type can say.
@@ -155,7 +156,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     caller = LiveCaller(setup.registry, setup.clock)
     stack.push_async_callback(caller.aclose)
     services = await _services(setup, store, caller)
-    executor = LocalExecutor(services, writer)
+    executor = LocalExecutor(services, writer, listeners=setup.listeners)
     stack.push_async_callback(executor.aclose)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     resumer = Resumer(

@@ -70,10 +70,11 @@ class RunRequest:
 class LocalExecutor:
     """Takes a task through decide, dispatch and refine, and returns when its trace is committed."""
 
-    def __init__(self, services: Services, writer: EventWriter) -> None:
-        """Use the live parts of one mesh and its way to the store."""
+    def __init__(self, services: Services, writer: EventWriter, *, listeners: Sequence[EventSink] = ()) -> None:
+        """Use the live parts of one mesh and its way to the store; ``listeners`` are told of all runs."""
         self._services = services
         self._writer = writer
+        self._listeners = tuple(listeners)
         self._under_way = UnderWay()
         self._turns: WeakValueDictionary[RunId, asyncio.Lock] = WeakValueDictionary()
 
@@ -146,7 +147,8 @@ class LocalExecutor:
     def _context(self, request: RunRequest, outer: RunScope | None, heard: Sequence[EventSink]) -> RunContext:
         services, past, run_id = self._services, request.past, request.run_id
         before, active_s = ((), 0.0) if past is None else (past.events, past.active_s)
-        log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=heard, before=before)
+        told = (*self._listeners, *heard)
+        log = RunLog(run_id, writer=self._writer, clock=services.clock, listeners=told, before=before)
         scope = begin_scope(run_id, request.limits, services.clock, outer, active_s=active_s)
         return RunContext(
             services=services,

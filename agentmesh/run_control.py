@@ -1,0 +1,65 @@
+"""What may be said to the runs of an open mesh from outside: stop, go ahead, do not, go on."""
+
+from abc import ABC, abstractmethod
+
+from agentmesh.graphs.replies import Said
+from agentmesh.graphs.workflow.spec import Workflow
+from agentmesh.opening import OpenMesh
+from agentmesh.records import Run, Task
+from agentmesh.types import AgentId, RunId
+
+
+class RunControl(ABC):
+    """The part of a mesh that speaks to runs it has begun, or that are stored."""
+
+    @abstractmethod
+    def _parts(self) -> OpenMesh:
+        """Return the live parts.
+
+        Raises:
+            ConfigError: the mesh is not open.
+        """
+
+    def cancel(self, run_id: RunId) -> bool:
+        """Cancel a run that is under way here, and all that it started; return whether there is such a run."""
+        return self._parts().executor.cancel(run_id)
+
+    async def approve(
+        self, run_id: RunId, agent: AgentId | None = None, *, by: str = "", text: str | None = None, note: str = ""
+    ) -> Run:
+        """Approve what a run waits for, or only the calls of ``agent``, and go on when it waits for nobody else.
+
+        A run of a workflow waits for what its stages wait for. With ``text`` the agent is asked this instead. A call
+        that has expired meanwhile stays rejected, by the clock.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: the run does not wait for this, the edit cannot be used, or the mesh is not open.
+        """
+        return await self._parts().resumer.answer(run_id, Said.approving(agent, by=by, text=text, note=note))
+
+    async def reject(self, run_id: RunId, agent: AgentId | None = None, *, by: str = "", note: str = "") -> Run:
+        """Reject what a run waits for, or only the calls of ``agent``, and go on: others may stand in for them.
+
+        Raises:
+            RunNotFoundError, ConfigError: as for :meth:`approve`.
+        """
+        return await self._parts().resumer.answer(run_id, Said("reject", agent, by, None, note))
+
+    async def resume(self, run_id: RunId, *, task: str | Task | None = None, workflow: Workflow | None = None) -> Run:
+        """Go on with a run whose process was lost or that was answered elsewhere; others are returned as they are.
+
+        No agent is called again whose answer is recorded, and no stage of a workflow is done again that has ended. See
+        that no other process is at work on the run.
+
+        Args:
+            run_id: The run.
+            task: Its task as it was given, so that secrets that were hidden in it can be restored.
+            workflow: What the run is of; needed only for one with callables or refiners, which no store keeps.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: it is another task or workflow, the mesh cannot go on with the run, or it is not open.
+            StoreError: somebody else goes on with it.
+        """
+        return await self._parts().resumer.resume(run_id, task, workflow)
