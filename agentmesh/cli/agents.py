@@ -10,7 +10,7 @@ from agentmesh.cli.agents_probe import probe
 from agentmesh.cli.options import app_option, db_option, json_option
 from agentmesh.cli.output import print_json, print_table
 from agentmesh.cli.target import known_agents
-from agentmesh.cli.text import shorten
+from agentmesh.display import shorten
 
 if TYPE_CHECKING:
     from agentmesh.records import AgentCard

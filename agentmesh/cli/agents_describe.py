@@ -11,7 +11,7 @@ from agentmesh.cli.agents_overlap import share
 from agentmesh.cli.options import app_option, db_option, json_option
 from agentmesh.cli.output import note, print_json, print_text
 from agentmesh.cli.target import known_agents, open_traces
-from agentmesh.cli.text import usd
+from agentmesh.display import usd
 from agentmesh.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 from agentmesh.cli.options import app_option, db_option, dollars, json_option, number
 from agentmesh.cli.output import note, print_json, print_table
 from agentmesh.cli.target import load_mesh, named_app, open_traces
-from agentmesh.cli.text import seconds, usd
+from agentmesh.display import seconds, usd
 from agentmesh.errors import ConfigError
 
 if TYPE_CHECKING:

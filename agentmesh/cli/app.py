@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import click
 
-from agentmesh.cli.text import escape_line
+from agentmesh.display import escape_line
 from agentmesh.errors import AgentMeshError, BudgetError, ConfigError, MissingExtraError
 
 FAILED, USAGE, ABSTAINED, OVER_BUDGET, WAITING, INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -32,6 +32,7 @@ COMMANDS = {
     "run": Entry("agentmesh.cli.run", "run", "Have a task routed, answered and recorded by your mesh."),
     "route": Entry("agentmesh.cli.route", "route", "Say who would be called for a task; nobody is."),
     "agents": Entry("agentmesh.cli.agents", "agents", "List, measure, compare and describe agents."),
+    "watch": Entry("agentmesh.cli.watch", "watch", "Watch the routing as it happens, or play a stored run again."),
     "runs": Entry("agentmesh.cli.runs", "runs", "List, show, compare, approve and resume stored runs."),
     "explain": Entry("agentmesh.cli.explain", "explain", "Say why a run's agents were chosen."),
     "feedback": Entry("agentmesh.cli.feedback", "feedback", "Score a run, 0 to 1, so that the router learns."),

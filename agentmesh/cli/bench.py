@@ -8,7 +8,7 @@ import click
 
 from agentmesh.cli.options import json_option
 from agentmesh.cli.output import print_drawn, print_text, shown_on
-from agentmesh.cli.text import escape_line
+from agentmesh.display import escape_line
 
 if TYPE_CHECKING:
     from pathlib import Path

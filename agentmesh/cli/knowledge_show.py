@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agentmesh.cli.output import print_table, print_text
-from agentmesh.cli.text import usd
+from agentmesh.display import usd
 
 if TYPE_CHECKING:
     from agentmesh.knowledge.summary import AgentSummary, Summary

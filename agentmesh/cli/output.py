@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from agentmesh.cli.text import escape, escape_json, escape_line
+from agentmesh.display import escape, escape_json, escape_line
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult

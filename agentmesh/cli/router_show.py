@@ -12,7 +12,7 @@ from agentmesh.cli.router_cascade import cascade_lines
 from agentmesh.cli.router_target import called, router_options
 from agentmesh.cli.router_training import told
 from agentmesh.cli.target import open_traces
-from agentmesh.cli.text import moment, shorten
+from agentmesh.display import moment, shorten
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

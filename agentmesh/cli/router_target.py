@@ -8,7 +8,7 @@ import click
 
 from agentmesh.cli.options import db_option, json_option
 from agentmesh.cli.output import is_terminal
-from agentmesh.cli.text import escape_line
+from agentmesh.display import escape_line
 
 if TYPE_CHECKING:
     from agentmesh.learning.versions import StoredRouter

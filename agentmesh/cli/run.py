@@ -11,7 +11,7 @@ from agentmesh.cli.app import ABSTAINED, FAILED, OVER_BUDGET, WAITING
 from agentmesh.cli.options import app_option, json_option, limit_options
 from agentmesh.cli.output import note, print_json, print_text
 from agentmesh.cli.target import named_app, open_mesh
-from agentmesh.cli.text import moment, seconds, shorten, usd
+from agentmesh.display import moment, seconds, shorten, usd
 from agentmesh.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from agentmesh.cli.run import trace_line, waiting_lines
 from agentmesh.cli.runs_diff import diff_runs
 from agentmesh.cli.runs_going_on import approve, reject, resume
 from agentmesh.cli.target import open_traces
-from agentmesh.cli.text import moment, seconds, shorten, usd
+from agentmesh.display import moment, seconds, shorten, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from agentmesh.cli.text import escape_line, seconds, shorten, usd
+from agentmesh.display import escape_line, seconds, shorten, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ import click
 from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.target import open_traces
-from agentmesh.cli.text import moment, shorten
+from agentmesh.display import moment, shorten
 
 if TYPE_CHECKING:
     from agentmesh.playback.estimates import Measure, PolicyValue

@@ -110,6 +110,10 @@ class TraceStore(ABC):
         """Return the events stored after place ``after``, in order."""
 
     @abstractmethod
+    def last_place(self) -> int:
+        """Return the place of the last event stored, 0 where there is none: ``tail`` goes on after it."""
+
+    @abstractmethod
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as a ``feedback_given`` event of its run, and what was learned from it, in one transaction.
 

@@ -129,6 +129,12 @@ class MemoryStore(TraceStore):
             first = max(after, 0)
             return [StoredEvent(first + 1 + i, event) for i, event in enumerate(self._log[first : first + limit])]
 
+    def last_place(self) -> int:
+        """Return the place of the last event stored, 0 where there is none."""
+        with self._lock:
+            self._check_open()
+            return len(self._log)
+
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as an event of its run, and number and store what was learned from it."""
         with self._lock:

@@ -108,6 +108,11 @@ class SqlStore(TraceStore):
             for place, version, body in rows
         ]
 
+    def last_place(self) -> int:
+        """Return the place of the last event stored, 0 where there is none."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(func.max(schema.events.c.place))) or 0
+
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as an event of its run, and number and store what was learned from it."""
         return self._database.write(

@@ -55,6 +55,7 @@ class TraceStoreContract(LearningLogContract):
         with self.make_store() as store:
             store.append([])
             assert store.tail() == []
+            assert store.last_place() == 0
 
     def test_pieces_of_answers_are_passed_over(self) -> None:
         """They are for listeners."""
@@ -101,6 +102,7 @@ class TraceStoreContract(LearningLogContract):
             assert places == sorted(set(places))
             assert places[0] > 0
             assert store.tail(places[-1]) == []
+            assert store.last_place() == places[-1]
 
     @BOUNDED
     @given(st.data())
@@ -307,6 +309,7 @@ class TraceStoreContract(LearningLogContract):
         for ask in (
             store.runs,
             store.tail,
+            store.last_place,
             store.check,
             store.last_experience,
             store.experiences,

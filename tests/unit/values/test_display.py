@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.cli.output import json_text, print_table, print_text
-from agentmesh.cli.text import escape, escape_line, seconds, shorten, usd
+from agentmesh.display import escape, escape_line, seconds, shorten, usd
 
 ANY_TEXT = st.text(st.characters())
 STEERING = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2066, 0xD800)}

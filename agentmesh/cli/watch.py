@@ -1,0 +1,75 @@
+"""``agentmesh watch``: the routing as it happens, in an app; with ``--plain`` in lines."""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from agentmesh.cli.options import db_option, number
+from agentmesh.cli.output import is_terminal, print_text
+from agentmesh.cli.target import open_traces
+
+if TYPE_CHECKING:
+    from agentmesh.store import TraceStore
+    from agentmesh.tui.sources import Source
+
+POLL_S = 0.1
+
+
+@click.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@click.option("--plain", is_flag=True, help="Print a line for each event, for logs and pipes.")
+@click.option("--speed", type=number(0.1, 100), default=1.0, show_default=True, help="Play RUN so much faster.")
+@click.option(
+    "--recent", type=click.IntRange(min=0), metavar="N", help="Begin with the last N runs. [default: 100; 10 in lines]"
+)
+@db_option
+def watch(run_id: str | None, plain: bool, speed: float, recent: int | None, db: str | None) -> int:
+    """Watch runs as they are routed, by whichever process; or play the stored run RUN again.
+
+    Ctrl-C ends the lines, q the app.
+    """
+    if not plain and not is_terminal(sys.stdout):
+        raise click.UsageError("stdout is no terminal, and the app needs one; 'agentmesh watch --plain' prints lines.")
+    with open_traces(db) as store:
+        source = source_of(store, run_id, speed, recent if recent is not None else 10 if plain else 100)
+        if plain:
+            print_lines(source, ends=run_id is not None)
+            return 0
+        return show(source, store)
+
+
+def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int) -> "Source":
+    """Return what is to be watched: the store as it grows, or one run of it."""
+    from agentmesh.store.lookup import find_run
+    from agentmesh.tui.sources import PlayedSource, TailSource, stored_family
+    from agentmesh.types import SystemClock
+
+    if run_id is None:
+        return TailSource(store, recent=recent)
+    return PlayedSource(stored_family(store, find_run(store, run_id)), SystemClock(), speed=speed)
+
+
+def show(source: "Source", store: "TraceStore") -> int:
+    """Open the app, and return its exit code when it is left."""
+    from agentmesh.tui.app import WatchApp
+    from agentmesh.tui.watching import Watched
+
+    app = WatchApp(Watched(source, store))
+    app.run()
+    return app.return_code or 0
+
+
+def print_lines(source: "Source", *, ends: bool) -> None:
+    """Print the events of a source, one a line; until its last one where it ``ends``, else until Ctrl-C."""
+    from agentmesh.tui.presenters import plain_line
+
+    while True:
+        events = source.more()
+        if events:
+            print_text("\n".join(map(plain_line, events)))
+        elif ends and source.is_over:
+            return
+        else:
+            time.sleep(POLL_S)

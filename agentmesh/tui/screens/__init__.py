@@ -1,0 +1,1 @@
+"""What the app shows at a time, one screen a file."""

@@ -1,0 +1,23 @@
+"""What all screens that show the board have in common."""
+
+from textual.screen import Screen
+
+from agentmesh.tui.board import Board
+from agentmesh.tui.watching import Watched
+
+
+class BoardScreen(Screen[None]):
+    """A screen that the app has drawn again when the board has changed, at most a few times a second."""
+
+    @property
+    def watched(self) -> Watched:
+        """Return what the app watches."""
+        return self.app.watched  # type: ignore[attr-defined, no-any-return]  # the only app that has such screens
+
+    def show_board(self, board: Board, now: float) -> None:
+        """Draw what is known; ``now`` is Unix seconds."""
+        raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        """Draw at once when the screen comes to the front."""
+        self.show_board(self.watched.board, self.watched.clock.now())

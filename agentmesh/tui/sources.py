@@ -1,0 +1,231 @@
+"""Where a watcher's events come from: a store that another process writes, a mesh in this one, or a stored run."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import accumulate
+from typing import Final, Protocol
+
+from agentmesh.errors import RunNotFoundError
+from agentmesh.events import Event, StageStarted
+from agentmesh.records import RunStatus
+from agentmesh.store.base import RunFilter, TraceStore
+from agentmesh.types import Clock, RunId
+
+RECENT: Final = 100
+"""Runs from before the watching began that are shown with those that come."""
+
+BATCH: Final = 2000
+"""Events that are taken in at once, so that a screen stays awake in a flood."""
+
+
+class Source(Protocol):
+    """Gives a watcher events. It is asked in a worker thread, about ten times a second, by one thread at a time."""
+
+    @property
+    def label(self) -> str:
+        """Return what a screen calls this source."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing more will come."""
+        ...
+
+    def more(self) -> Sequence[Event]:
+        """Return the events that came since this was last asked, at most ``BATCH``; at first those to begin with.
+
+        Raises:
+            StoreError: they cannot be read now; asking again may help.
+        """
+        ...
+
+
+class TailSource:
+    """Follows a store: the runs under way, the newest that ended, then each event that any process adds."""
+
+    def __init__(self, store: TraceStore, *, recent: int = RECENT) -> None:
+        """Follow ``store``; nothing is read yet."""
+        self._store, self._recent = store, recent
+        self._after: int | None = None
+        self._waiting: deque[Event] = deque()
+
+    @property
+    def label(self) -> str:
+        """Return the URL of the store."""
+        return self._store.url
+
+    @property
+    def is_over(self) -> bool:
+        """Return ``False``: any process may write more."""
+        return False
+
+    def more(self) -> Sequence[Event]:
+        """Return the next events, those of earlier runs first."""
+        if self._after is None:
+            after = self._store.last_place()  # before the runs are read: what comes meanwhile comes again, and is known
+            self._waiting.extend(self._earlier())
+            self._after = after
+        if self._waiting:
+            return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        stored = self._store.tail(self._after, limit=BATCH)
+        if stored:
+            self._after = stored[-1].place
+        return [one.event for one in stored]
+
+    def _earlier(self) -> list[Event]:
+        newest = [summary.id for summary in self._store.runs(limit=self._recent)]
+        open_runs = [
+            summary.id
+            for status in (RunStatus.RUNNING, RunStatus.WAITING)
+            for summary in self._store.runs(RunFilter(status=status), limit=self._recent)
+        ]
+        found: list[Event] = []
+        for run_id in reversed(dict.fromkeys([*newest, *open_runs])):
+            with suppress(RunNotFoundError):  # pruned meanwhile
+                found += self._store.events(run_id)
+        return found
+
+
+class MeshSource:
+    """Listens to a mesh in this process: give it to ``Mesh(listeners=[...])``."""
+
+    def __init__(self, label: str = "this process") -> None:
+        """Begin with nothing."""
+        self._label = label
+        self._heard: deque[Event] = deque()
+
+    @property
+    def label(self) -> str:
+        """Return the name it was given."""
+        return self._label
+
+    @property
+    def is_over(self) -> bool:
+        """Return ``False``: the mesh may always run another task."""
+        return False
+
+    def __call__(self, event: Event) -> None:
+        """Take one event; it costs the mesh the adding to a list."""
+        self._heard.append(event)
+
+    def more(self) -> Sequence[Event]:
+        """Return what was heard since the last time."""
+        return [self._heard.popleft() for _ in range(min(BATCH, len(self._heard)))]
+
+
+def stored_family(store: TraceStore, run_id: RunId) -> list[Event]:
+    """Return the events of a stored run and of the runs of its stages, in the order of their times.
+
+    Raises:
+        RunNotFoundError: no such run is stored.
+    """
+    events = store.events(run_id)
+    for event in tuple(events):
+        if isinstance(event, StageStarted):
+            with suppress(RunNotFoundError):  # the run of a stage may have failed before it began
+                events += stored_family(store, event.child)
+    return sorted(events, key=lambda event: event.at)  # stable: those of one run stay in their order
+
+
+SLOWEST: Final = 0.1
+FASTEST: Final = 100.0
+
+
+class PlayedSource:
+    """Plays the events of a stored run again as they came, faster or slower, with stops.
+
+    Safe to steer from another thread than the one that asks for events.
+
+    Args:
+        events: The events of the run, and of those it started, in the order of their times.
+        clock: Tells how much time has gone by.
+        speed: How many recorded seconds go by in a second, 0.1 to 100.
+    """
+
+    def __init__(self, events: Sequence[Event], clock: Clock, *, speed: float = 1.0) -> None:
+        self._events, self._clock = tuple(events), clock
+        begun = events[0].at if events else 0.0
+        # where a clock was set back, an event comes together with the one before it
+        self._offsets_s = list(accumulate((event.at - begun for event in events), max))
+        self._lock = threading.Lock()  # guards what follows
+        self._next = 0
+        self._played_s = 0.0  # recorded seconds that have gone by
+        self._last = clock.monotonic()
+        self._speed = min(max(speed, SLOWEST), FASTEST)
+        self._paused = False
+
+    @property
+    def label(self) -> str:
+        """Return which run it plays, and how fast."""
+        run_id: RunId = self._events[0].run_id if self._events else "none"
+        how = "paused" if self._paused else f"x{self._speed:g}"
+        return f"run {run_id}, {how}, event {self._next} of {len(self._events)}"
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the last event was played."""
+        return self._next >= len(self._events)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Return how many events were played, of how many."""
+        return self._next, len(self._events)
+
+    @property
+    def paused(self) -> bool:
+        """Return whether it stands still."""
+        return self._paused
+
+    @property
+    def speed(self) -> float:
+        """Return how many recorded seconds go by in a second."""
+        return self._speed
+
+    def more(self) -> Sequence[Event]:
+        """Return the events whose time has come."""
+        with self._lock:
+            self._go_by()
+            begin = self._next
+            while (
+                self._next < len(self._events)
+                and self._next - begin < BATCH
+                and self._offsets_s[self._next] <= self._played_s
+            ):
+                self._next += 1
+            return self._events[begin : self._next]
+
+    def pause(self, paused: bool) -> None:
+        """Stand still, or go on."""
+        with self._lock:
+            self._go_by()
+            self._paused = paused
+
+    def set_speed(self, speed: float) -> None:
+        """Play so fast from here on; the nearest of 0.1 to 100 is taken."""
+        with self._lock:
+            self._go_by()
+            self._speed = min(max(speed, SLOWEST), FASTEST)
+
+    def step(self) -> None:
+        """Let the time of the next event come at once, and stand still."""
+        with self._lock:
+            self._paused = True
+            if self._next < len(self._events):
+                self._played_s = self._offsets_s[self._next]
+            self._last = self._clock.monotonic()
+
+    def seek(self, position: int) -> Sequence[Event]:
+        """Go to where ``position`` events have been played, and return these: a board that shows them begins anew."""
+        with self._lock:
+            self._next = min(max(position, 0), len(self._events))
+            self._played_s = self._offsets_s[self._next - 1] if self._next else 0.0
+            self._last = self._clock.monotonic()
+            return self._events[: self._next]
+
+    def _go_by(self) -> None:
+        now = self._clock.monotonic()
+        if not self._paused:
+            self._played_s += (now - self._last) * self._speed
+        self._last = now
