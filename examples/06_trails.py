@@ -5,9 +5,9 @@ import asyncio
 from rich.console import Console
 
 from agentmesh import Mesh, Task, agent
-from agentmesh.cli.heat import heat_map
 from agentmesh.judging.verifiers import ExactVerifier
 from agentmesh.routing.pheromone import PheromoneRouter
+from agentmesh.tui.heat import heat_map
 
 CAPITALS = {"France": "Paris", "Peru": "Lima", "Kenya": "Nairobi", "Japan": "Tokyo", "Norway": "Oslo", "Cuba": "Havana"}
 

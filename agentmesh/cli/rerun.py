@@ -8,7 +8,6 @@ import click
 from agentmesh.cli.options import app_option, json_option
 from agentmesh.cli.output import note, print_json, print_text
 from agentmesh.cli.run import EXIT_CODES, trace_line
-from agentmesh.cli.runs_diff import diff_lines
 from agentmesh.cli.target import named_app, open_mesh, open_traces
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 @json_option
 def rerun(run_id: str, app: str | None, db: str | None, as_json: bool) -> int:
     """Run the task of the stored run RUN again with your mesh, and say where the two part. Agents are called."""
+    from agentmesh.tui.comparing import diff_lines
+
     done = asyncio.run(_again(run_id, named_app(app), db))
     if as_json:
         print_json(done.model_dump(mode="json"))

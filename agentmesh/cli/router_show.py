@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from agentmesh.cli.app import FAILED
-from agentmesh.cli.heat import HeatMap, amount
 from agentmesh.cli.output import note, print_drawn, print_json, print_table, print_text
 from agentmesh.cli.router_cascade import cascade_lines
 from agentmesh.cli.router_target import called, router_options
 from agentmesh.cli.router_training import told
 from agentmesh.cli.target import open_traces
 from agentmesh.display import moment, shorten
+from agentmesh.tui.heat import HeatMap, amount
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

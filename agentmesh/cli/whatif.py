@@ -10,15 +10,11 @@ import click
 from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.target import open_traces
-from agentmesh.display import moment, shorten
 
 if TYPE_CHECKING:
-    from agentmesh.playback.estimates import Measure, PolicyValue
-    from agentmesh.playback.redecided import Flip
     from agentmesh.playback.whatif import WhatIf
 
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-METHODS: Final = {"replay": "replay", "snips": "SNIPS", "doubly_robust": "doubly robust"}
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
@@ -88,72 +84,27 @@ def whatif(
 
 
 def _print(found: "WhatIf", flips: int) -> None:
-    print_text("\n".join(_head(found)))
+    from agentmesh.tui.comparing import (
+        ESTIMATES,
+        agent_rows,
+        estimate_rows,
+        flip_line,
+        head_lines,
+        measures_of,
+        remarks,
+    )
+
+    print_text("\n".join(head_lines(found)))
     print_text("")
-    print_table(("agent", "asked first", f"{found.router} would"), _agents(found))
+    print_table(("agent", "asked first", f"{found.router} would"), agent_rows(found))
     if found.flips and flips:
         print_text("")
-        print_text("\n".join(_flip(one) for one in found.flips[:flips]))
+        print_text("\n".join(flip_line(one) for one in found.flips[:flips]))
         if flips < len(found.flips):
             note(f"{flips} of {len(found.flips)} flips; --flips shows more, --json all of them")
-    told = [*found.measures, *([] if found.regret is None else [found.regret])]
+    told = measures_of(found)
     if told:
         print_text("")
-        rows = [row for measure in told for row in _rows(measure)]
-        print_table(("estimate", "by", "value", "95 % interval", "gain", "ESS"), rows)
-        print_text("\n".join(_remarks(found)))
-
-
-def _head(found: "WhatIf") -> list[str]:
-    how = "cross-fitted in blocks of time" if found.mode == "cross_fitted" else "as it is in this version"
-    lines = [
-        f"{found.router} ({found.version}), {how}, scenario {found.scenario}",
-        f"{found.tasks} tasks from {moment(found.first_at)} to {moment(found.last_at)}",
-        f"agreement {found.agreement:.1%}, {len(found.flips)} flips",
-        f"in_sample: {str(found.in_sample).lower()}; {found.judged} tasks judged",
-    ]
-    if found.why:
-        lines.append(f"not judged: {found.why}")
-    if found.in_sample:
-        lines.append("no estimate: it would be judged on what it may have learned")
-    lines += [f"left out: {count} runs, {why}" for why, count in found.left_out.items()]
-    return lines
-
-
-def _agents(found: "WhatIf") -> list[tuple[str, ...]]:
-    return [(shorten(share.agent_id, 40), f"{share.done}", f"{share.other:.1f}") for share in found.agents]
-
-
-def _flip(flip: "Flip") -> str:
-    from agentmesh.decisions import in_lines
-
-    return in_lines(f"{flip.run_id}: {flip.before or 'nobody'} -> {flip.after or 'nobody'}; {flip.reason}", indent="")
-
-
-def _rows(measure: "Measure") -> list[tuple[str, ...]]:
-    return [_row(measure, value) for value in measure.estimates]
-
-
-def _row(measure: "Measure", value: "PolicyValue") -> tuple[str, ...]:
-    low, high = value.interval
-    numbers = (_number(value.value), f"{_number(low)} to {_number(high)}")
-    gain = "" if value.gain is None else f"{value.gain:+.3g}"
-    return (measure.name, METHODS[value.method], *numbers, gain, f"{value.effective:.0f}")
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"
-
-
-def _remarks(found: "WhatIf") -> list[str]:
-    lines = []
-    for measure in (*found.measures, *([] if found.regret is None else [found.regret])):
-        if measure.logged is not None and not measure.refusal:
-            lines.append(f"{measure.name} of what was done: {_number(measure.logged)}, over {measure.scored} runs")
-        if measure.refusal:
-            lines.append(f"no estimate of {measure.name}: {measure.refusal}")
-    if found.regret is not None and found.regret.against is not None:
-        lines.append(f"regret is against asking {found.regret.against} alone, always")
-    if found.clip is not None:
-        lines.append(f"weights were clipped at {found.clip:g}, so the estimates lean towards what was done")
-    return lines
+        rows = [row for measure in told for row in estimate_rows(measure)]
+        print_table(ESTIMATES, rows)
+        print_text("\n".join(remarks(found)))

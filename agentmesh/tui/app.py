@@ -2,24 +2,33 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from threading import Event as Signal
 from typing import Any, ClassVar, Final
 
+import click
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from agentmesh.errors import StoreError
+from agentmesh.errors import AgentMeshError, StoreError
+from agentmesh.tui.board import Board
 from agentmesh.tui.messages import Arrived, SourceFailed
+from agentmesh.tui.screens.agents import AgentsScreen
+from agentmesh.tui.screens.approvals import ApprovalsScreen
 from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.screens.compare import CompareScreen
 from agentmesh.tui.screens.help import HelpScreen
 from agentmesh.tui.screens.live import LiveScreen
+from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
+from agentmesh.tui.screens.runs import RunsScreen
+from agentmesh.tui.sources import PlayedSource
 from agentmesh.tui.themes import THEMES
-from agentmesh.tui.watching import Watched
+from agentmesh.tui.watching import Watched, given_answer, given_score
+from agentmesh.types import AgentId, RunId
 
 POLL_S: Final = 0.1
 """How long the source rests between two questions."""
@@ -31,6 +40,22 @@ RETRY_S: Final = 1.0
 """How long a source that failed is left alone."""
 
 
+SCREENS: Final[dict[str, Callable[[], Screen[Any]]]] = {
+    "live": LiveScreen,
+    "runs": RunsScreen,
+    "agents": AgentsScreen,
+    "routers": RoutersScreen,
+    "compare": CompareScreen,
+    "approvals": ApprovalsScreen,
+}
+"""The screens, in the order of the keys that show them."""
+
+SPEEDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0)
+STEERING: Final = frozenset({"step", "slower", "faster", "seek"})
+JUMPS: Final = 20
+"""Into how many parts a jump divides a run that is played."""
+
+
 class WatchApp(App[None]):
     """Watches runs: who was considered, who was chosen and why, what it cost, and what came of it."""
 
@@ -39,11 +64,19 @@ class WatchApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (110, "-wide")]  # noqa: RUF012 - so declared by Textual
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-tall")]  # noqa: RUF012 - as above
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {"live": LiveScreen}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = dict(SCREENS)
     DEFAULT_MODE = "live"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "switch_mode('live')", "Live"),
+        *(
+            Binding(str(place), f"show('{name}')", name.capitalize(), show=name != "approvals")
+            for place, name in enumerate(SCREENS, start=1)
+        ),
         Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("full_stop", "step", "Step", key_display="."),
+        Binding("less_than_sign", "slower", "Slower", key_display="<"),
+        Binding("greater_than_sign", "faster", "Faster", key_display=">"),
+        Binding("left_square_bracket", "seek(-1)", "Back", key_display="["),
+        Binding("right_square_bracket", "seek(1)", "Ahead", key_display="]"),
         Binding("t", "next_theme", "Theme", show=False),
         Binding("q", "quit", "Quit"),
     ]
@@ -79,6 +112,58 @@ class WatchApp(App[None]):
         """Show one run by itself."""
         self.push_screen(RunScreen(run_id))
 
+    async def compare(self, first: RunId, second: RunId) -> None:
+        """Show where two runs parted."""
+        await self.action_show("compare")
+        if isinstance(self.screen, CompareScreen):
+            self.screen.compare(first, second)
+
+    def page(self, text: str) -> None:
+        """Show a text in $PAGER, and come back."""
+        with self.suspend():
+            click.echo_via_pager(text)
+
+    @work(group="writing")
+    async def score(self, run_id: RunId, worth: float) -> None:
+        """Say what an answer was worth."""
+        await self._written(given_score(self.watched, run_id, worth))
+
+    @work(group="writing")
+    async def answer(self, run_id: RunId, agent_id: AgentId, verdict: str, text: str | None) -> None:
+        """Say whether a call may be made."""
+        await self._written(given_answer(self.watched, run_id, agent_id, verdict, text))
+
+    async def action_show(self, name: str) -> None:
+        """Show one of the screens, without what lies above it."""
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+        await self.switch_mode(name)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual has it
+        """Offer what steers a run that is played only where one is."""
+        return action not in STEERING or isinstance(self.watched.source, PlayedSource)
+
+    def action_step(self) -> None:
+        """Play the next event, and stand still."""
+        if isinstance(self.watched.source, PlayedSource):
+            self.watched.source.step()
+
+    def action_slower(self) -> None:
+        """Play slower."""
+        self._change_speed(-1)
+
+    def action_faster(self) -> None:
+        """Play faster."""
+        self._change_speed(1)
+
+    def action_seek(self, by: int) -> None:
+        """Jump ahead or back by a twentieth of the run: what was seen is told anew up to there."""
+        if isinstance(self.watched.source, PlayedSource):
+            place, length = self.watched.source.position
+            self.watched.board = Board()
+            self.watched.board.take(self.watched.source.seek(place + by * max(length // JUMPS, 1)))
+            self._stale = True
+
     def action_help(self) -> None:
         """Show what the keys do, and what the words mean."""
         self.push_screen(HelpScreen(self.screen))
@@ -91,6 +176,18 @@ class WatchApp(App[None]):
     def draw_soon(self) -> None:
         """Have the screen in front drawn again, though nothing came."""
         self._stale = True
+
+    def _change_speed(self, by: int) -> None:
+        source = self.watched.source
+        if isinstance(source, PlayedSource):
+            nearest = min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - source.speed))
+            source.set_speed(SPEEDS[min(max(nearest + by, 0), len(SPEEDS) - 1)])
+
+    async def _written(self, writing: Coroutine[Any, Any, str]) -> None:
+        try:
+            self.notify(await writing)
+        except AgentMeshError as error:
+            self.notify(str(error), severity="error")
 
     def _draw(self) -> None:
         board, now = self.watched.board, self.watched.clock.now()

@@ -22,6 +22,7 @@ from agentmesh.events import (
     TaskPrepared,
     WaveStarted,
 )
+from agentmesh.graphs.health import UNHEALTHY
 from agentmesh.records import RouteDecision, RunStatus
 from agentmesh.tui.tallies import FEW_SCORES, AgentTally, Totals
 from agentmesh.types import AgentId, RunId
@@ -119,9 +120,12 @@ class Board:
     runs: dict[RunId, LiveRun] = field(default_factory=dict)
     agents: dict[AgentId, AgentTally] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
+    chosen: int = 0
+    intents: dict[str, float] = field(default_factory=dict)
     now: float = 0.0
     _ended: dict[RunId, None] = field(default_factory=dict)
     _changed: dict[RunId, None] = field(default_factory=dict)
+    _resting: set[AgentId] = field(default_factory=set)
 
     def take(self, events: Iterable[Event]) -> None:
         """Fold events in, those of each run in their order; one that was seen already changes nothing."""
@@ -170,11 +174,16 @@ class Board:
         self.now = max(self.now, event.at)
         self._count(event, run)
 
-    def _count(self, event: Event, run: LiveRun | None) -> None:
+    def _count(self, event: Event, run: LiveRun | None) -> None:  # noqa: C901 - as in LiveRun.take
         match event:
             case RunStarted() if event.parent is None:
                 self.totals.started += 1
+            case TaskPrepared():
+                self._rest({agent_id for agent_id, gate in event.refused.items() if gate == UNHEALTHY})
             case DecisionMade():
+                self.chosen += len(event.decision.selected)
+                for kind, weight in event.decision.intent.items():
+                    self.intents[kind] = self.intents.get(kind, 0.0) + weight
                 for selection in event.decision.selected:
                     self._tally(selection.agent_id).chosen += 1
             case CallStarted():
@@ -189,6 +198,11 @@ class Board:
                 self._score(event, run)
             case _:
                 pass
+
+    def _rest(self, resting: set[AgentId]) -> None:
+        for agent_id in self._resting ^ resting:
+            self._tally(agent_id).resting = agent_id in resting
+        self._resting = resting
 
     def _score(self, event: FeedbackGiven, run: LiveRun | None) -> None:
         given = event.feedback

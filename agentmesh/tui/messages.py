@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from agentmesh.events import Event
+from agentmesh.records import AgentCard, Run, RunSummary
+from agentmesh.routing.trails import TrailMap
 from agentmesh.types import RunId
 
 
@@ -21,6 +23,56 @@ class SourceFailed(Message):
     """The source could not be read; it is tried again."""
 
     reason: str
+
+
+@dataclass
+class CardsRead(Message):
+    """The newest card of every agent was read."""
+
+    cards: Sequence[AgentCard]
+
+
+@dataclass
+class PageRead(Message):
+    """A page of the list of stored runs was read; ``asked`` is the list it belongs to, ``total`` how long that is."""
+
+    asked: int
+    number: int
+    runs: Sequence[RunSummary] = ()
+    total: int | None = None
+    reason: str = ""
+
+
+@dataclass
+class WaitingRead(Message):
+    """The runs that wait for a person were read."""
+
+    runs: Sequence[Run]
+
+
+@dataclass
+class RoutersRead(Message):
+    """The stored routers were read, as their names with the hash of their parameters and their embedder."""
+
+    names: Sequence[str]
+
+
+@dataclass
+class RouterRead(Message):
+    """What is known of one router was read, as lines under titles; ``trails`` is there for one that has any."""
+
+    name: str
+    sections: Sequence[tuple[str, Sequence[str]]] = ()
+    trails: TrailMap | None = None
+    reason: str = ""
+
+
+@dataclass
+class Compared(Message):
+    """Two runs were compared, or a router was asked what it would have done: ``lines`` tell what came of it."""
+
+    title: str
+    lines: Sequence[str]
 
 
 @dataclass

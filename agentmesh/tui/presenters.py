@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Final
 
 from agentmesh.decisions import Candidate, RouteDecision
-from agentmesh.display import escape_line, seconds, shorten, usd
+from agentmesh.display import escape, escape_line, moment, seconds, shorten, usd
 from agentmesh.events import Event
-from agentmesh.records import RunStatus
+from agentmesh.records import Run, RunStatus, RunSummary
 from agentmesh.tui.board import Board, LiveRun
-from agentmesh.tui.cells import Cell, Column, Tone, bar
+from agentmesh.tui.cells import Cell, Column, Tone, bar, sparkline
 from agentmesh.tui.telling import told
 from agentmesh.types import AgentId
 
@@ -32,8 +32,8 @@ LIVE: Final = (
 """The columns of the runs that flow by. ``USD`` and ``s`` are their units."""
 
 LEGEND: Final = (
-    "score: what the router expects of the agent it chose, as a bar from the worst candidate to the best",
-    "margin: its lead over the best agent not chosen (negative: drawn to explore)   worth: the answer's score, 0 to 1",
+    "score: what the router makes of the agent it asked: first column; beside it the best others",
+    "margin: its lead over the best other (below 0: drawn to explore)  worth: the answer's score, 0-1",
 )
 
 _TONES: Final = {
@@ -108,13 +108,13 @@ def asked(run: LiveRun) -> str:
 
 
 def score(decision: RouteDecision | None) -> str:
-    """Return the score of the first agent chosen, with its place between the worst and the best candidate as a bar."""
+    """Return the score of the first agent chosen, as a column beside those of the best others, and as a number."""
     chosen = _chosen(decision)
     if decision is None or chosen is None or chosen.score is None:
         return NONE
-    known = [candidate.score for candidate in decision.candidates if candidate.score is not None]
-    low, high = min(known), max(known)
-    return f"{bar((chosen.score - low) / (high - low) if high > low else 1.0, BAR)}{chosen.score:5.2f}"
+    others = [candidate.score for candidate in decision.candidates if candidate is not chosen]
+    known = [chosen.score, *(one for one in others if one is not None)]
+    return f"{sparkline(known[:BAR], BAR)}{chosen.score:5.2f}"
 
 
 def worth(quality: float | None) -> Cell:
@@ -266,3 +266,74 @@ def age(then: float | None, now: float) -> str:
     ('2.50 s ago', 'never')
     """
     return "never" if then is None else f"{seconds(max(now - then, 0.0))} ago"
+
+
+STORED: Final = (
+    Column("", 1),
+    Column("run", 23, rank=2),
+    Column("started", 20, rank=1),
+    Column("status", 11),
+    Column("task", 20, grows=True),
+    Column("agents", 16),
+    Column("USD", 8, right=True),
+    Column("s", 7, right=True, rank=1),
+)
+"""The columns of stored runs; the first one shows which are pinned (^) or marked (>)."""
+
+
+def stored_row(run: RunSummary | None, *, marked: bool, pinned: bool) -> tuple[Cell, ...]:
+    """Return the cells of a stored run under ``STORED``; one that was not read yet is three dots."""
+    if run is None:
+        return (Cell(""), *(Cell("...", Tone.DIM) for _ in STORED[1:]))
+    return (
+        Cell(">" if marked else "^" if pinned else "", Tone.WARN),
+        Cell(run.id, Tone.DIM),
+        Cell(moment(run.started_at), Tone.DIM),
+        Cell(f"{_MARKS[run.status]} {run.status.value.replace('_', ' ')}", _TONES[run.status]),
+        Cell(run.text),
+        Cell(", ".join(run.agents)),
+        Cell(money(run.cost_usd)),
+        Cell(NONE if run.elapsed_s is None else f"{run.elapsed_s:.3f}", Tone.DIM),
+    )
+
+
+WAITING: Final = (
+    Column("run", ID_SHOWN, rank=1),
+    Column("agent", 16),
+    Column("up to USD", 9, right=True),
+    Column("waits s", 8, right=True),
+    Column("until", 20, rank=1),
+    Column("why", 16, grows=True),
+    Column("is asked", 20, grows=True),
+)
+"""The columns of calls that wait for a person."""
+
+
+def waiting_rows(runs: Sequence[Run], now: float) -> list[tuple[Cell, ...]]:
+    """Return a row under ``WAITING`` for each request of each run."""
+    return [
+        (
+            Cell(short_id(run.id), Tone.DIM),
+            Cell(request.agent_id, Tone.ACCENT),
+            Cell(money(request.estimate_usd), Tone.WARN),
+            Cell(f"{max(now - run.started_at, 0.0):.0f}"),
+            Cell(NONE if request.expires_at is None else moment(request.expires_at), Tone.DIM),
+            Cell(request.reason or NONE),
+            Cell(request.text),
+        )
+        for run in runs
+        for request in run.waiting_for
+    ]
+
+
+def request_text(run: Run, place: int, now: float) -> str:
+    """Return all that a person should know before answering the request at ``place`` of a run."""
+    request = run.waiting_for[place]
+    left = "" if request.expires_at is None else f", {max(request.expires_at - now, 0.0):.0f} s are left"
+    lines = [
+        f"Run {run.id}: may {request.agent_id} be called for up to {usd(request.estimate_usd)}{left}?",
+        f"Rule: {request.reason or 'none is named'}",
+        f"It is asked: {request.text}",
+        *(["", run.decision.explain(most=3)] if run.decision is not None else []),
+    ]
+    return escape("\n".join(lines))

@@ -41,6 +41,15 @@ class Source(Protocol):
         """
         ...
 
+    def trace(self, run_id: RunId) -> Sequence[Event]:
+        """Return the events of one run as far as this source has come.
+
+        Raises:
+            RunNotFoundError: it knows of no such run.
+            StoreError: it cannot be read now.
+        """
+        ...
+
 
 class TailSource:
     """Follows a store: the runs under way, the newest that ended, then each event that any process adds."""
@@ -74,6 +83,10 @@ class TailSource:
             self._after = stored[-1].place
         return [one.event for one in stored]
 
+    def trace(self, run_id: RunId) -> Sequence[Event]:
+        """Return the stored events of a run."""
+        return self._store.events(run_id)
+
     def _earlier(self) -> list[Event]:
         newest = [summary.id for summary in self._store.runs(limit=self._recent)]
         open_runs = [
@@ -89,17 +102,20 @@ class TailSource:
 
 
 class MeshSource:
-    """Listens to a mesh in this process: give it to ``Mesh(listeners=[...])``."""
+    """Listens to a mesh in this process: give it to ``Mesh(listeners=[...])``.
 
-    def __init__(self, label: str = "this process") -> None:
-        """Begin with nothing."""
-        self._label = label
+    Args:
+        store: The store of that mesh, which keeps the runs that have ended.
+    """
+
+    def __init__(self, store: TraceStore) -> None:
+        self._store = store
         self._heard: deque[Event] = deque()
 
     @property
     def label(self) -> str:
-        """Return the name it was given."""
-        return self._label
+        """Return which mesh is listened to."""
+        return f"this process, {self._store.url}"
 
     @property
     def is_over(self) -> bool:
@@ -113,6 +129,10 @@ class MeshSource:
     def more(self) -> Sequence[Event]:
         """Return what was heard since the last time."""
         return [self._heard.popleft() for _ in range(min(BATCH, len(self._heard)))]
+
+    def trace(self, run_id: RunId) -> Sequence[Event]:
+        """Return the stored events of a run; what it says now is stored within a moment."""
+        return self._store.events(run_id)
 
 
 def stored_family(store: TraceStore, run_id: RunId) -> list[Event]:
@@ -195,6 +215,13 @@ class PlayedSource:
             ):
                 self._next += 1
             return self._events[begin : self._next]
+
+    def trace(self, run_id: RunId) -> Sequence[Event]:
+        """Return the events of a run that were played."""
+        found = [event for event in self._events[: self._next] if event.run_id == run_id]
+        if not found:
+            raise RunNotFoundError(f"nothing of run {run_id!r} was played so far")
+        return found
 
     def pause(self, paused: bool) -> None:
         """Stand still, or go on."""

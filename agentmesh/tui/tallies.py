@@ -56,13 +56,17 @@ class Worth:
 
 @dataclass(slots=True)
 class AgentTally:
-    """What one agent did. ``failing`` are its failures in a row up to now; ``latencies_s`` are the newest."""
+    """What one agent did. ``failing`` are its failures in a row up to now; ``latencies_s`` are the newest.
+
+    ``resting`` is whether its breaker left it alone at the newest decision.
+    """
 
     chosen: int = 0
     under_way: int = 0
     calls: int = 0
     failed: int = 0
     failing: int = 0
+    resting: bool = False
     priced: int = 0
     cost_usd: Decimal = Decimal(0)
     worth: Worth = field(default_factory=Worth)

@@ -9,6 +9,7 @@ from textual.widgets import Footer, Header, Static
 from agentmesh.tui.board import Board
 from agentmesh.tui.presenters import LEGEND, LIVE, live_row, totals_lines
 from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.sources import PlayedSource
 from agentmesh.tui.widgets.rows import Rows
 
 
@@ -41,8 +42,10 @@ class LiveScreen(BoardScreen):
             self.query_one(Rows).show(keys, lambda number: live_row(runs[keys[number]], now))
 
     def action_hold(self) -> None:
-        """Hold the list still, or let it go on."""
+        """Hold the list still, or let it go on; a run that is played stops with it."""
         self._held = not self._held
+        if isinstance(self.watched.source, PlayedSource):
+            self.watched.source.pause(self._held)
         self.show_board(self.watched.board, self.watched.clock.now())
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:

@@ -6,73 +6,153 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Footer, Header, Static, TabbedContent, TabPane
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.events import Event, fold
+from agentmesh.events import Event, RunStarted, fold
+from agentmesh.records import Run
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import TraceRead
 from agentmesh.tui.presenters import CANDIDATES, TIMELINE, candidate_rows, timeline_rows
+from agentmesh.tui.run_presenters import (
+    CALLS,
+    SLICES,
+    against_text,
+    answer_text,
+    call_rows,
+    call_text,
+    headline,
+    run_text,
+    shown,
+    slice_rows,
+)
 from agentmesh.tui.screens.board_screen import BoardScreen
 from agentmesh.tui.widgets.rows import Rows
 
+PARTS = ("decision", "timeline", "calls", "answer", "context")
+NEVER = -2
+
 
 class RunScreen(BoardScreen):
-    """One run: decision, timeline, answers."""
+    """One run: decision, timeline, calls, answer and context, each under a tab."""
 
     SUB_TITLE = "run"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,backspace", "app.pop_screen", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "app.pop_screen", "Back"),
+        Binding("l,right", "turn(1)", "Next part"),
+        Binding("h,left", "turn(-1)", "Part before", show=False),
+        Binding("o", "page", "Pager"),
+        Binding("y", "copy", "Copy answer"),
+        Binding("plus", "score(1)", "Good", key_display="+"),
+        Binding("minus", "score(0)", "Bad", key_display="-"),
+    ]
 
     def __init__(self, run_id: str) -> None:
         super().__init__()
         self.run_id = run_id
         self._events: Sequence[Event] = ()
-        self._seen = -2
+        self._seen = NEVER
 
     def compose(self) -> ComposeResult:
         """Lay out the tabs."""
         yield Header()
-        yield Static(id="headline", markup=False)
+        yield Static("reading ...", id="headline", markup=False)
         with TabbedContent(id="parts"):
             with TabPane("Decision", id="decision"):
                 yield Rows(CANDIDATES, id="candidates", empty="no decision yet")
-                with VerticalScroll(id="why"):
+                with VerticalScroll(classes="text"):
                     yield Static(id="words", markup=False)
             with TabPane("Timeline", id="timeline"):
                 yield Rows(TIMELINE, id="events")
+            with TabPane("Calls", id="calls"):
+                yield Rows(CALLS, id="attempts", empty="nobody was called yet")
+                with VerticalScroll(classes="text"):
+                    yield Static(id="said", markup=False)
+            with TabPane("Answer", id="answer"), Horizontal():
+                with VerticalScroll(classes="text"):
+                    yield Static(id="final", markup=False)
+                with VerticalScroll(classes="text"):
+                    yield Static(id="against", markup=False)
+            with TabPane("Context", id="context"):
+                yield Rows(SLICES, id="slices", empty="no context was given, or everybody got all of it")
         yield Footer()
 
     def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - what is shown comes from the trace
-        """Read the trace again where the run has gone on."""
+        """Read the trace again where the run has gone on, and follow what is being said."""
         run = board.runs.get(self.run_id)
         seen = -1 if run is None else run.last_seq
         if seen != self._seen:
             self._seen = seen
             self._read_trace()
+        elif run is not None and run.said:
+            self._show_said()
 
     def on_trace_read(self, message: TraceRead) -> None:
         """Show what was read."""
-        if message.reason:
-            self.query_one("#headline", Static).update(message.reason)
+        if message.reason or not any(isinstance(event, RunStarted) for event in message.events):
+            self.query_one("#headline", Static).update(message.reason or "it has not begun yet")
             return
         self._events = message.events
-        run, decided = fold(message.events), None
-        self.query_one("#headline", Static).update(f"{run.id}  {run.status}  {run.task.text[:200]}")
-        decided = run.decision
-        if decided is not None:
-            rows = candidate_rows(decided)
-            ids = [candidate.agent_id for candidate in decided.candidates]
+        self._show(fold(message.events))
+
+    def on_rows_moved(self, message: Rows.Moved) -> None:
+        """Show what was said in the call under the cursor."""
+        if message.rows.id == "attempts":
+            self._show_said()
+
+    def action_turn(self, by: int) -> None:
+        """Show the next part, or the one before."""
+        tabs = self.query_one(TabbedContent)
+        tabs.active = PARTS[(PARTS.index(tabs.active) + by) % len(PARTS)]
+        tabs.get_pane(tabs.active).query("Rows, VerticalScroll").first().focus()  # what is hidden must not keep it
+
+    def action_page(self) -> None:
+        """Show all of the run in $PAGER."""
+        if self._events:
+            self.app.page(run_text(self._events))  # type: ignore[attr-defined]  # as in BoardScreen
+
+    def action_copy(self) -> None:
+        """Copy the answer."""
+        answer = fold(self._events).answer if self._events else None
+        if answer is None:
+            self.notify("there is no answer yet")
+            return
+        self.app.copy_to_clipboard(answer)
+        self.notify("the answer is copied, where the terminal allows it")
+
+    def action_score(self, score: int) -> None:
+        """Say what the answer was worth."""
+        self.app.score(self.run_id, float(score))  # type: ignore[attr-defined]  # as in BoardScreen
+
+    def _show(self, run: Run) -> None:
+        self.query_one("#headline", Static).update(headline(run))
+        if run.decision is not None:
+            rows = candidate_rows(run.decision)
+            ids = [candidate.agent_id for candidate in run.decision.candidates]
             self.query_one("#candidates", Rows).show(ids, rows.__getitem__)
-            self.query_one("#words", Static).update(decided.explain(most=5))
-        told = timeline_rows(message.events)
-        self.query_one("#events", Rows).show([str(event.seq) for event in message.events], told.__getitem__)
+            self.query_one("#words", Static).update(shown(run.decision.explain(most=5)))
+        told, calls, slices = timeline_rows(self._events), call_rows(run), slice_rows(self._events)
+        self.query_one("#events", Rows).show([str(event.seq) for event in self._events], told.__getitem__)
+        self.query_one("#attempts", Rows).show([str(place) for place in range(len(calls))], calls.__getitem__)
+        self.query_one("#slices", Rows).show([str(place) for place in range(len(slices))], slices.__getitem__)
+        self.query_one("#final", Static).update(answer_text(run))
+        self.query_one("#against", Static).update(against_text(run))
+        self._show_said()
+
+    def _show_said(self) -> None:
+        """Show the answer of the call under the cursor, and what agents under way have said so far."""
+        table, run = self.query_one("#attempts", Rows), self.watched.board.runs.get(self.run_id)
+        calls = fold(self._events).calls if self._events else ()
+        parts = [call_text(calls[int(table.key)])] if table.key is not None and int(table.key) < len(calls) else []
+        parts += [] if run is None else [f"{agent_id} ...\n{shown(text)}" for agent_id, text in run.said.items()]
+        self.query_one("#said", Static).update("\n\n".join(parts))
 
     @work(thread=True, exclusive=True, group="trace")
     def _read_trace(self) -> None:
-        """Read the events of the run from the store."""
+        """Read the events of the run."""
         try:
-            events = self.watched.store.events(self.run_id)
+            events = self.watched.source.trace(self.run_id)
         except AgentMeshError as error:
             self.post_message(TraceRead(self.run_id, reason=str(error)))
         else:

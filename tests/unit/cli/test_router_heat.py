@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agentmesh.cli.heat import MOST_ROWS, HeatMap, columns_of, heat_map, step
 from agentmesh.routing.trails import Edge, TrailMap
+from agentmesh.tui.heat import MOST_ROWS, HeatMap, columns_of, heat_map, step
 
 
 def trails(trail, evidence, *, types=None, edges=None, share=None):

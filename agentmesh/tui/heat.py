@@ -5,18 +5,15 @@ The digit says what the colour says, so that the map reads the same without colo
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.text import Text
 
 from agentmesh.display import shorten
-
-if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.text import Text
-
-    from agentmesh.routing.trails import TrailMap
-    from agentmesh.types import FloatArray
+from agentmesh.routing.trails import TrailMap
+from agentmesh.types import FloatArray
 
 MOST_ROWS: Final = 40
 LABEL: Final = 24  # characters of a type's name
@@ -38,11 +35,11 @@ class Column:
     """
 
     label: str
-    trail: "FloatArray"
-    evidence: "FloatArray"
+    trail: FloatArray
+    evidence: FloatArray
 
 
-def columns_of(trails: "TrailMap") -> list[Column]:
+def columns_of(trails: TrailMap) -> list[Column]:
     """Return the agents of a map, the one with the most evidence first; those alike by stage and name."""
     places: dict[tuple[int, str], list[int]] = {}
     for place, edge in enumerate(trails.edges):
@@ -77,11 +74,8 @@ def amount(evidence: float) -> str:
     return f"{evidence:,.0f}" if evidence >= 100 else f"{evidence:.2g}"
 
 
-def heat_map(trails: "TrailMap", *, width: int) -> "RenderableType":
+def heat_map(trails: TrailMap, *, width: int) -> RenderableType:
     """Draw trails within ``width`` characters: the most used agents that fit, the types with the largest share."""
-    from rich.console import Group
-    from rich.text import Text
-
     if not trails.types or not trails.edges:
         return Text("No trail yet: nothing was learned.")
     columns = columns_of(trails)
@@ -94,8 +88,7 @@ def heat_map(trails: "TrailMap", *, width: int) -> "RenderableType":
     return Group(*lines, *_legend(trails, columns, shown=len(shown), rows=len(rows)))
 
 
-def _row(trails: "TrailMap", row: int, label: str, shown: Sequence[Column]) -> "Text":
-    from rich.text import Text
+def _row(trails: TrailMap, row: int, label: str, shown: Sequence[Column]) -> Text:
 
     seen = [float(column.trail[row]) if column.evidence[row] > 0 else -np.inf for column in shown]
     best = int(np.argmax(seen))
@@ -111,8 +104,7 @@ def _row(trails: "TrailMap", row: int, label: str, shown: Sequence[Column]) -> "
     return line
 
 
-def _legend(trails: "TrailMap", columns: Sequence[Column], *, shown: int, rows: int) -> "Iterator[Text]":
-    from rich.text import Text
+def _legend(trails: TrailMap, columns: Sequence[Column], *, shown: int, rows: int) -> Iterator[Text]:
 
     scale = f"0-9: the trail, from {trails.low:.2f} to {trails.high:.2f}; [best of the row]; {UNSEEN} no outcome yet."
     yield Text(f"\n{scale}", style="dim")
@@ -127,9 +119,9 @@ def _legend(trails: "TrailMap", columns: Sequence[Column], *, shown: int, rows: 
 class HeatMap:
     """Draws trails as wide as the place they are shown in."""
 
-    def __init__(self, trails: "TrailMap") -> None:
+    def __init__(self, trails: TrailMap) -> None:
         self._trails = trails
 
-    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw within the width that is there."""
         yield heat_map(self._trails, width=options.max_width)

@@ -1,0 +1,129 @@
+"""Approvals: what waits for a person, and the keys to answer it."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Footer, Header, Input, Static
+
+from agentmesh.errors import AgentMeshError
+from agentmesh.records import Run, RunStatus
+from agentmesh.store.base import RunFilter
+from agentmesh.tui.board import Board
+from agentmesh.tui.messages import WaitingRead
+from agentmesh.tui.presenters import WAITING, request_text, waiting_rows
+from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.widgets.rows import Rows
+
+MOST = 500
+"""Waiting runs that are read: the newest."""
+
+
+class ApprovalsScreen(BoardScreen):
+    """The calls that wait for a person."""
+
+    SUB_TITLE = "approvals"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "answer('approve')", "Approve"),
+        Binding("r", "answer('reject')", "Reject"),
+        Binding("e", "edit", "Edit and approve"),
+        Binding("escape", "clear", "Clear", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: Sequence[Run] = ()
+        self._ended = -1
+
+    def compose(self) -> ComposeResult:
+        """Lay out table, request and field."""
+        yield Header()
+        yield Rows(WAITING, id="waiting", empty="nothing waits for a person")
+        with VerticalScroll(classes="text"):
+            yield Static(id="request", markup=False)
+        yield Input(placeholder="what the agent is asked instead", id="instead")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Read what waits."""
+        self.query_one("#instead").display = False
+        self.query_one(Rows).focus()
+        self.set_interval(1.0, self.reread)
+
+    def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - the list is read from the store
+        """Read what waits."""
+        self.reread()
+
+    def reread(self) -> None:
+        """Read what waits, while the screen is in front."""
+        if self.is_current:
+            self._read()
+
+    def on_waiting_read(self, message: WaitingRead) -> None:
+        """Show what was read."""
+        self._runs = message.runs
+        rows, now = waiting_rows(self._runs, self.watched.clock.now()), self.watched.clock.now()
+        self.query_one(Rows).show([f"{run.id}\n{place}" for run, place in self._places()], rows.__getitem__)
+        self._show_request(now)
+
+    def on_rows_moved(self) -> None:
+        """Show the request under the cursor."""
+        self._show_request(self.watched.clock.now())
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """Approve with another text."""
+        if message.value.strip():
+            self._answer("approve", message.value)
+        self.action_clear()
+
+    def action_answer(self, verdict: str) -> None:
+        """Approve or reject the request under the cursor."""
+        self._answer(verdict, None)
+
+    def action_edit(self) -> None:
+        """Let another text be typed."""
+        found = self._found()
+        if found is not None:
+            run, place = found
+            field = self.query_one("#instead", Input)
+            field.display, field.value = True, run.waiting_for[place].text
+            field.focus()
+
+    def action_clear(self) -> None:
+        """Leave the field."""
+        field = self.query_one("#instead", Input)
+        field.value, field.display = "", False
+        self.query_one(Rows).focus()
+
+    def _answer(self, verdict: str, text: str | None) -> None:
+        found = self._found()
+        if found is not None:
+            run, place = found
+            self.app.answer(run.id, run.waiting_for[place].agent_id, verdict, text)  # type: ignore[attr-defined]
+
+    def _places(self) -> list[tuple[Run, int]]:
+        return [(run, place) for run in self._runs for place in range(len(run.waiting_for))]
+
+    def _found(self) -> tuple[Run, int] | None:
+        key = self.query_one(Rows).key
+        return next((one for one in self._places() if f"{one[0].id}\n{one[1]}" == key), None)
+
+    def _show_request(self, now: float) -> None:
+        found = self._found()
+        shown = "" if found is None else request_text(*found, now)
+        self.query_one("#request", Static).update(shown)
+
+    @work(thread=True, exclusive=True, group="waiting")
+    def _read(self) -> None:
+        """Read the runs that wait."""
+        store = self.watched.store
+        try:
+            waiting = store.runs(RunFilter(status=RunStatus.WAITING), limit=MOST)
+            runs = [store.run(one.id) for one in waiting]
+        except AgentMeshError:
+            return  # the source says so, and it is tried again
+        # a run of a workflow waits for what the run of its stage waits for
+        self.post_message(WaitingRead([run for run in runs if run.decision is not None]))
