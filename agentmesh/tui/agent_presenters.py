@@ -32,8 +32,8 @@ AGENTS: Final = (
 """The columns of the agents. ``worth`` is the mean score and its 95 % interval; ``asked`` the share of decisions."""
 
 LEGEND: Final = (
-    "asked: share of decisions that chose it   worth: mean score of its answers, 0-1, with its 95 % interval",
-    "latency: its newest calls, oldest first   * a price that it declares; nothing was paid yet",
+    "asked: share of choices   worth: mean score 0-1 of its answers, 95 % interval",
+    "latency: newest calls, oldest first   * declared price, nothing was paid yet",
 )
 
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from functools import partial
 from threading import Event as Signal
 from typing import Any, ClassVar, Final
 
 import click
 from textual import work
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Resize
 from textual.screen import Screen
 
 from agentmesh.errors import AgentMeshError, StoreError
@@ -25,6 +27,7 @@ from agentmesh.tui.screens.live import LiveScreen
 from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
+from agentmesh.tui.screens.small import LEAST, SmallScreen
 from agentmesh.tui.sources import PlayedSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched, given_answer, given_score
@@ -97,6 +100,14 @@ class WatchApp(App[None]):
         self.set_interval(DRAW_S, self._draw)
         self._read()
 
+    def on_resize(self, event: Resize) -> None:
+        """Say so where the terminal has become too small to show anything, until it is larger again."""
+        is_small = event.size.width < LEAST.width or event.size.height < LEAST.height
+        if is_small and not isinstance(self.screen, SmallScreen):
+            self.push_screen(SmallScreen())
+        elif not is_small and isinstance(self.screen, SmallScreen):
+            self.pop_screen()
+
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
         self.watched.board.take(message.events)
@@ -111,6 +122,12 @@ class WatchApp(App[None]):
     def open_run(self, run_id: str) -> None:
         """Show one run by itself."""
         self.push_screen(RunScreen(run_id))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer the screens in the palette, beside what every app offers."""
+        yield from super().get_system_commands(screen)
+        for name in SCREENS:
+            yield SystemCommand(name.capitalize(), f"Show the screen {name}", partial(self.action_show, name))
 
     async def compare(self, first: RunId, second: RunId) -> None:
         """Show where two runs parted."""
@@ -190,12 +207,11 @@ class WatchApp(App[None]):
             self.notify(str(error), severity="error")
 
     def _draw(self) -> None:
-        board, now = self.watched.board, self.watched.clock.now()
-        if not self._stale and not board.totals.under_way:  # what is under way gets older, and shows it
+        if not self._stale and not self.watched.board.totals.under_way:  # what is under way gets older, and shows it
             return
         self._stale = False
         if isinstance(self.screen, BoardScreen):
-            self.screen.show_board(board, now)
+            self.screen.draw()
 
     @work(thread=True, exclusive=True, group="source")
     def _read(self) -> None:

@@ -32,8 +32,8 @@ LIVE: Final = (
 """The columns of the runs that flow by. ``USD`` and ``s`` are their units."""
 
 LEGEND: Final = (
-    "score: what the router makes of the agent it asked: first column; beside it the best others",
-    "margin: its lead over the best other (below 0: drawn to explore)  worth: the answer's score, 0-1",
+    "score: utility of the agent asked (first column), then of the best others",
+    "margin: its lead (below 0: drawn to explore)   worth: the answer's score, 0-1",
 )
 
 _TONES: Final = {

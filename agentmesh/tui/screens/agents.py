@@ -21,7 +21,7 @@ from agentmesh.types import AgentId
 class AgentsScreen(BoardScreen):
     """All agents that are stored or were seen."""
 
-    SUB_TITLE = "agents"
+    TITLE = "agentmesh agents"
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class AgentsScreen(BoardScreen):
     def on_cards_read(self, message: CardsRead) -> None:
         """Show the agents with their cards."""
         self._cards = {card.id: card for card in message.cards}
-        self.show_board(self.watched.board, self.watched.clock.now())
+        self.draw()
 
     def on_rows_moved(self) -> None:
         """Show the card of the agent under the cursor."""

@@ -25,7 +25,7 @@ MOST = 500
 class ApprovalsScreen(BoardScreen):
     """The calls that wait for a person."""
 
-    SUB_TITLE = "approvals"
+    TITLE = "agentmesh approvals"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "answer('approve')", "Approve"),
         Binding("r", "answer('reject')", "Reject"),

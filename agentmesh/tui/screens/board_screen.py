@@ -20,4 +20,11 @@ class BoardScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Draw at once when the screen comes to the front."""
-        self.show_board(self.watched.board, self.watched.clock.now())
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what is known now, unless the screen is still being laid out: then it is drawn when that is done."""
+        if self.is_mounted:
+            self.show_board(self.watched.board, self.watched.clock.now())
+        else:
+            self.call_after_refresh(self.draw)

@@ -29,7 +29,7 @@ NEWEST = 2000
 class CompareScreen(BoardScreen):
     """The routers that can be asked what they would have done, and the last comparison."""
 
-    SUB_TITLE = "compare"
+    TITLE = "agentmesh compare"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "stop", "Stop", show=False)]
 
     def compose(self) -> ComposeResult:

@@ -16,7 +16,7 @@ from agentmesh.tui.widgets.rows import Rows
 class LiveScreen(BoardScreen):
     """The runs under way and the newest that ended."""
 
-    SUB_TITLE = "live"
+    TITLE = "agentmesh live"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "hold", "Hold")]
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class LiveScreen(BoardScreen):
         self._held = not self._held
         if isinstance(self.watched.source, PlayedSource):
             self.watched.source.pause(self._held)
-        self.show_board(self.watched.board, self.watched.clock.now())
+        self.draw()
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show the run that was chosen."""

@@ -25,7 +25,7 @@ COLUMNS = (Column("router", 16, grows=True), Column("newest", 8, right=True))
 class RoutersScreen(BoardScreen):
     """The routers of the store, and what the one under the cursor has learned."""
 
-    SUB_TITLE = "routers"
+    TITLE = "agentmesh routers"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "reread", "Read again")]
 
     def __init__(self) -> None:

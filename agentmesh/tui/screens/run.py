@@ -37,7 +37,7 @@ NEVER = -2
 class RunScreen(BoardScreen):
     """One run: decision, timeline, calls, answer and context, each under a tab."""
 
-    SUB_TITLE = "run"
+    TITLE = "agentmesh run"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", "Back"),
         Binding("l,right", "turn(1)", "Next part"),

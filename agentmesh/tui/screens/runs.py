@@ -28,7 +28,7 @@ REREAD_S: Final = 2.0
 class RunsScreen(BoardScreen):
     """The stored runs, newest first; pinned ones stand above them."""
 
-    SUB_TITLE = "runs"
+    TITLE = "agentmesh runs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", key_display="/"),
         Binding("s", "next_state", "State"),

@@ -1,0 +1,19 @@
+"""Small: what is said in a terminal that has no room for anything else."""
+
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.geometry import Size
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+LEAST: Final = Size(40, 10)
+"""Columns and lines that the screens need."""
+
+
+class SmallScreen(ModalScreen[None]):
+    """Stands above all others while the terminal is too small."""
+
+    def compose(self) -> ComposeResult:
+        """Say so."""
+        yield Static(f"too small: {LEAST.width}x{LEAST.height} is needed", markup=False)
