@@ -7,7 +7,7 @@ from agentmesh.errors import RunNotFoundError
 from agentmesh.events import Event, FeedbackGiven, RunFinished, RunStarted, fold
 from agentmesh.store.base import RunFilter, TraceStore
 from agentmesh.telemetry.lineage import ParentSpans
-from agentmesh.telemetry.pipe import MOST_SPANS, SpanPipe
+from agentmesh.telemetry.pipe import SpanPipe
 from agentmesh.telemetry.run_spans import RunSpans
 from agentmesh.telemetry.spans import Anchor, FinishedSpan, span_id_of, trace_id_of
 from agentmesh.types import RunId
@@ -151,10 +151,10 @@ def _listed(store: TraceStore, where: RunFilter) -> list[RunId]:
 
 
 def _send(spans: list[FinishedSpan], pipe: SpanPipe) -> None:
-    """Hand spans over, after a wait where too many are on their way."""
-    if pipe.counts.waiting + len(spans) > MOST_SPANS:
-        pipe.settle(PATIENCE_S)
+    """Hand spans over, waiting for the collector where there is no room for more."""
     for span in spans:
+        if pipe.room == 0:
+            pipe.settle(PATIENCE_S)
         pipe.send(span)
 
 

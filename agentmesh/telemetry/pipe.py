@@ -40,6 +40,11 @@ class SpanPipe(Protocol):
         """Return what became of the spans so far."""
         ...
 
+    @property
+    def room(self) -> int:
+        """Return how many more spans may wait."""
+        ...
+
     def send(self, span: FinishedSpan) -> bool:
         """Take a span and return at once; return whether there was room for it."""
         ...

@@ -79,6 +79,11 @@ class OtlpPipe:
         """Return what became of the spans so far."""
         return self._tally.counts()
 
+    @property
+    def room(self) -> int:
+        """Return how many more spans may wait."""
+        return self._tally.most - self._tally.counts().waiting
+
     def send(self, span: FinishedSpan) -> bool:
         """Take a span and return at once; return whether there was room for it."""
         if not span.own.is_sampled:
@@ -132,7 +137,7 @@ class Tally:
 
     def __init__(self, most: int) -> None:
         """Let at most so many spans wait."""
-        self._most = most
+        self.most = most
         self._lock = threading.Lock()  # guards the counts, which the mesh's thread and the exporter's write
         self._sent = self._lost = self._waiting = 0
         self._has_said = False
@@ -145,7 +150,7 @@ class Tally:
     def take(self) -> bool:
         """Count a span as waiting, if there is room."""
         with self._lock:
-            if self._waiting >= self._most:
+            if self._waiting >= self.most:
                 return False
             self._waiting += 1
             return True
@@ -166,7 +171,7 @@ class Tally:
 
     def give_up(self) -> None:
         """Count whatever still waits as lost."""
-        self.settle(self._most, sent=False)
+        self.settle(self.most, sent=False)
 
     def lose(self, number: int) -> None:
         """Count spans as lost, and log it the first time."""
