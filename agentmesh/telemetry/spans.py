@@ -61,7 +61,7 @@ def trace_id_of(run_id: RunId) -> int:
     """Return the id of the trace that a run begins: always the same 128 bits.
 
     >>> f"{trace_id_of('r1'):032x}"
-    '6e8d2f2a4b5a5b0a7d8ff8f2b8f7f2c1'
+    'b5136e0d9c07e444d32059a576b2f536'
     """
     return _digest(["trace", run_id], 16)
 
