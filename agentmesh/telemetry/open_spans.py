@@ -61,6 +61,8 @@ class OpenSpans:
 
     def anchor_of(self, key: Key) -> Anchor:
         """Return where a span of this run is."""
+        if key == RUN:
+            return self.run
         return self.run.child(span_id_of(self._run_id, *key))
 
     def begin(self, key: Key, name: str, at: float, told: Attributes) -> None:
