@@ -41,6 +41,7 @@ COMMANDS = {
     "router": Entry("agentmesh.cli.router", "router", "Train a router, show what it learned, set it back."),
     "knowledge": Entry("agentmesh.cli.knowledge", "knowledge", "Build, show and export a graph of past tasks."),
     "team": Entry("agentmesh.cli.team", "team", "Fit a team that is asked in waves, or show one."),
+    "telemetry": Entry("agentmesh.cli.telemetry", "telemetry", "Send stored runs to a collector of OpenTelemetry."),
     "bench": Entry("agentmesh.cli.bench", "bench", "Measure routers on recorded sets."),
     "doctor": Entry("agentmesh.cli.doctor", "doctor", "Check this installation."),
 }

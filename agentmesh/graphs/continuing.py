@@ -59,6 +59,14 @@ class Past:
         return self.started.registry_version if self.decided is None else self.decided.decision.registry_version
 
     @property
+    def unheard(self) -> tuple[Event, ...]:
+        """Return what was written into the log since the run stopped, and told nobody who listens to runs."""
+        last = next(
+            (n for n, event in enumerate(reversed(self.events)) if not isinstance(event, ApprovalGiven | RunResumed)), 0
+        )
+        return self.events[len(self.events) - last :]
+
+    @property
     def active_s(self) -> float:
         """Return how long the run was at work, in seconds: from its start, or from when it went on, to its last event.
 

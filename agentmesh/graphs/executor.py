@@ -131,6 +131,9 @@ class LocalExecutor:
         async with _part_of_outer(request.listeners) as (outer, heard):
             context = self._context(request, outer, heard)
             if past is not None:
+                for listener in self._listeners:
+                    for event in past.unheard:
+                        listener(event)
                 return await self._execute(task, context, request.way, active_s=past.active_s)
             async with self.turn(request.run_id):
                 await self._start(task, context)

@@ -46,6 +46,7 @@ class RunFilter:
     reason: str | None = None
     prefix: str | None = None
     alone: bool = False
+    parent: RunId | None = None
 
 
 class TraceStore(ABC):

@@ -305,6 +305,7 @@ def matches(run: Run, where: RunFilter) -> bool:
         and (where.text is None or where.text.casefold() in run.task.text.casefold())
         and (where.agent_id is None or any(call.agent_id == where.agent_id for call in run.calls))
         and (not where.alone or run.parent is None)
+        and (where.parent is None or run.parent == where.parent)
         and (where.since is None or run.started_at >= where.since)
         and (where.prefix is None or run.id.startswith(where.prefix))
         and (where.reason is None or where.reason.casefold() in reason_of(run.decision).casefold())

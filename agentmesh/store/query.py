@@ -45,6 +45,8 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
         wanted = wanted.where(runs.c.id.in_(theirs))
     if where.alone:
         wanted = wanted.where(runs.c.parent.is_(None))
+    if where.parent is not None:
+        wanted = wanted.where(runs.c.parent == where.parent)
     if where.since is not None:
         wanted = wanted.where(runs.c.started_at >= where.since)
     if where.prefix is not None:  # not LIKE, as above

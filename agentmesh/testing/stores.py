@@ -199,6 +199,10 @@ class TraceStoreContract(LearningLogContract):
             assert {run.id for run in store.runs()} == {"w", "w/a"}
             assert [run.id for run in store.runs(RunFilter(alone=True))] == ["w"]
             assert store.count_runs(RunFilter(alone=True)) == 1
+            assert [run.id for run in store.runs(RunFilter(parent="w"))] == [
+                run.id for run in store.runs() if run.id != "w"
+            ]
+            assert store.runs(RunFilter(parent="nobody")) == []
 
     def test_a_workflow_waits_with_its_stage_until_it_is_resumed(self) -> None:
         """Whatever comes in one append or in several."""

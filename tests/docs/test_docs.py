@@ -19,6 +19,7 @@ WHOLE = [
         "preferences.md",
         "refining.md",
         "secrets.md",
+        "telemetry.md",
         "workflows.md",
     )
 ]
