@@ -136,7 +136,7 @@ def _build(store: TraceStore, decision: RouteDecision, parameters: str) -> Route
         raise ReplayError(f"the store holds no parameters {parameters!r} of router {decision.router!r}")
     try:
         return router_named(decision.router, json.loads(stored))
-    except PluginError as error:
+    except (PluginError, ConfigError) as error:
         raise ReplayError(f"{error}; pass router=... built as then") from error
 
 
