@@ -25,7 +25,7 @@ from agentmesh import (
 )
 from agentmesh.embed.hashing import HashingEmbedder
 from agentmesh.errors import ConfigError, DuplicateEventError, NoCandidateError, RunNotFoundError
-from agentmesh.events import CallFinished, CallStarted, DecisionMade, Event, FeedbackGiven, RunStarted
+from agentmesh.events import ApprovalGiven, CallFinished, CallStarted, DecisionMade, Event, FeedbackGiven, RunStarted
 from agentmesh.judging.checks import CallableCheck
 from agentmesh.judging.verifiers import CallableVerifier
 from agentmesh.learning.picks import picks_of
@@ -330,6 +330,9 @@ async def test_a_waiting_run_is_forked_as_it_waits_and_each_is_answered_by_itsel
         assert (await mesh.reject("r")).answer == "2"
         fork = await mesh.approve("f")
         assert (fork.status, fork.cost_usd) == (RunStatus.COMPLETED, Decimal("0.01"))
+        said = place_of(mesh, "f", ApprovalGiven)
+        with pytest.raises(ConfigError, match=f"event {said + 1} of run 'f' lies within wave 1"):
+            await mesh.fork("f", at=said + 1)
         assert agent(mesh, "b").calls == 1
         for run_id in ("r", "f"):
             assert (await replay(mesh.store, run_id)).differences == ()
@@ -348,8 +351,6 @@ async def test_an_answer_that_was_given_once_teaches_once() -> None:
         at = place_of(mesh, "r", CallFinished) + 1
         first, *others = [one.agent_id for one in mesh.store.run("r").calls]
         await mesh.fork("r", at=at, answers={first: "made up"}, new_id="f")
-    with open_store(None):
-        pass
     assert sorted(scored) == sorted(["1", "2", "3", *(text for text in ("1", "2", "3") if text != scored[0])])
     async with mesh_of(team=WAVES, store=mesh.store, learning=Learning(mode="loop")) as mesh:
         for agent_id in (first, *others):
@@ -386,6 +387,15 @@ async def test_the_run_of_a_stage_is_forked_with_what_the_stage_uses_and_the_who
                 assert (begun.stage, begun.layer, begun.previous) == ("", started.layer, started.previous)
                 assert begun.team == started.team
                 assert (await replay(mesh.store, fork.id)).differences == ()
+
+
+async def test_the_run_of_a_stage_of_a_workflow_that_no_store_keeps_whole_is_refused() -> None:
+    stage = Stage(name="draft", when=lambda answers: True)
+    async with mesh_of() as mesh:
+        whole = await mesh.run_workflow(Workflow(stages=(stage,), output="draft"), QUESTION)
+        assert whole.stages[0].run_id is not None
+        with pytest.raises(ConfigError, match="draft"):
+            await mesh.fork(whole.stages[0].run_id, at=0)
 
 
 async def test_a_fork_that_an_agent_begins_is_part_of_its_run() -> None:
