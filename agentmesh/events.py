@@ -49,7 +49,8 @@ class RunStarted(BaseEvent):
     ``team`` is the fingerprint of the team that answers, as the store keeps it; "" where all that are chosen are asked.
     ``parent`` is the run that started this one, and ``stage`` the stage of its workflow that this one does, if it is
     one; then ``layer`` is how many stages stand before that, and ``previous`` who answered right before it.
-    ``workflow`` is the fingerprint of the workflow that this run is of.
+    ``workflow`` is the fingerprint of the workflow that this run is of. A fork names in ``forked`` the run that it goes
+    on from: its first ``forked_at`` events were taken over from there, and ``changed`` says what is otherwise.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -67,6 +68,14 @@ class RunStarted(BaseEvent):
     layer: int = 0
     previous: AgentId = ""
     workflow: str = ""
+    forked: RunId | None = None
+    forked_at: int | None = Field(default=None, ge=0)
+    changed: tuple[str, ...] = ()
+
+    @property
+    def first_own(self) -> int:
+        """Return the number of the first event that was not taken over from another run."""
+        return self.forked_at or 0
 
 
 class TaskPrepared(BaseEvent):
@@ -313,6 +322,7 @@ def fold(events: Iterable[Event]) -> Run:
     finished: list[RunFinished] = by_kind.get("run_finished", [])
     stages: list[StageFinished] = by_kind.get("stage_finished", [])
     calls = tuple(event.call for event in by_kind.get("call_finished", []))
+    taken_over = sum(event.seq < started.first_own for event in by_kind.get("call_finished", []))
     paused = stages_waiting(known)
     waiting = open_requests(by_kind.get("approval_asked", []), by_kind.get("approval_given", []))
     waiting += tuple(request for event in paused for request in event.requests)
@@ -332,7 +342,11 @@ def fold(events: Iterable[Event]) -> Run:
         waiting_for=() if end else waiting,
         parent=started.parent,
         stages=tuple(event.result for event in stages),
-        cost_usd=end.cost_usd if end else total_cost(calls),
+        forked=started.forked,
+        forked_at=started.forked_at,
+        changed=started.changed,
+        taken_over=taken_over,
+        cost_usd=end.cost_usd if end else total_cost(calls[taken_over:]),
         started_at=started.at,
         elapsed_s=end.elapsed_s if end else 0.0,
         error=end.error if end else None,

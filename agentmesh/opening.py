@@ -18,6 +18,7 @@ from agentmesh.graphs.conversation import TOPIC_WEIGHT
 from agentmesh.graphs.edge import UnmarkedEmbedder
 from agentmesh.graphs.equality import KeyEquality
 from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.forking import Forker
 from agentmesh.graphs.health import Breakers
 from agentmesh.graphs.limits import overlay, with_agents
 from agentmesh.graphs.pool import LivePool
@@ -101,6 +102,7 @@ class OpenMesh:
     services: Services
     executor: LocalExecutor
     resumer: Resumer
+    forker: Forker
     learner: Learner
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack
@@ -169,7 +171,8 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
         ended=lambda run: opened.score_later(run, setup),
     )
     stack.callback(resumer.close)
-    opened = OpenMesh(store, services, executor, resumer, learner, tasks, stack)
+    forker = Forker(executor, store, setup.registry, setup.secrets, resumer.settle)
+    opened = OpenMesh(store, services, executor, resumer, forker, learner, tasks, stack)
     return opened
 
 

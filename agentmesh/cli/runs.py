@@ -9,6 +9,7 @@ from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.run import trace_line, waiting_lines
 from agentmesh.cli.runs_diff import diff_runs
+from agentmesh.cli.runs_fork import fork
 from agentmesh.cli.runs_going_on import approve, reject, resume
 from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
@@ -24,11 +25,12 @@ STATUSES = ("running", "waiting", "completed", "abstained", "failed", "over_budg
 
 @click.group()
 def runs() -> None:
-    """List stored runs, show one, compare two, say whether a call may be made, go on with a run."""
+    """List stored runs, show one, compare two, say whether a call may be made, go on with a run or fork it."""
 
 
 runs.add_command(approve)
 runs.add_command(diff_runs)
+runs.add_command(fork)
 runs.add_command(reject)
 runs.add_command(resume)
 
@@ -93,10 +95,11 @@ def account(run: "Run", prepared: "TaskPrepared | None" = None, stages: "Sequenc
     lines = [trace_line(run), f"started {moment(run.started_at)}", *_part_of(run), "", "Task", run.task.text, ""]
     lines += stages or [explanation(run, prepared)]
     lines += [""] if run.calls else []
-    for call in run.calls:
+    for place, call in enumerate(run.calls):
         ended = call.status.value + (f": {call.error}" if call.error else "")
         attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
-        lines.append(f"{call.agent_id}{attempt} {ended}, {usd(call.cost_usd)}, {seconds(call.latency_s)}")
+        taken = ", taken over" if place < run.taken_over else ""
+        lines.append(f"{call.agent_id}{attempt} {ended}, {usd(call.cost_usd)}, {seconds(call.latency_s)}{taken}")
         lines += [f"  {line}" for line in (call.answer.text.splitlines() if call.answer else ())]
     for conflict in run.conflicts:
         lines += ["", "Answers that stood against each other"]
@@ -114,4 +117,8 @@ def account(run: "Run", prepared: "TaskPrepared | None" = None, stages: "Sequenc
 
 
 def _part_of(run: "Run") -> list[str]:
-    return [] if run.parent is None else [f"part of run {run.parent}"]
+    lines = [] if run.parent is None else [f"part of run {run.parent}"]
+    if run.forked is not None:
+        changed = f", with {', '.join(run.changed)}" if run.changed else ""
+        lines.append(f"forked from run {run.forked} at event {run.forked_at}{changed}")
+    return lines

@@ -40,7 +40,8 @@ def agents_taught(
 ) -> tuple[AgentId, ...]:
     """Return those among ``agents``, whom a score is for, of whom it teaches something.
 
-    Two sources that score at the same moment do not see one another, and both teach.
+    Two sources that score at the same moment do not see one another, and both teach. An answer that a fork took over
+    teaches where it was given, or was never given at all; here it teaches nothing.
 
     Args:
         feedback: The score.
@@ -52,8 +53,14 @@ def agents_taught(
     if is_undecided(feedback, learning):
         return ()
     better = (other for other in earlier if rank(other.source) < rank(feedback.source))
-    settled = {agent_id for other in better for agent_id in _scored(other, run)}
+    settled = {agent_id for other in better for agent_id in _scored(other, run)} | _taken_over(run)
     return tuple(agent_id for agent_id in agents if agent_id not in settled)
+
+
+def _taken_over(run: Run) -> set[AgentId]:
+    """Return the agents whose last answer was taken over from the run that this one was forked from."""
+    own = {call.agent_id for call in run.calls[run.taken_over :]}
+    return {call.agent_id for call in run.calls[: run.taken_over]} - own
 
 
 def _scored(feedback: Feedback, run: Run) -> tuple[AgentId, ...]:

@@ -91,13 +91,14 @@ async def score_answers(
 def answers_of(run: Run) -> dict[AgentId | None, str]:
     """Return the answer of each agent that gave one; the last, where an agent was called several times.
 
-    Of a workflow it is the answer of the whole, which no agent has given alone.
+    Of a workflow it is the answer of the whole, which no agent has given alone. Answers that a fork took over are the
+    business of the run that they come from.
     """
     if run.stages:
         return {} if run.answer is None else {None: run.answer}
     return {
         call.agent_id: call.answer.text
-        for call in run.calls
+        for call in run.calls[run.taken_over :]
         if call.status is CallStatus.OK and call.answer is not None
     }
 

@@ -35,6 +35,7 @@ from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCall, CallStatus, Feedback, RouteDecision
 from agentmesh.routing.base import AgentPool, TaskFeatures
+from agentmesh.routing.by_hand import BY_HAND
 from agentmesh.routing.preference import PREFERENCES
 from agentmesh.store.base import RunFilter, TraceStore
 from agentmesh.types import AgentId, RunId
@@ -42,6 +43,7 @@ from agentmesh.types import AgentId, RunId
 UNDECIDED: Final = "no decision was made"
 UNFINISHED: Final = "not finished"
 NOBODY: Final = "rules or gates left nobody"
+NOT_DRAWN: Final = "forked after the decision, or decided by hand"
 OTHER_EMBEDDER: Final = "routed with another embedder"
 
 PAGE: Final = 1000
@@ -175,6 +177,8 @@ class _Reader:
             return UNDECIDED
         if RunFinished not in last:
             return UNFINISHED
+        if decided.seq < started.first_own or decided.decision.router == BY_HAND:
+            return NOT_DRAWN
         self.embedder = self.embedder or started.embedder
         if started.embedder != self.embedder:
             return OTHER_EMBEDDER

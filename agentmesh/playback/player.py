@@ -5,7 +5,8 @@ import json
 from functools import partial
 
 from agentmesh.errors import AgentMeshError, ConfigError, PluginError, ReplayError, ReplayMissError
-from agentmesh.events import Event, RunStarted
+from agentmesh.events import CallFinished, Event, RunStarted
+from agentmesh.graphs.continuing import Past
 from agentmesh.graphs.executor import LocalExecutor, RunRequest
 from agentmesh.graphs.place import Place
 from agentmesh.graphs.pool import StoredPool
@@ -31,12 +32,13 @@ from agentmesh.playback.stages import replay_stages
 from agentmesh.records import Record, RegistrySnapshot, RouteDecision, Run
 from agentmesh.routing.base import Router
 from agentmesh.routing.baseline import RandomRouter
+from agentmesh.routing.by_hand import BY_HAND
 from agentmesh.routing.named import router_named
 from agentmesh.routing.pacing import pace_of
 from agentmesh.routing.preference import PREFERENCES
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
-from agentmesh.types import RunId, SystemClock
+from agentmesh.types import AgentId, RunId, SystemClock
 
 
 class Replay(Record):
@@ -91,13 +93,13 @@ async def _differences(store: TraceStore, run_id: RunId, *, router: Router | Non
 def rebuild_router(store: TraceStore, recording: Recording, router: Router | None = None) -> Router:
     """Return a router in the state that a recorded decision was made on.
 
-    Any will do where preferences left nobody, since none was asked.
+    Any will do where preferences left nobody, or a person named the agents, since none was asked.
 
     Raises:
         ReplayError: its parameters or its state are not in the store, or no entry point names it.
     """
     decision = recording.decided.decision
-    if decision.router == PREFERENCES:
+    if decision.router in (PREFERENCES, BY_HAND):
         return RandomRouter()
     parameters, _, sequence = decision.router_version.partition("@")
     built = router if router is not None else _build(store, decision, parameters)
@@ -134,7 +136,7 @@ def _build(store: TraceStore, decision: RouteDecision, parameters: str) -> Route
         raise ReplayError(f"the store holds no parameters {parameters!r} of router {decision.router!r}")
     try:
         return router_named(decision.router, json.loads(stored))
-    except PluginError as error:
+    except (PluginError, ConfigError) as error:
         raise ReplayError(f"{error}; pass router=... built as then") from error
 
 
@@ -157,7 +159,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         embedder=RecordedEmbedder(started.embedder, started.task.text, recording.prepared.vector),
         serving=ServingRouter(router),
         refiner=RecordedRefiner(recording.refined, None if team is None else team.key),
-        caller=RecordedCaller(recording.calls),
+        caller=_caller(recording),
         clock=SystemClock(),
         pools=StoredPool(snapshot, recording.prepared),
         mesh_seed=started.mesh_seed,
@@ -169,15 +171,30 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         equality=equality_of(team, recording.waves),
         admissions=(RecordedSlices(recording.slices), RecordedSteps(recording)),
         checker=RecordedChecker(recording.checked),
+        by_hand=_named_by_hand(recording.decided.decision),
+        draw_seed=recording.draw_seed,
     )
-    kept = Kept()
+    kept, past = Kept(), Past.of(recording.before) if recording.before else None
     place = Place(parent=started.parent, stage=started.stage, layer=started.layer, previous=started.previous)
     limits = started.limits.model_copy(update={"timeout_s": None})  # recorded answers take no time
     try:
-        await LocalExecutor(services, kept).execute(started.task, RunRequest(started.run_id, limits, place=place))
+        await LocalExecutor(services, kept).execute(
+            started.task, RunRequest(started.run_id, limits, place=place, past=past)
+        )
     except ReplayMissError:
         raise
     except AgentMeshError as error:
         if recording.finished.error != str(error):
             raise ReplayError(f"the replay failed where the run did not: {error}") from error
-    return kept.events
+    return [*recording.before, *kept.events]
+
+
+def _caller(recording: Recording) -> RecordedCaller:
+    """Return what hands out the calls of a run that it made itself."""
+    taken = [event.call for event in recording.before if isinstance(event, CallFinished)]
+    return RecordedCaller(recording.calls[len(taken) :], before=taken)
+
+
+def _named_by_hand(decision: RouteDecision) -> tuple[AgentId, ...]:
+    """Return who was named by a person, in place of a router's choice."""
+    return tuple(choice.agent_id for choice in decision.selected) if decision.router == BY_HAND else ()

@@ -124,6 +124,7 @@ class Outline:
     agents: list[AgentId] = field(default_factory=list)
     parent: RunId | None = None
     open: set[tuple[AgentId, int]] = field(default_factory=set)  # requests for approval; no row holds them
+    first_own: int = 0  # no row holds it either: what a fork took over is stored with its start, at once
 
     def take(self, event: Event) -> None:
         """Take in the next event."""
@@ -134,7 +135,7 @@ class Outline:
             case CallFinished(call=call):
                 if call.agent_id not in self.agents:
                     self.agents.append(call.agent_id)
-                if not self.finished and self.cost_usd is not None:
+                if not self.finished and self.cost_usd is not None and event.seq >= self.first_own:
                     self.cost_usd = None if call.cost_usd is None else self.cost_usd + call.cost_usd
             case ApprovalAsked(request=request) if not self.finished:
                 self.open.add((request.agent_id, request.wave))
@@ -163,6 +164,7 @@ class Outline:
             self.folded_text = searchable(event.task.text)
             self.status = self.status or RunStatus.RUNNING
             self.parent = event.parent
+            self.first_own = event.first_own
 
     def row(self) -> RunRow:
         """Return the row. ``folded_text`` is null when these events brought no new one."""

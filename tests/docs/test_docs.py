@@ -18,6 +18,7 @@ WHOLE = [
         "limits.md",
         "preferences.md",
         "refining.md",
+        "replay.md",
         "secrets.md",
         "telemetry.md",
         "workflows.md",

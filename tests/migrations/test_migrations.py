@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData, create_engine, insert, select
+from sqlalchemy import create_engine
 
 from agentmesh.errors import DuplicateFeedbackError, StoreError
 from agentmesh.events import SCHEMA, AnswerChunk, Event
 from agentmesh.store import open_store
-from agentmesh.store.migrate import scripts, upgrade
+from agentmesh.store.migrate import scripts
 from agentmesh.store.postgres import _engine, _parsed
 from agentmesh.store.schema import metadata
 from agentmesh.store.version import HEAD, VERSION_TABLE
@@ -40,37 +40,6 @@ maker = load_maker()
 
 def expected_of(golden):
     return maker.Expected.model_validate_json(golden.with_suffix(".json").read_text(encoding="utf-8"))
-
-
-def copied_to_file(golden, request):
-    copy = request.getfixturevalue("tmp_path") / golden.name
-    shutil.copyfile(golden, copy)
-    return f"sqlite:///{copy}"
-
-
-def copied_to_postgres(golden, request):
-    """Make the tables of the golden database's schema in PostgreSQL, and fill them with its rows."""
-    url = request.getfixturevalue("postgres_url")
-    engine, source = _engine(_parsed(url), wait_s=5.0), create_engine(f"sqlite:///{golden}")
-    with engine.begin() as there, source.connect() as here:
-        upgrade(there, since=None, until=f"{int(golden.stem.removeprefix('schema')):04}")
-        rows_of = MetaData()
-        rows_of.reflect(here)
-        for table in rows_of.sorted_tables:
-            rows = [row._asdict() for row in here.execute(select(table))] if table.name != VERSION_TABLE else []
-            if rows:
-                there.execute(insert(table), rows)
-        last = there.exec_driver_sql("SELECT setval('events_place_seq', max(place)) FROM events")
-        assert last.scalar() > 0
-    engine.dispose()
-    source.dispose()
-    return url
-
-
-@pytest.fixture(params=[copied_to_file, copied_to_postgres], ids=["sqlite", "postgres"])
-def copied(request):
-    """Return what copies a golden database and returns the URL of the copy, which may be changed."""
-    return lambda golden: request.param(golden, request)
 
 
 @pytest.fixture(params=GOLDEN, ids=lambda path: path.stem)
