@@ -19,7 +19,7 @@ from agentmesh.store.refusals import ScoredKey, no_run, refuse_second_score, sco
 from agentmesh.store.schema import events, experiences, runs
 from agentmesh.types import AgentId, RunId
 
-_EXPERIENCE_COLUMNS = ("sequence", "run_id", "agent_id", "source", "at", "body")
+EXPERIENCE_COLUMNS = ("sequence", "run_id", "agent_id", "source", "at", "body")
 _RUN: BindParameter[RunId] = bindparam("run_id")
 
 _STANDING = select(runs.c.last_seq, runs.c.status, LAST_NUMBER).where(runs.c.id == _RUN)
@@ -49,7 +49,7 @@ def accept(connection: Connection, feedback: Feedback, learned: Sequence[Experie
     insert_rows(connection, "events", EVENT_COLUMNS, [encode(event)])
     connection.execute(_ADVANCE, {"run_id": run_id, "seq": event.seq})  # a score changes nothing else of the run's row
     numbered = [item.model_copy(update={"sequence": last + 1 + i}) for i, item in enumerate(learned)]
-    insert_rows(connection, "experiences", _EXPERIENCE_COLUMNS, [_row(item) for item in numbered])
+    insert_rows(connection, "experiences", EXPERIENCE_COLUMNS, [experience_row(item) for item in numbered])
     return numbered
 
 
@@ -87,5 +87,6 @@ def read_experience(body: str, sequence: int, *, url: str) -> Experience:
         raise StoreError(f"experience {sequence} in {url!r} is damaged: {body[:60]!r}") from error
 
 
-def _row(item: Experience) -> tuple[int, RunId, AgentId, str, float, str]:
+def experience_row(item: Experience) -> tuple[int, RunId, AgentId, str, float, str]:
+    """Return the row of a numbered experience."""
     return item.sequence, item.run_id, item.agent_id, item.source, item.at, item.model_dump_json()
