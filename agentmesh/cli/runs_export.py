@@ -135,7 +135,7 @@ def _tell_set(told: "SetExported", out: Path, *, as_json: bool) -> None:
 
 
 @click.command("import")
-@click.argument("source", type=PATH)
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--as",
     "kind",

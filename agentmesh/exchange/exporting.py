@@ -26,12 +26,12 @@ from agentmesh.exchange.lines import (
     RouterLine,
     RunLine,
     StateLine,
-    encoded,
     event_line,
 )
 from agentmesh.exchange.places import whole_file, whole_folder
 from agentmesh.records import Record, RouterMark
 from agentmesh.store.base import RunFilter, TraceStore
+from agentmesh.store.codec import json_of
 
 Learned: TypeAlias = Literal["all", "log", "none"]
 """How much of what was learned goes along: all of it, without the snapshots that can be learned again, or nothing."""
@@ -114,13 +114,13 @@ class _Export:
     def write(self, where: RunFilter | None, learned: Learned) -> Carried:
         last, marks = self._store.last_experience(), self._store.every_mark()
         marks = [mark for mark in marks if mark.sequence <= last]
-        self._put(encoded(Header(format=FORMAT, version=VERSION, event_schema=SCHEMA)))
+        self._put(json_of(Header(format=FORMAT, version=VERSION, event_schema=SCHEMA)))
         self._put_routers()
         with closing(_closable(self._store.traces(where))) as traces:
             for events in traces:
                 self._put_run(events)
         told = (0, 0, 0) if learned == "none" else self._put_learned(last, marks, snapshots=learned == "all")
-        self._put(encoded(End(lines=self._lines, runs=self._runs)))
+        self._put(json_of(End(lines=self._lines, runs=self._runs)))
         missing = tuple(sorted(version for version, held in self._registries.items() if not held))
         experiences, marked, states = told
         return Carried(
@@ -141,13 +141,13 @@ class _Export:
             parameters = self._store.router_parameters(name, parameters_hash)
             if parameters is not None:
                 line = RouterLine(name=name, parameters_hash=parameters_hash, parameters=parameters)
-                self._put(encoded(line))
+                self._put(json_of(line))
 
     def _put_run(self, events: Sequence[Event]) -> None:
         for version in _versions(events):
             if version not in self._registries:
                 self._registries[version] = self._put_registry(version)
-        self._put(encoded(RunLine(id=events[0].run_id, events=len(events))))
+        self._put(json_of(RunLine(id=events[0].run_id, events=len(events))))
         for event in events:
             self._put(event_line(event))
         self._runs += 1
@@ -158,7 +158,7 @@ class _Export:
             registry = self._store.registry(version)
         except StoreError:  # a run may name one that was never stored: then it cannot be replayed here either
             return False
-        self._put(encoded(RegistryLine(registry=registry)))
+        self._put(json_of(RegistryLine(registry=registry)))
         return True
 
     def _put_learned(self, last: int, marks: Sequence[RouterMark], *, snapshots: bool) -> tuple[int, int, int]:
@@ -168,7 +168,7 @@ class _Export:
             for experience in page:
                 while waiting and waiting[0].sequence < experience.sequence:
                     self._put_mark(waiting.pop(0))
-                self._put(encoded(ExperienceLine(experience=experience)))
+                self._put(json_of(ExperienceLine(experience=experience)))
             after, count = page[-1].sequence, count + len(page)
         for mark in waiting:
             self._put_mark(mark)
@@ -181,7 +181,7 @@ class _Export:
                 f"mark {mark.sequence} of router {mark.router!r} in {self._store.url!r} has no state, so its learning "
                 "cannot go on elsewhere; leave out what was learned (learned='none', --learned none)"
             )
-        self._put(encoded(MarkLine(mark=mark, state=StateLine.of(state))))
+        self._put(json_of(MarkLine(mark=mark, state=StateLine.of(state))))
 
     def _put_states(self, last: int) -> int:
         count = 0
@@ -189,7 +189,7 @@ class _Export:
             for sequence, _ in self._store.states(router, parameters):
                 state = self._store.nearest_state(router, parameters, until=sequence) if sequence <= last else None
                 if state is not None:
-                    self._put(encoded(StateLine.of(state)))
+                    self._put(json_of(StateLine.of(state)))
                     count += 1
         return count
 

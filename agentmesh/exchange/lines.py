@@ -7,12 +7,12 @@ import json
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
-from pydantic_core import PydanticSerializationError
 
 from agentmesh.errors import ExchangeError, SchemaVersionError
 from agentmesh.events import SCHEMA, Event, lift
 from agentmesh.packing import PackedFloats
 from agentmesh.records import Experience, Record, RegistrySnapshot, RouterMark, RouterState
+from agentmesh.store.codec import json_of
 from agentmesh.types import RunId
 
 FORMAT: Final = "agentmesh traces"
@@ -113,17 +113,9 @@ _KINDS: Final[dict[str, type[Line]]] = {
 }
 
 
-def encoded(record: Record) -> str:
-    """Return a record as JSON text on one line, whatever its texts hold."""
-    try:
-        return record.model_dump_json()
-    except PydanticSerializationError:  # half of a surrogate pair: no UTF-8, but JSON
-        return json.dumps(record.model_dump(mode="json"))
-
-
 def event_line(event: Event) -> str:
     """Return the line of an event, with the schema of its shape."""
-    return f'{{"record":"event","schema":{SCHEMA},"event":{encoded(event)}}}'
+    return f'{{"record":"event","schema":{SCHEMA},"event":{json_of(event)}}}'
 
 
 def parsed(line: bytes, *, place: str) -> Line | Event:

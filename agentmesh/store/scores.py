@@ -6,14 +6,13 @@ so its statements are few and built once: 1,500 scores a second went to 2,500.
 
 from collections.abc import Sequence
 
-from pydantic import ValidationError
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from agentmesh.errors import StoreError
 from agentmesh.events import FeedbackGiven
 from agentmesh.records import Experience, Feedback, RunStatus
 from agentmesh.store.bulk import insert_rows
-from agentmesh.store.codec import EVENT_COLUMNS, decode, encode
+from agentmesh.store.codec import EVENT_COLUMNS, decode, encode, json_of, record_of
 from agentmesh.store.query import LAST_NUMBER
 from agentmesh.store.refusals import ScoredKey, no_run, refuse_second_score, scored_key, unfinished
 from agentmesh.store.schema import events, experiences, runs
@@ -82,11 +81,11 @@ def read_experience(body: str, sequence: int, *, url: str) -> Experience:
         StoreError: the row is damaged.
     """
     try:
-        return Experience.model_validate_json(body)
-    except ValidationError as error:
+        return record_of(Experience, body)
+    except ValueError as error:
         raise StoreError(f"experience {sequence} in {url!r} is damaged: {body[:60]!r}") from error
 
 
 def experience_row(item: Experience) -> tuple[int, RunId, AgentId, str, float, str]:
     """Return the row of a numbered experience."""
-    return item.sequence, item.run_id, item.agent_id, item.source, item.at, item.model_dump_json()
+    return item.sequence, item.run_id, item.agent_id, item.source, item.at, json_of(item)

@@ -67,6 +67,16 @@ class CarriedLogContract(ABC):
             store.append(whole("r"))
             assert [item.sequence for item in store.add_feedback(score("r"), [lesson("r")])] == [6]
 
+    def test_half_a_character_in_a_lesson_survives(self) -> None:
+        """A cut stream leaves one; no UTF-8 holds it."""
+        with self.make_store() as store:
+            first = _lesson(1).model_copy(update={"text": "half \ud83d"})
+            second = first.model_copy(update={"run_id": "r", "sequence": 2})
+            store.take_over([first])
+            store.append(whole("r"))
+            store.add_feedback(score("r"), [second])
+            assert store.experiences() == [first, second]
+
     def test_taking_over_again_changes_nothing(self) -> None:
         """Also where only a part is new."""
         with self.make_store() as store:

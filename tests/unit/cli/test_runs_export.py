@@ -81,20 +81,21 @@ def test_a_registry_that_is_gone_is_told_on_the_side(command, scored, folder: Pa
         ("export x --complete", "--complete needs --as set"),
         ("export x --as set --learned none", "--learned belongs to --as jsonl"),
         ("export x --since never", "'never' is not a number"),
-        ("import x --as llmrouter", "give --out SET"),
-        ("import x --out y", "need --as llmrouter"),
+        ("import app.py --as llmrouter", "give --out SET"),
+        ("import app.py --out y", "need --as llmrouter"),
+        ("import gone.jsonl --db sqlite:///new.db", "'gone.jsonl' does not exist"),
     ],
 )
 def test_options_that_do_not_go_together_are_used_wrongly(command, words: str, message: str):
     done = command("runs", *words.split())
     assert (done.code, message in done.err) == (2, True), done.err
+    assert not Path("new.db").exists()
 
 
 def test_a_file_that_is_none_and_a_database_that_is_none_are_clear_errors(command, folder: Path):
     (folder / "notes.jsonl").write_text(json.dumps({"a": 1}) + "\n", encoding="utf-8")
     for words, message in (
         (("import", "notes.jsonl", "--db", OTHER), "line 1 of 'notes.jsonl' is no record"),
-        (("import", "gone.jsonl", "--db", OTHER), "'gone.jsonl' is missing"),
         (("export", "x.jsonl", "--db", "sqlite:///gone.db"), "there is no file"),
     ):
         done = command("runs", *words)
