@@ -9,6 +9,7 @@ from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.run import trace_line, waiting_lines
 from agentmesh.cli.runs_diff import diff_runs
+from agentmesh.cli.runs_export import STATUSES, export_command, import_command
 from agentmesh.cli.runs_fork import fork
 from agentmesh.cli.runs_going_on import approve, reject, resume
 from agentmesh.cli.target import open_traces
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
     from agentmesh.events import TaskPrepared
     from agentmesh.records import Run, RunSummary
 
-STATUSES = ("running", "waiting", "completed", "abstained", "failed", "over_budget", "cancelled")
-
 
 @click.group()
 def runs() -> None:
-    """List stored runs, show one, compare two, say whether a call may be made, go on with a run or fork it."""
+    """List stored runs, show one, compare two, go on with one or fork it, approve its calls; export and import them."""
 
 
 runs.add_command(approve)
 runs.add_command(diff_runs)
+runs.add_command(export_command)
 runs.add_command(fork)
+runs.add_command(import_command)
 runs.add_command(reject)
 runs.add_command(resume)
 

@@ -9,22 +9,10 @@ a mean of 1/3.
 
 from collections.abc import Iterable
 
-from agentmesh.learning.settings import Learning, source_kind
+from agentmesh.judging.sources import rank, source_kind
+from agentmesh.learning.settings import Learning
 from agentmesh.records import Feedback, Run
 from agentmesh.types import AgentId
-
-_RANKS = {"verifier": 0, "judge": 2}
-_OTHERS = 1
-"""A user, and whatever other name a caller scores under."""
-
-
-def rank(source: str) -> int:
-    """Return a source's place in the order of sources; a lower one is better.
-
-    >>> rank("verifier:exact") < rank("user") < rank("judge:small")
-    True
-    """
-    return _RANKS.get(source_kind(source), _OTHERS)
 
 
 def is_undecided(feedback: Feedback, learning: Learning) -> bool:

@@ -14,7 +14,8 @@ from agentmesh.events import (
     fold,
     total_cost,
 )
-from agentmesh.learning.gate import is_undecided, rank
+from agentmesh.judging.sources import rank
+from agentmesh.learning.gate import is_undecided
 from agentmesh.learning.settings import Learning
 from agentmesh.records import Experience, Feedback, Run
 from agentmesh.routing.by_hand import BY_HAND

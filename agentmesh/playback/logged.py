@@ -29,7 +29,7 @@ from agentmesh.events import (
     TaskPrepared,
     total_cost,
 )
-from agentmesh.learning.gate import rank
+from agentmesh.judging.sources import best_score
 from agentmesh.learning.pools import Considered, as_recorded, pool_of_snapshot
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.packing import unpack_vector
@@ -236,11 +236,10 @@ def observed_in(decision: RouteDecision, events: Sequence[Event], *, in_waves: b
 
 def _observed(calls: Sequence[AgentCall], scores: Sequence[Feedback], *, chance: float) -> Observed:
     cost = total_cost(calls)
-    best = min((rank(score.source) for score in scores), default=0)
-    counted = [score.score for score in scores if rank(score.source) == best]
+    scored = best_score(scores)
     silent = 0.0 if calls[-1].status in SILENT else nan
     return Observed(
-        quality=float(np.mean(counted)) if counted else silent,
+        quality=silent if scored is None else scored,
         cost=nan if cost is None else float(cost),
         latency=sum(call.latency_s for call in calls),
         chance=chance,

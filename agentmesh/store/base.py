@@ -1,7 +1,7 @@
 """The contract of every trace store. ``agentmesh.testing.TraceStoreContract`` is the same contract, executable."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -111,6 +111,14 @@ class TraceStore(ABC):
         """Return the events stored after place ``after``, in order."""
 
     @abstractmethod
+    def traces(self, where: RunFilter | None = None) -> Iterator[list[Event]]:
+        """Yield the events of each run by seq, the run that started first first, all as they are at one moment.
+
+        Runs that the ones ``where`` asks for have started come too, whatever they are; without ``where``, so do runs
+        whose start is not stored, last. Close the iterator where it is not read to its end.
+        """
+
+    @abstractmethod
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as a ``feedback_given`` event of its run, and what was learned from it, in one transaction.
 
@@ -196,6 +204,23 @@ class TraceStore(ABC):
             root: The hash of its parameters as it is built.
             after: The last sequence to leave out.
             until: The last sequence to return.
+        """
+
+    @abstractmethod
+    def every_mark(self) -> list[RouterMark]:
+        """Return the marks of all routers, in order."""
+
+    @abstractmethod
+    def take_over(self, experiences: Sequence[Experience], marks: Sequence[tuple[RouterMark, RouterState]] = ()) -> int:
+        """Store what another store has learned, under the numbers it has there; each mark with the state it set.
+
+        What is stored already, number and all, changes nothing. A gap stays one.
+
+        Returns:
+            How many were not stored yet.
+
+        Raises:
+            StoreError: a number stands for something else here, or is not above the last one; nothing was written.
         """
 
     @abstractmethod

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -24,8 +24,10 @@ from agentmesh.events import (
     lift,
     parse_event,
 )
-from agentmesh.records import RouteDecision, RunStatus, RunSummary
+from agentmesh.records import Record, RouteDecision, RunStatus, RunSummary
 from agentmesh.types import AgentId, RunId
+
+RecordT = TypeVar("RecordT", bound=Record)
 
 EventRow: TypeAlias = tuple[RunId, int, str, int, float, str]
 EVENT_COLUMNS = ("run_id", "seq", "kind", "schema", "at", "body")
@@ -52,14 +54,24 @@ _HALF_PAIR = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 def encode(event: Event) -> EventRow:
     """Return the row of an event; its body is the event as JSON text."""
-    return event.run_id, event.seq, event.kind, SCHEMA, event.at, _body(event)
+    return event.run_id, event.seq, event.kind, SCHEMA, event.at, json_of(event)
 
 
-def _body(event: Event) -> str:
+def json_of(record: Record) -> str:
+    """Return a record as JSON text on one line, whatever its texts hold."""
     try:
-        return event.model_dump_json()
+        return record.model_dump_json()
     except PydanticSerializationError:  # half of a surrogate pair, as a cut stream leaves it: no UTF-8, but JSON
-        return json.dumps(event.model_dump(mode="json"))
+        return json.dumps(record.model_dump(mode="json"))
+
+
+def record_of(kind: type[RecordT], body: str) -> RecordT:
+    """Return the record that ``json_of`` wrote.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return kind.model_validate(json.loads(body)) if _HALF_PAIR.search(body) else kind.model_validate_json(body)
 
 
 def decode(body: str, schema: int, *, where: str) -> Event:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
@@ -21,6 +21,7 @@ from agentmesh.records import (
     RunSummary,
 )
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
+from agentmesh.store.carried import Numbered, new_ones, with_those_started
 from agentmesh.store.codec import reason_of
 from agentmesh.store.faults import MOST_IN_MEMORY, kept
 from agentmesh.store.refusals import (
@@ -128,6 +129,17 @@ class MemoryStore(TraceStore):
             self._check_open()
             first = max(after, 0)
             return [StoredEvent(first + 1 + i, event) for i, event in enumerate(self._log[first : first + limit])]
+
+    def traces(self, where: RunFilter | None = None) -> Iterator[list[Event]]:
+        """Yield the events of each run by seq, the oldest run first, as they are now."""
+        with self._lock:
+            found = self._matching(where)
+            started_by = {run.id: run.parent for run in self._matching(None) if run.parent is not None}
+            chosen = with_those_started({run.id for run in found}, started_by)
+            if where is None:
+                chosen |= set(self._traces)
+            logs = [self._traces[run_id].ordered() for run_id in chosen]
+        yield from sorted(logs, key=_age)
 
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as an event of its run, and number and store what was learned from it."""
@@ -240,6 +252,30 @@ class MemoryStore(TraceStore):
             found = self._marks.get((router, root), [])
             return [mark for mark in found if after < mark.sequence and (until is None or mark.sequence <= until)]
 
+    def every_mark(self) -> list[RouterMark]:
+        """Return the marks of all routers, in order."""
+        with self._lock:
+            self._check_open()
+            return sorted((mark for marks in self._marks.values() for mark in marks), key=_SEQUENCE)
+
+    def take_over(self, experiences: Sequence[Experience], marks: Sequence[tuple[RouterMark, RouterState]] = ()) -> int:
+        """Store experiences and marks under the numbers they have, and return how many were not there."""
+        with self._lock:
+            asked: list[Numbered] = [*experiences, *(mark for mark, _ in marks)]
+            held: list[Numbered] = [*self._experiences, *self.every_mark()]
+            known = {item.sequence: item for item in held}
+            stored = {item.sequence: known[item.sequence] for item in asked if item.sequence in known}
+            fresh = new_ones(asked, stored, last=self._last, url=self.url)
+            for mark, state in marks:
+                if mark.sequence in fresh:
+                    self._marks.setdefault((mark.router, mark.root), []).append(mark)
+                    self._keep(state.model_copy(update={"sequence": mark.sequence}))
+            added = sorted((item for item in experiences if item.sequence in fresh), key=_SEQUENCE)
+            self._experiences += added
+            self._scored.update(map(scored_key, added))
+            self._last = max([self._last, *fresh])
+            return len(fresh)
+
     def add_fault(self, fault: LearningFault) -> None:
         """Store what could not be learned from, and forget the oldest of more than 1,000."""
         with self._lock:
@@ -296,6 +332,12 @@ class MemoryStore(TraceStore):
         self._check_open()
         started = (trace.run() for trace in self._traces.values() if trace.started())
         return [run for run in started if where is None or matches(run, where)]
+
+
+def _age(log: Sequence[Event]) -> tuple[bool, float, RunId]:
+    """Return what sorts logs by the start of their runs; those without one come last."""
+    started = next((event.at for event in log if isinstance(event, RunStarted)), None)
+    return started is None, started or 0.0, log[0].run_id
 
 
 def matches(run: Run, where: RunFilter) -> bool:

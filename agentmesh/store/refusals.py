@@ -89,6 +89,15 @@ def no_registry(version: str, url: str) -> StoreError:
     return StoreError(f"no registry {version!r} in {url!r}; put_registry stores one")
 
 
+def number_taken(sequence: int, last: int, url: str) -> StoreError:
+    """Say that a number in the log of learning cannot be what it is to be."""
+    return StoreError(
+        f"number {sequence} of the log of learning in {url!r} is taken by something else, or passed over: the log ends "
+        f"at {last} and has learned from other runs; take what was learned over into a store that has learned nothing "
+        "of its own, or leave it out"
+    )
+
+
 def closed(url: str) -> StoreError:
     """Say that the store was closed."""
     return StoreError(f"the store {url!r} is closed; open it again with open_store")

@@ -1,6 +1,6 @@
 """The store on a database, by SQLAlchemy Core."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -23,6 +23,7 @@ from agentmesh.records import (
 from agentmesh.store import faults, marks, schema
 from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
+from agentmesh.store.carrying import every_mark, read_traces, take_over
 from agentmesh.store.codec import decode, encode, summary
 from agentmesh.store.log import OUTLINE_COLUMNS, append_events, are_stored, read_events, read_outline
 from agentmesh.store.query import (
@@ -107,6 +108,11 @@ class SqlStore(TraceStore):
             StoredEvent(place, decode(body, version, where=f"the event at place {place} in {self._url!r}"))
             for place, version, body in rows
         ]
+
+    def traces(self, where: RunFilter | None = None) -> Iterator[list[Event]]:
+        """Yield the events of each run by seq, the oldest run first, all from one transaction."""
+        with self._database.reading() as connection:
+            yield from read_traces(connection, where, url=self._url)
 
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as an event of its run, and number and store what was learned from it."""
@@ -200,6 +206,17 @@ class SqlStore(TraceStore):
         with self._database.reading() as connection:
             rows = connection.execute(marks.marks_of(router, root, after=after, until=until)).all()
         return [marks.read_mark(row, url=self._url) for row in rows]
+
+    def every_mark(self) -> list[RouterMark]:
+        """Return the marks of all routers, in order."""
+        with self._database.reading() as connection:
+            return every_mark(connection, url=self._url)
+
+    def take_over(self, experiences: Sequence[Experience], marks: Sequence[tuple[RouterMark, RouterState]] = ()) -> int:
+        """Store experiences and marks under the numbers they have, and return how many were not there."""
+        return self._database.write(
+            lambda connection: take_over(connection, experiences, marks, url=self._url), stored=again
+        )
 
     def add_fault(self, fault: LearningFault) -> None:
         """Store what could not be learned from, and forget the oldest of more than 10,000."""

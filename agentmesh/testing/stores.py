@@ -15,6 +15,7 @@ from agentmesh.events import AnswerChunk, Event, RunResumed, StageWaiting, fold,
 from agentmesh.records import AgentCard, LearningFault, Reasoning, RegistrySnapshot, RunStatus
 from agentmesh.store.base import RunFilter
 from agentmesh.testing import strategies as draw
+from agentmesh.testing.carried_log import CarriedLogContract
 from agentmesh.testing.learning_log import BOUNDED, LearningLogContract
 from agentmesh.testing.traces import call as call
 from agentmesh.testing.traces import decided as decided
@@ -27,7 +28,7 @@ from agentmesh.testing.traces import state as state
 from agentmesh.testing.traces import whole as whole
 
 
-class TraceStoreContract(LearningLogContract):
+class TraceStoreContract(CarriedLogContract, LearningLogContract):
     """What every store keeps to, as tests. Inherit in a class named ``Test...`` and write :meth:`make_store`."""
 
     # --- events

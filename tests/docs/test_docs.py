@@ -14,6 +14,7 @@ WHOLE = [
         "approval.md",
         "choosing.md",
         "decision_models.md",
+        "export.md",
         "gnn.md",
         "limits.md",
         "preferences.md",
