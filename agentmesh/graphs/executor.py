@@ -215,6 +215,7 @@ class LocalExecutor:
             layer=place.layer,
             previous=place.previous,
             workflow=place.workflow,
+            owner=services.owner,
         )
 
     def _ending(

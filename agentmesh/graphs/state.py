@@ -43,7 +43,8 @@ class Services:
 
     ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
     has them in it. ``admissions`` are the steps before each call, in order, and ``turns`` says when it may begin.
-    ``equality`` says which answers of a team are the same, and ``checker`` has a word on each answer.
+    ``equality`` says which answers of a team are the same, and ``checker`` has a word on each answer. ``owner`` is the
+    lease under which the mesh is at work.
     """
 
     embedder: Embedder
@@ -63,6 +64,7 @@ class Services:
     equality: Equality = field(default_factory=KeyEquality)
     turns: Turns = field(default_factory=Turns)
     checker: AnswerChecker | None = None
+    owner: str = ""
 
     @property
     def router(self) -> Router:
