@@ -26,8 +26,8 @@ def refusal(stored: Event, event: Event, *, url: str) -> DuplicateEventError:
 def taken_over(run_id: RunId, seq: int, url: str) -> DuplicateEventError:
     """Say that another process goes on with the run, so that this one's part of it ends here."""
     return DuplicateEventError(
-        f"run {run_id!r} in {url!r} was taken up by somebody else, who goes on with it from event {seq}, since this "
-        "process was not heard of or a person answered there; nothing was written, and what follows here is not stored"
+        f"run {run_id!r} in {url!r} was taken up by somebody else, who goes on with it from event {seq}; this process "
+        "was not heard of, or the run was answered there: what it still does for the run is not stored"
     )
 
 
