@@ -78,7 +78,8 @@ class TraceStoreContract(LearningLogContract, LeaseContract):
         """Its log is the other's from the place where that went on."""
         with self.make_store() as store:
             store.append([start("r"), call("r", 1), RunResumed(run_id="r", seq=2, at=2, owner="other")])
-            for mine in ([call("r", 2, "bob")], [call("r", 2, "bob"), end("r", 3)]):
+            late: list[Event] = [call("r", 2, "bob"), end("r", 3)]
+            for mine in (late[:1], late):
                 with pytest.raises(DuplicateEventError, match=r"'r' .*by somebody else, .*from event 2"):
                     store.append(mine)
             with pytest.raises(DuplicateEventError, match="event 2 of run 'r' is already"):
