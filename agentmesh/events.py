@@ -49,8 +49,9 @@ class RunStarted(BaseEvent):
     ``team`` is the fingerprint of the team that answers, as the store keeps it; "" where all that are chosen are asked.
     ``parent`` is the run that started this one, and ``stage`` the stage of its workflow that this one does, if it is
     one; then ``layer`` is how many stages stand before that, and ``previous`` who answered right before it.
-    ``workflow`` is the fingerprint of the workflow that this run is of. A fork names in ``forked`` the run that it goes
-    on from: its first ``forked_at`` events were taken over from there, and ``changed`` says what is otherwise.
+    ``workflow`` is the fingerprint of the workflow that this run is of. ``owner`` is the lease of who is at work on it,
+    "" where nobody said. A fork names in ``forked`` the run that it goes on from: its first ``forked_at`` events were
+    taken over from there, and ``changed`` says what is otherwise.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -68,6 +69,7 @@ class RunStarted(BaseEvent):
     layer: int = 0
     previous: AgentId = ""
     workflow: str = ""
+    owner: str = ""
     forked: RunId | None = None
     forked_at: int | None = Field(default=None, ge=0)
     changed: tuple[str, ...] = ()
@@ -170,10 +172,14 @@ class ApprovalGiven(BaseEvent):
 
 
 class RunResumed(BaseEvent):
-    """A run goes on after a pause, or after the process that ran it was lost; what came before stands."""
+    """A run goes on after a pause, or after the process that ran it was lost; what came before stands.
+
+    ``owner`` is the lease of who goes on with it.
+    """
 
     kind: Literal["run_resumed"] = "run_resumed"
     reason: str = ""
+    owner: str = ""
 
 
 class AnswerChecked(BaseEvent):

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentmesh.agents.refiner import Refiner, VoteRefiner
@@ -41,6 +41,7 @@ from agentmesh.records import Limits, Run
 from agentmesh.routing.pacing import SlidingPace
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
+from agentmesh.store.at_work import AtWork
 from agentmesh.store.base import TraceStore
 from agentmesh.store.writer import TraceWriter
 from agentmesh.types import AgentId, Clock
@@ -101,6 +102,7 @@ class OpenMesh:
     store: TraceStore
     services: Services
     executor: LocalExecutor
+    at_work: AtWork
     resumer: Resumer
     forker: Forker
     learner: Learner
@@ -145,6 +147,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     store = given if isinstance(given, TraceStore) else await asyncio.to_thread(open_store, given)
     if store is not given:
         stack.callback(store.close)
+    at_work = await stack.enter_async_context(AtWork(store, setup.clock))
     writer = TraceWriter(store)
     stack.push_async_callback(writer.aclose)
     setup.registry.recall(await asyncio.to_thread(store.latest_cards))
@@ -157,7 +160,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     await stack.enter_async_context(await open_schedule(follower, setup.learning))
     caller = LiveCaller(setup.registry, setup.clock)
     stack.push_async_callback(caller.aclose)
-    services = await _services(setup, store, caller)
+    services = replace(await _services(setup, store, caller), owner=at_work.owner)
     executor = LocalExecutor(services, writer, listeners=setup.listeners)
     stack.push_async_callback(executor.aclose)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -165,6 +168,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
         executor,
         services,
         store,
+        at_work=at_work,
         registry=setup.registry,
         secrets=setup.secrets,
         tasks=tasks,
@@ -172,7 +176,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     )
     stack.callback(resumer.close)
     forker = Forker(executor, store, setup.registry, setup.secrets, resumer.settle)
-    opened = OpenMesh(store, services, executor, resumer, forker, learner, tasks, stack)
+    opened = OpenMesh(store, services, executor, at_work, resumer, forker, learner, tasks, stack)
     return opened
 
 

@@ -8,7 +8,7 @@ from agentmesh.graphs.replies import Said
 from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.learning.opening import brought_up
 from agentmesh.opening import OpenMesh
-from agentmesh.records import Limits, Run, Task
+from agentmesh.records import Limits, Run, RunSummary, Task
 from agentmesh.routing.base import Router
 from agentmesh.routing.named import router_named
 from agentmesh.types import AgentId, RunId
@@ -54,8 +54,9 @@ class RunControl(ABC):
     async def resume(self, run_id: RunId, *, task: str | Task | None = None, workflow: Workflow | None = None) -> Run:
         """Go on with a run whose process was lost or that was answered elsewhere; others are returned as they are.
 
-        No agent is called again whose answer is recorded, and no stage of a workflow is done again that has ended. See
-        that no other process is at work on the run.
+        No agent is called again whose answer is recorded, and no stage of a workflow is done again that has ended. A
+        stage goes on with its workflow. A run that an agent started in a call which was lost is ended: nobody would
+        hear of it.
 
         Args:
             run_id: The run.
@@ -65,7 +66,7 @@ class RunControl(ABC):
         Raises:
             RunNotFoundError: no such run is stored.
             ConfigError: it is another task or workflow, the mesh cannot go on with the run, or it is not open.
-            StoreError: somebody else goes on with it.
+            StoreError: another process is at work on it; the message names it.
         """
         return await self._parts().resumer.resume(run_id, task, workflow)
 
@@ -106,3 +107,14 @@ class RunControl(ABC):
         serving = None if fresh is None else await brought_up(parts.store, fresh, parts.services.embedder)
         changes = Changes(text, tuple(agents), serving, limits, dict(answers or {}))
         return await parts.forker.fork(run_id, at, changes, new_id=new_id)
+
+    async def orphans(self) -> list[RunSummary]:
+        """Return the runs that are under way by their logs and whose process is gone, oldest first; resume them.
+
+        Where it is not certain that a process is gone, such as one on another machine, it is watched for some seconds.
+
+        Raises:
+            ConfigError: the mesh is not open.
+            StoreError: the store cannot be read or written.
+        """
+        return await self._parts().at_work.orphans()

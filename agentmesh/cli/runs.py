@@ -1,5 +1,6 @@
 """``agentmesh runs``: what was stored, as it was stored, where two runs part, and how one that waits goes on."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -14,12 +15,14 @@ from agentmesh.cli.runs_fork import fork
 from agentmesh.cli.runs_going_on import approve, reject, resume
 from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
+from agentmesh.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agentmesh.events import TaskPrepared
     from agentmesh.records import Run, RunSummary
+    from agentmesh.store.base import Orphaned, TraceStore
 
 
 @click.group()
@@ -45,15 +48,19 @@ runs.add_command(resume)
 @click.option("--agent", "agent_id", metavar="ID", help="Only those that called this agent.")
 @click.option("--since", type=number(), metavar="UNIX_SECONDS", help="Only those started at or after this time.")
 @click.option("--all", "every", is_flag=True, help="Also those that another run started; so does --agent.")
+@click.option("--orphaned", is_flag=True, help="Only those that are under way by their logs and whose process is gone.")
 @db_option
 @json_option
-def list_runs(limit: int, offset: int, every: bool, db: str | None, as_json: bool, **where: str | float | None) -> None:
+def list_runs(
+    limit: int, offset: int, every: bool, orphaned: bool, db: str | None, as_json: bool, **where: str | float | None
+) -> None:
     """List stored runs, newest first."""
     from agentmesh.store.base import RunFilter
 
     with open_traces(db) as store:
-        alone = not every and where["agent_id"] is None
-        wanted = RunFilter(**where, alone=alone)  # type: ignore[arg-type]  # click has checked each of them
+        left = asyncio.run(left_alone(store)) if orphaned else None
+        alone = not every and not orphaned and where["agent_id"] is None
+        wanted = RunFilter(**where, alone=alone, orphaned=left)  # type: ignore[arg-type]  # click has checked each
         found, total = store.runs(wanted, limit=limit, offset=offset), store.count_runs(wanted)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in found])
@@ -61,6 +68,15 @@ def list_runs(limit: int, offset: int, every: bool, db: str | None, as_json: boo
     print_table(("run", "started", "status", "agents", "cost", "took", "task"), [_row(summary) for summary in found])
     if len(found) < total:
         note(f"{len(found)} of {total} runs; --limit and --offset show others")
+
+
+async def left_alone(store: "TraceStore") -> "Orphaned":
+    """Return which runs nobody is at work on; who may be gone is watched until that is certain."""
+    from agentmesh.store.at_work import orphans_of
+    from agentmesh.store.leases import watched
+
+    clock = SystemClock()
+    return orphans_of(await watched(store, clock), now=clock.now())
 
 
 def _row(summary: "RunSummary") -> tuple[str, ...]:

@@ -81,8 +81,10 @@ class Past:
         return active_s + max(last - begun, 0.0)
 
 
-def claimed(store: TraceStore, past: Past, *, now: float, reason: str) -> Past:
-    """Write down that the run goes on, and return its past with that in it. Of several who try, one may.
+def claimed(store: TraceStore, past: Past, *, now: float, reason: str, owner: str = "") -> Past:
+    """Write down that the run goes on under the lease ``owner``, and return its past with that in it.
+
+    Of several who try, one may. Whoever was at work on it is refused from then on: its next place in the log is taken.
 
     It is written past the writer of the mesh: of an event that was refused, a writer remembers that a log has a hole.
 
@@ -90,7 +92,7 @@ def claimed(store: TraceStore, past: Past, *, now: float, reason: str) -> Past:
         StoreError: somebody else goes on with it, or it cannot be written.
     """
     run_id = past.started.run_id
-    resumed = RunResumed(run_id=run_id, seq=len(past.events), at=now, reason=reason)
+    resumed = RunResumed(run_id=run_id, seq=len(past.events), at=now, reason=reason, owner=owner)
     try:
         store.append([resumed])
     except DuplicateEventError as error:

@@ -225,6 +225,7 @@ class LocalExecutor:
             layer=place.layer,
             previous=place.previous,
             workflow=place.workflow,
+            owner=services.owner,
             **_forked(place),
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
-from agentmesh.events import StageStarted
+from agentmesh.events import Event, RunResumed, RunStarted, StageStarted
 from agentmesh.graphs.changes import Changes
 from agentmesh.graphs.continuing import Past, continued
 from agentmesh.graphs.cutting import check_place
@@ -84,9 +84,8 @@ class Forker:
         now = self.executor.services.clock.now()
         parent = None if outer is None else outer.run_id
         started = changes.started(past.started, Fork(past.started.run_id, len(taken), changes.named), parent=parent)
-        stamped = {"run_id": name, "at": now}
-        fork = Past.of(tuple(event.model_copy(update=stamped) for event in (started, *taken[1:])))
         live = await self._of_stage(past, changes.services(self.executor.services))
+        fork = Past.of(tuple(_stamped(event, name, now, live.owner) for event in (started, *taken[1:])))
         services = await continued(fork, live, self.store, self.registry)
         executor = self.executor.using(services)
         async with executor.turn(name):
@@ -109,3 +108,9 @@ class Forker:
             stages = [event.child for event in past.events if isinstance(event, StageStarted)]
             named = ", ".join(map(repr, stages)) or "none has begun"
             raise ConfigError(f"run {started.run_id!r} is of a workflow; fork the run of one of its stages: {named}")
+
+
+def _stamped(event: Event, run_id: RunId, now: float, owner: str) -> Event:
+    """Return an event as one of the fork, which is whoever's goes on with it."""
+    whose = {"owner": owner} if isinstance(event, RunStarted | RunResumed) else {}
+    return event.model_copy(update={"run_id": run_id, "at": now, **whose})

@@ -72,7 +72,7 @@ def record_expired(store: TraceStore, run_id: RunId, *, now: float) -> bool:
 def resumable(store: TraceStore, *, now: float) -> list[RunId]:
     """Return the runs that were paused and wait for nobody any more, oldest first.
 
-    A run whose process was lost is not among them: in the store it looks like one that is under way.
+    A run whose process was lost is not among them; ``Mesh.orphans`` finds those.
     """
     filters = [RunFilter(status=RunStatus.WAITING), RunFilter(status=RunStatus.RUNNING)]
     unfinished = [summary for where in filters for summary in store.runs(where, limit=store.count_runs(where) + 1)]

@@ -45,7 +45,7 @@ class Services:
     has them in it. ``admissions`` are the steps before each call, in order, and ``turns`` says when it may begin.
     ``equality`` says which answers of a team are the same, and ``checker`` has a word on each answer. ``by_hand`` are
     the agents that somebody named in place of the router, and ``draw_seed`` is that of a recorded decision; without one
-    the run's id gives it.
+    the run's id gives it. ``owner`` is the lease under which the mesh is at work.
     """
 
     embedder: Embedder
@@ -67,6 +67,7 @@ class Services:
     checker: AnswerChecker | None = None
     by_hand: tuple[AgentId, ...] = ()
     draw_seed: int | None = None
+    owner: str = ""
 
     @property
     def router(self) -> Router:

@@ -31,12 +31,42 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """Says that a mesh is at work: where, in which process, and when it last said so (Unix seconds, by its own clock).
+
+    ``owner`` is what the events of its runs name it by. ``place`` is where ``pid`` means that process, and ``born``
+    when the process was started; both may be "". ``beats`` counts the renewals.
+    """
+
+    owner: str
+    host: str
+    pid: int
+    place: str
+    born: str
+    taken_at: float
+    renewed_at: float
+    beats: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Orphaned:
+    """Which runs are under way by their logs, and nobody is at work on them: those of owners who are not ``living``.
+
+    A run of no known owner is one when its last event was before ``quiet_since`` (Unix seconds). What another run
+    started is part of that one as long as that has not ended.
+    """
+
+    living: frozenset[str]
+    quiet_since: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunFilter:
     """Which runs to list. ``since`` is Unix seconds.
 
     ``text`` is looked for in the task, ``reason`` in why its agents were chosen; both ignore case. ``prefix`` is what
     the run's id begins with, exactly. ``alone`` leaves out runs that another run started, such as those of the stages
-    of a workflow.
+    of a workflow. ``orphaned`` leaves only those that nobody is at work on though they have not ended.
     """
 
     status: RunStatus | None = None
@@ -47,6 +77,7 @@ class RunFilter:
     prefix: str | None = None
     alone: bool = False
     parent: RunId | None = None
+    orphaned: Orphaned | None = None
 
 
 class TraceStore(ABC):
@@ -230,6 +261,25 @@ class TraceStore(ABC):
     @abstractmethod
     def faults(self, *, limit: int = 50) -> list[LearningFault]:
         """Return the last faults stored, newest first. A store in memory holds the last 1,000, one on disk 10,000."""
+
+    @abstractmethod
+    def put_lease(self, lease: Lease) -> None:
+        """Store a lease in place of the one of the same owner."""
+
+    @abstractmethod
+    def renew_lease(self, owner: str, at: float) -> bool:
+        """Count one more beat of a lease, at the time ``at``; return whether it is still there."""
+
+    @abstractmethod
+    def end_lease(self, owner: str, *, beats: int | None = None) -> bool:
+        """Remove a lease, or only where it has not been renewed since it had so many ``beats``; return whether it was.
+
+        Renewing and ending may come at once: one of them finds that the other was first.
+        """
+
+    @abstractmethod
+    def leases(self) -> list[Lease]:
+        """Return all leases, by owner."""
 
     @abstractmethod
     def check(self) -> list[str]:

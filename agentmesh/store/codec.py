@@ -33,7 +33,17 @@ EventRow: TypeAlias = tuple[RunId, int, str, int, float, str]
 EVENT_COLUMNS = ("run_id", "seq", "kind", "schema", "at", "body")
 
 RunRow: TypeAlias = tuple[
-    RunId, int, float | None, str | None, str | None, str | None, float | None, str | None, str, RunId | None
+    RunId,
+    int,
+    float | None,
+    str | None,
+    str | None,
+    str | None,
+    float | None,
+    str | None,
+    str,
+    RunId | None,
+    str | None,
 ]
 RUN_COLUMNS = (
     "id",
@@ -46,6 +56,7 @@ RUN_COLUMNS = (
     "cost_usd",
     "agents",
     "parent",
+    "owner",
 )
 
 _HALF_PAIR = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
@@ -135,6 +146,7 @@ class Outline:
     cost_usd: Decimal | None = Decimal(0)
     agents: list[AgentId] = field(default_factory=list)
     parent: RunId | None = None
+    owner: str | None = None  # of a run that is under way; one that was answered waits for whoever goes on
     open: set[tuple[AgentId, int]] = field(default_factory=set)  # requests for approval; no row holds them
     first_own: int = 0  # no row holds it either: what a fork took over is stored with its start, at once
 
@@ -155,10 +167,12 @@ class Outline:
             case ApprovalGiven(reply=reply) if not self.finished:
                 self.open.discard((reply.agent_id, reply.wave))
                 self.status = RunStatus.WAITING if self.open else RunStatus.RUNNING
+                self.owner = None
             case StageWaiting() if not self.finished:
                 self.status = RunStatus.WAITING
             case RunResumed() if not self.finished:
                 self.status = RunStatus.WAITING if self.open else RunStatus.RUNNING
+                self.owner = event.owner or None
             case RunFinished():
                 self.status, self.elapsed_s, self.cost_usd = event.status, event.elapsed_s, event.cost_usd
             case _:
@@ -177,13 +191,14 @@ class Outline:
             self.status = self.status or RunStatus.RUNNING
             self.parent = event.parent
             self.first_own = event.first_own
+            self.owner = self.owner or event.owner or None
 
     def row(self) -> RunRow:
         """Return the row. ``folded_text`` is null when these events brought no new one."""
         cost = None if self.cost_usd is None else str(self.cost_usd)
         agents = json.dumps(self.agents, ensure_ascii=False)
         texts = (self.text, self.folded_text)
-        ended = (self.elapsed_s, cost, agents, self.parent)
+        ended = (self.elapsed_s, cost, agents, self.parent, self.owner)
         return (self.run_id, self.last_seq, self.started_at, self.status, *texts, *ended)
 
 

@@ -11,7 +11,7 @@ from agentmesh.events import ApprovalGiven, DecisionMade, Event, RunResumed
 from agentmesh.records import RunStatus
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.codec import EVENT_COLUMNS, RUN_COLUMNS, EventRow, Outline, decode, outline, reason_of, searchable
-from agentmesh.store.refusals import duplicate
+from agentmesh.store.refusals import refusal
 from agentmesh.store.schema import events as event_table
 from agentmesh.store.schema import runs as run_table
 from agentmesh.types import RunId
@@ -74,7 +74,7 @@ def read_events(connection: Connection, run_id: RunId, *, url: str) -> list[Even
 
 def read_outline(row: Sequence[Any]) -> Outline:
     """Return the outline that a row of ``OUTLINE_COLUMNS`` holds."""
-    run_id, last_seq, started_at, status, text, elapsed_s, cost_usd, agents, parent = row
+    run_id, last_seq, started_at, status, text, elapsed_s, cost_usd, agents, parent, owner = row
     return Outline(
         run_id,
         last_seq=last_seq,
@@ -85,6 +85,7 @@ def read_outline(row: Sequence[Any]) -> Outline:
         cost_usd=None if cost_usd is None else Decimal(cost_usd),
         agents=json.loads(agents),
         parent=parent,
+        owner=owner,
     )
 
 
@@ -113,6 +114,6 @@ def _draw_anew(connection: Connection, run_id: RunId, fresh: Sequence[Event], *,
     by_seq = {event.seq: event for event in read_events(connection, run_id, url=url)}
     for event in fresh:
         if event.seq in by_seq:
-            raise duplicate(run_id, event.seq, url)
+            raise refusal(by_seq[event.seq], event, url=url)
         by_seq[event.seq] = event
     return outline(run_id, (by_seq[seq] for seq in sorted(by_seq)))

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from operator import attrgetter
 from threading import RLock
@@ -18,20 +18,21 @@ from agentmesh.records import (
     RouterMark,
     RouterState,
     Run,
+    RunStatus,
     RunSummary,
 )
-from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
+from agentmesh.store.base import Lease, Orphaned, RunFilter, StoredEvent, TraceStore
 from agentmesh.store.carried import Numbered, new_ones, with_those_started
-from agentmesh.store.codec import reason_of
+from agentmesh.store.codec import outline, reason_of
 from agentmesh.store.faults import MOST_IN_MEMORY, kept
 from agentmesh.store.refusals import (
     ScoredKey,
     closed,
-    duplicate,
     foreign_state,
     hole,
     no_registry,
     no_run,
+    refusal,
     refuse_second_score,
     scored_key,
     unfinished,
@@ -80,6 +81,7 @@ class MemoryStore(TraceStore):
         self._cards: dict[AgentId, AgentCard] = {}
         self._parameters: dict[tuple[str, str], str] = {}
         self._states: dict[tuple[str, str], dict[int, RouterState]] = {}
+        self._leases: dict[str, Lease] = {}
 
     @property
     def url(self) -> str:
@@ -95,8 +97,9 @@ class MemoryStore(TraceStore):
             for event in kept:
                 key = (event.run_id, event.seq)
                 trace = self._traces.get(event.run_id)
-                if key in seen or (trace is not None and event.seq in trace.by_seq):
-                    raise duplicate(event.run_id, event.seq, self.url)
+                stored = event if key in seen else None if trace is None else trace.by_seq.get(event.seq)
+                if stored is not None:
+                    raise refusal(stored, event, url=self.url)
                 seen.add(key)
             for event in kept:
                 self._put(event)
@@ -288,6 +291,37 @@ class MemoryStore(TraceStore):
             self._check_open()
             return list(islice(reversed(self._faults), limit))
 
+    def put_lease(self, lease: Lease) -> None:
+        """Store a lease in place of the one of the same owner."""
+        with self._lock:
+            self._check_open()
+            self._leases[lease.owner] = lease
+
+    def renew_lease(self, owner: str, at: float) -> bool:
+        """Count one more beat of a lease; return whether it is still there."""
+        with self._lock:
+            self._check_open()
+            known = self._leases.get(owner)
+            if known is not None:
+                self._leases[owner] = replace(known, renewed_at=at, beats=known.beats + 1)
+            return known is not None
+
+    def end_lease(self, owner: str, *, beats: int | None = None) -> bool:
+        """Remove a lease, or only where it has not been renewed since; return whether it was."""
+        with self._lock:
+            self._check_open()
+            known = self._leases.get(owner)
+            if known is None or beats not in (None, known.beats):
+                return False
+            del self._leases[owner]
+            return True
+
+    def leases(self) -> list[Lease]:
+        """Return all leases, by owner."""
+        with self._lock:
+            self._check_open()
+            return [self._leases[owner] for owner in sorted(self._leases)]
+
     def check(self) -> list[str]:
         """Name the runs whose log has a hole; nothing else can break in memory."""
         with self._lock:
@@ -331,7 +365,17 @@ class MemoryStore(TraceStore):
     def _matching(self, where: RunFilter | None) -> list[Run]:
         self._check_open()
         started = (trace.run() for trace in self._traces.values() if trace.started())
-        return [run for run in started if where is None or matches(run, where)]
+        found = [run for run in started if where is None or matches(run, where)]
+        if where is None or where.orphaned is None:
+            return found
+        return [run for run in found if self._is_left_alone(run, where.orphaned)]
+
+    def _is_left_alone(self, run: Run, orphaned: Orphaned) -> bool:
+        events = self._traces[run.id].ordered()
+        owner, outer = outline(run.id, events).owner, self._traces.get(run.parent or "")
+        is_left = events[-1].at < orphaned.quiet_since if owner is None else owner not in orphaned.living
+        is_part = outer is not None and outer.started() and not outer.run().status.has_ended
+        return run.status is RunStatus.RUNNING and is_left and not is_part
 
 
 def _age(log: Sequence[Event]) -> tuple[bool, float, RunId]:

@@ -2,9 +2,22 @@
 
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, func, select, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    union,
+    union_all,
+)
 
-from agentmesh.store.base import RunFilter
+from agentmesh.records import RunStatus
+from agentmesh.store.base import Orphaned, RunFilter
 from agentmesh.store.codec import searchable, storable
 from agentmesh.store.finding import found_at
 from agentmesh.store.refusals import hole
@@ -52,7 +65,23 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
     if where.prefix is not None:  # not LIKE, as above
         beginning = storable(where.prefix)
         wanted = wanted.where(func.substr(runs.c.id, 1, len(beginning)) == beginning)
+    if where.orphaned is not None:
+        wanted = wanted.where(runs.c.status == RunStatus.RUNNING, _left_alone(where.orphaned))
     return wanted
+
+
+def _left_alone(orphaned: Orphaned) -> ColumnElement[bool]:
+    """Say of a run that is under way by its log that nobody is at work on it, nor on the run that it is part of."""
+    last = select(events.c.at).where(events.c.run_id == runs.c.id, events.c.seq == runs.c.last_seq).scalar_subquery()
+    outer = runs.alias()
+    goes_on = outer.c.status.in_((RunStatus.RUNNING, RunStatus.WAITING))
+    return and_(
+        or_(
+            and_(runs.c.owner.is_not(None), runs.c.owner.not_in(sorted(orphaned.living))),
+            and_(runs.c.owner.is_(None), last < orphaned.quiet_since),
+        ),
+        ~exists().where(outer.c.id == runs.c.parent, goes_on),
+    )
 
 
 def registry_of(version: str) -> Select[Any]:

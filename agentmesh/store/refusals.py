@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TypeAlias
 
 from agentmesh.errors import DuplicateEventError, DuplicateFeedbackError, RunNotFoundError, StoreError
+from agentmesh.events import Event, RunResumed
 from agentmesh.records import Experience, Feedback, RouterMark, RouterState
 from agentmesh.types import AgentId, RunId
 
@@ -14,6 +15,20 @@ ScoredKey: TypeAlias = tuple[RunId, AgentId, str, int]
 def duplicate(run_id: RunId, seq: int, url: str) -> DuplicateEventError:
     """Say that this place in the run's log is taken."""
     return DuplicateEventError(f"event {seq} of run {run_id!r} is already in {url!r}; nothing was written")
+
+
+def refusal(stored: Event, event: Event, *, url: str) -> DuplicateEventError:
+    """Say why an event is not stored whose place in the log of its run is taken by another, or by itself."""
+    is_claim = isinstance(stored, RunResumed) and not isinstance(event, RunResumed)
+    return (taken_over if is_claim else duplicate)(event.run_id, event.seq, url)
+
+
+def taken_over(run_id: RunId, seq: int, url: str) -> DuplicateEventError:
+    """Say that another process goes on with the run, so that this one's part of it ends here."""
+    return DuplicateEventError(
+        f"run {run_id!r} in {url!r} was taken up by somebody else, who goes on with it from event {seq}; this process "
+        "was not heard of, or the run was answered there: what it still does for the run is not stored"
+    )
 
 
 def no_run(run_id: RunId, url: str) -> RunNotFoundError:

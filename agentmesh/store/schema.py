@@ -39,8 +39,22 @@ runs = Table(
     Column("cost_usd", Name),  # decimal text: no database rounds it; null is unknown
     Column("agents", Words, nullable=False),  # a JSON list, in the order of their first finished call
     Column("parent", Name),  # the run that started it; null for one that stands alone
+    Column("owner", Name),  # the lease of who is at work on it; null where nobody is known to be
     Index("ix_runs_started_at", "started_at", "id"),
     Index("ix_runs_status", "status", "started_at", "id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("owner", Name, primary_key=True),  # one for each time that a mesh is open
+    Column("host", Name, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("place", Name, nullable=False),  # where its pid means this process
+    Column("born", Name, nullable=False),  # when the process was started, in the machine's own count
+    Column("taken_at", Float, nullable=False),
+    Column("renewed_at", Float, nullable=False),
+    Column("beats", Integer, nullable=False),  # how often it was renewed
 )
 
 run_agents = Table(

@@ -20,8 +20,8 @@ from agentmesh.records import (
     Run,
     RunSummary,
 )
-from agentmesh.store import faults, marks, schema
-from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
+from agentmesh.store import faults, lease_rows, marks, schema
+from agentmesh.store.base import Lease, RunFilter, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.carrying import every_mark, read_traces, take_over
 from agentmesh.store.codec import decode, encode, summary
@@ -226,6 +226,23 @@ class SqlStore(TraceStore):
         """Return the last faults stored, newest first."""
         with self._database.reading() as connection:
             return marks.newest_faults(connection, limit)
+
+    def put_lease(self, lease: Lease) -> None:
+        """Store a lease in place of the one of the same owner."""
+        self._database.write(lambda connection: lease_rows.put(connection, lease), stored=again)
+
+    def renew_lease(self, owner: str, at: float) -> bool:
+        """Count one more beat of a lease; return whether it is still there."""
+        return self._database.write(lambda connection: lease_rows.renew(connection, owner, at), stored=again)
+
+    def end_lease(self, owner: str, *, beats: int | None = None) -> bool:
+        """Remove a lease, or only where it has not been renewed since; return whether it was."""
+        return self._database.write(lambda connection: lease_rows.end(connection, owner, beats=beats), stored=again)
+
+    def leases(self) -> list[Lease]:
+        """Return all leases, by owner."""
+        with self._database.reading() as connection:
+            return lease_rows.stored(connection)
 
     def check(self) -> list[str]:
         """Ask the database to check itself, read every event, and name runs with a hole and marks without a state."""

@@ -17,6 +17,7 @@ from agentmesh.store.base import RunFilter
 from agentmesh.testing import strategies as draw
 from agentmesh.testing.carried_log import CarriedLogContract
 from agentmesh.testing.learning_log import BOUNDED, LearningLogContract
+from agentmesh.testing.leases import LeaseContract
 from agentmesh.testing.traces import call as call
 from agentmesh.testing.traces import decided as decided
 from agentmesh.testing.traces import end as end
@@ -28,7 +29,7 @@ from agentmesh.testing.traces import state as state
 from agentmesh.testing.traces import whole as whole
 
 
-class TraceStoreContract(CarriedLogContract, LearningLogContract):
+class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract):
     """What every store keeps to, as tests. Inherit in a class named ``Test...`` and write :meth:`make_store`."""
 
     # --- events
@@ -73,6 +74,18 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract):
                 store.append([*whole("other"), *log[split:], log[0]])
             assert [stored.event for stored in store.tail()] == log[:split]
             assert store.count_runs() == min(split, 1)
+
+    def test_who_writes_into_a_run_that_another_went_on_with_is_told_so_and_nothing_is_written(self) -> None:
+        """Its log is the other's from the place where that went on."""
+        with self.make_store() as store:
+            store.append([start("r"), call("r", 1), RunResumed(run_id="r", seq=2, at=2, owner="other")])
+            late: list[Event] = [call("r", 2, "bob"), end("r", 3)]
+            for mine in (late[:1], late):
+                with pytest.raises(DuplicateEventError, match=r"'r' .*by somebody else, .*from event 2"):
+                    store.append(mine)
+            with pytest.raises(DuplicateEventError, match="event 2 of run 'r' is already"):
+                store.append([RunResumed(run_id="r", seq=2, at=3, owner="me")])
+            assert len(store.events("r")) == 3
 
     def test_an_unknown_run_is_an_error_that_names_it(self) -> None:
         """By events, by run, and by feedback."""
@@ -316,6 +329,8 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract):
             store.last_experience,
             store.experiences,
             store.faults,
+            store.leases,
+            lambda: store.renew_lease("me", 1.0),
             lambda: store.append(whole("s")),
             lambda: store.add_feedback(score("r")),
             lambda: store.put_mark(mark(), state(0)),
