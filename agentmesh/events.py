@@ -49,7 +49,8 @@ class RunStarted(BaseEvent):
     ``team`` is the fingerprint of the team that answers, as the store keeps it; "" where all that are chosen are asked.
     ``parent`` is the run that started this one, and ``stage`` the stage of its workflow that this one does, if it is
     one; then ``layer`` is how many stages stand before that, and ``previous`` who answered right before it.
-    ``workflow`` is the fingerprint of the workflow that this run is of.
+    ``workflow`` is the fingerprint of the workflow that this run is of. ``capture`` is the policy by which texts of the
+    trace were replaced as it was stored; "" where all are kept.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -67,6 +68,7 @@ class RunStarted(BaseEvent):
     layer: int = 0
     previous: AgentId = ""
     workflow: str = ""
+    capture: str = ""
 
 
 class TaskPrepared(BaseEvent):

@@ -12,6 +12,7 @@ from agentmesh.agents.base import Agent
 from agentmesh.agents.refiner import Refiner
 from agentmesh.agents.registry import Registry
 from agentmesh.approvals import Approval
+from agentmesh.capture import Capture
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
@@ -73,6 +74,7 @@ class Mesh(RunControl):
         checks: Say before a call whether an agent can do the task, and after it whether the answer does what was asked.
         approvals: Which calls wait until a person has approved them; the first rule that fits counts.
         listeners: Are told each event of every run as it happens, with placeholders where secrets are hidden.
+        capture: Which texts the store keeps: in full (the default), hashed or not at all, and what is redacted first.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -104,6 +106,7 @@ class Mesh(RunControl):
         checks: Iterable[Check] = (),
         approvals: Sequence[Approval] = (),
         listeners: Sequence[EventSink] = (),
+        capture: Capture | None = None,
     ) -> None:
         chosen = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         clock = SystemClock()
@@ -131,6 +134,7 @@ class Mesh(RunControl):
             checks=Checks.of(checks),
             approvals=tuple(approvals),
             listeners=tuple(listeners),
+            capture=capture or Capture(),
         )
         self._lasting = store if isinstance(store, TraceStore) else open_store(None) if store is None else None
         self._store_at = store if isinstance(store, str) else ""

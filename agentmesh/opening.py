@@ -8,6 +8,7 @@ from typing import Any
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
 from agentmesh.approvals import Approval
+from agentmesh.capture import Capture
 from agentmesh.errors import ConfigError
 from agentmesh.graphs.approval import Approvals
 from agentmesh.graphs.asking import LiveAsker
@@ -41,6 +42,7 @@ from agentmesh.routing.pacing import SlidingPace
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
+from agentmesh.store.capturing import CapturingStore
 from agentmesh.store.writer import TraceWriter
 from agentmesh.types import AgentId, Clock
 
@@ -71,6 +73,7 @@ class Setup:
     checks: Checks
     approvals: tuple[Approval, ...]
     listeners: tuple[EventSink, ...]
+    capture: Capture
 
     def __post_init__(self) -> None:
         """Check what no type can say.
@@ -143,6 +146,8 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     store = given if isinstance(given, TraceStore) else await asyncio.to_thread(open_store, given)
     if store is not given:
         stack.callback(store.close)
+    if setup.capture.policy:
+        store = CapturingStore(store, setup.capture)
     writer = TraceWriter(store)
     stack.push_async_callback(writer.aclose)
     setup.registry.recall(await asyncio.to_thread(store.latest_cards))

@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from agentmesh.capture import why_not_whole
 from agentmesh.errors import ConfigError, ReplayError
 from agentmesh.events import (
     CallFinished,
@@ -43,6 +44,7 @@ UNDECIDED: Final = "no decision was made"
 UNFINISHED: Final = "not finished"
 NOBODY: Final = "rules or gates left nobody"
 OTHER_EMBEDDER: Final = "routed with another embedder"
+NOT_WHOLE: Final = "what was asked is not kept"
 
 PAGE: Final = 1000
 """Runs that are listed at a time."""
@@ -175,6 +177,8 @@ class _Reader:
             return UNDECIDED
         if RunFinished not in last:
             return UNFINISHED
+        if why_not_whole(started.capture, [started.model_dump_json()]):
+            return NOT_WHOLE
         self.embedder = self.embedder or started.embedder
         if started.embedder != self.embedder:
             return OTHER_EMBEDDER
