@@ -89,8 +89,13 @@ async def _differences(store: TraceStore, run_id: RunId, *, router: Router | Non
     snapshot = await asyncio.to_thread(store.registry, recording.decided.decision.registry_version)
     rebuilt = await asyncio.to_thread(rebuild_router, store, recording, router)
     team = await asyncio.to_thread(_team, store, recording)
-    again = await _again(recording, snapshot, rebuilt, team)
     ids, policy = [card.id for card in snapshot.cards], recording.started.capture
+    try:
+        again = await _again(recording, snapshot, rebuilt, team)
+    except ReplayError as error:
+        if policy:
+            raise _without_texts(run_id, policy, error) from error
+        raise
     found = tuple(compare(recording.events, again, ids))
     if not found or not policy:
         return found
@@ -105,7 +110,7 @@ def _untold(events: Sequence[Event]) -> list[Event]:
     return [captured(event, Capture(content="none")) for event in events]
 
 
-def _without_texts(run_id: RunId, policy: str, found: Difference) -> ReplayError:
+def _without_texts(run_id: RunId, policy: str, found: Difference | ReplayError) -> ReplayError:
     return ReplayError(
         f"run {run_id!r} cannot be replayed: not all that was said in it is kept (capture {policy!r}), and without it "
         f"the replay goes another way ({found})"
