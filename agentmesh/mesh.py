@@ -20,7 +20,7 @@ from agentmesh.graphs.checking import Check, Checks
 from agentmesh.graphs.conversation import STICKINESS
 from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.health import Breakers, Health
-from agentmesh.graphs.intake import as_task, new_run_id
+from agentmesh.graphs.intake import as_task, named_run
 from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.streaming import streamed
@@ -243,7 +243,7 @@ class Mesh(RunControl):
         Args:
             task: What is asked.
             limits: Fields that are set here stand above the mesh's.
-            run_id: A name of your own for the run; it must be new to the store.
+            run_id: A name of your own for the run, of at most 200 characters; it must be new to the store.
 
         Raises:
             ConfigError: the task cannot be used, or the mesh is not open.
@@ -264,7 +264,7 @@ class Mesh(RunControl):
             workflow: The stages.
             task: What is asked.
             limits: What all stages together may use; fields that are set here stand above the mesh's.
-            run_id: A name of your own for the run; it must be new to the store.
+            run_id: A name of your own for the run, of at most 200 characters; it must be new to the store.
 
         Raises:
             ConfigError: the task cannot be used, or the mesh is not open.
@@ -345,7 +345,7 @@ class Mesh(RunControl):
         listeners: Sequence[EventSink] = (),
         workflow: Workflow | None = None,
     ) -> Run:
-        parts, run_id = self._parts(), new_run_id(self._setup.clock.now()) if run_id is None else run_id
+        parts, run_id = self._parts(), named_run(run_id, self._setup.clock.now())
         edge = Edge(self._setup.secrets, task, run_id)
         run = await parts.executor_of(workflow).submit(
             edge.task, run_id=run_id, limits=self._setup.limits_of(limits), listeners=edge.listeners(listeners)

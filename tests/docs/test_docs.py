@@ -17,6 +17,7 @@ WHOLE = [
         "gnn.md",
         "limits.md",
         "preferences.md",
+        "privacy.md",
         "refining.md",
         "secrets.md",
         "workflows.md",
