@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -59,7 +59,17 @@ def _body(event: Event) -> str:
     try:
         return event.model_dump_json()
     except PydanticSerializationError:  # half of a surrogate pair, as a cut stream leaves it: no UTF-8, but JSON
-        return json.dumps(event.model_dump(mode="json"))
+        return json.dumps(_shape(event))
+
+
+def _shape(event: Event) -> dict[str, Any]:
+    """Return an event as JSON values; pydantic would put another character into keys with half a pair in them."""
+    shape = event.model_dump(mode="json")
+    if isinstance(event, RunStarted):
+        shape["task"]["inputs"] = event.task.inputs
+    elif isinstance(event, CallFinished) and event.call.answer is not None:
+        shape["call"]["answer"]["data"] = event.call.answer.data
+    return shape
 
 
 def decode(body: str, schema: int, *, where: str) -> Event:
