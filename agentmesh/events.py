@@ -51,7 +51,8 @@ class RunStarted(BaseEvent):
     one; then ``layer`` is how many stages stand before that, and ``previous`` who answered right before it.
     ``workflow`` is the fingerprint of the workflow that this run is of. ``owner`` is the lease of who is at work on it,
     "" where nobody said. A fork names in ``forked`` the run that it goes on from: its first ``forked_at`` events were
-    taken over from there, and ``changed`` says what is otherwise.
+    taken over from there, and ``changed`` says what is otherwise. ``capture`` is the policy by which texts of the trace
+    were replaced as it was stored; "" where all are kept.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -73,6 +74,7 @@ class RunStarted(BaseEvent):
     forked: RunId | None = None
     forked_at: int | None = Field(default=None, ge=0)
     changed: tuple[str, ...] = ()
+    capture: str = ""
 
     @property
     def first_own(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
 from agentmesh.approvals import Approval
+from agentmesh.capture import Capture
 from agentmesh.errors import ConfigError
 from agentmesh.graphs.approval import Approvals
 from agentmesh.graphs.asking import LiveAsker
@@ -43,6 +44,7 @@ from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
 from agentmesh.store.at_work import AtWork
 from agentmesh.store.base import TraceStore
+from agentmesh.store.capturing import CapturingStore
 from agentmesh.store.writer import TraceWriter
 from agentmesh.types import AgentId, Clock
 
@@ -73,6 +75,7 @@ class Setup:
     checks: Checks
     approvals: tuple[Approval, ...]
     listeners: tuple[EventSink, ...]
+    capture: Capture
 
     def __post_init__(self) -> None:
         """Check what no type can say.
@@ -148,6 +151,8 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     if store is not given:
         stack.callback(store.close)
     at_work = await stack.enter_async_context(AtWork(store, setup.clock))
+    if setup.capture.policy:
+        store = CapturingStore(store, setup.capture)
     writer = TraceWriter(store)
     stack.push_async_callback(writer.aclose)
     setup.registry.recall(await asyncio.to_thread(store.latest_cards))

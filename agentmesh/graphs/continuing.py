@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
+from agentmesh.capture import why_not_whole
 from agentmesh.errors import ConfigError, DuplicateEventError, RunNotFoundError, StoreError
 from agentmesh.events import ApprovalGiven, DecisionMade, Event, RunResumed, RunStarted, TaskPrepared
 from agentmesh.graphs.admission import Admission
@@ -89,9 +90,13 @@ def claimed(store: TraceStore, past: Past, *, now: float, reason: str, owner: st
     It is written past the writer of the mesh: of an event that was refused, a writer remembers that a log has a hole.
 
     Raises:
+        ConfigError: the store keeps too little of its texts to go on with.
         StoreError: somebody else goes on with it, or it cannot be written.
     """
     run_id = past.started.run_id
+    lost = why_not_whole(past.started.capture, (event.model_dump_json() for event in past.events))
+    if lost:
+        raise ConfigError(f"run {run_id!r} cannot go on from the store: {lost}; give the mesh its task anew")
     resumed = RunResumed(run_id=run_id, seq=len(past.events), at=now, reason=reason, owner=owner)
     try:
         store.append([resumed])

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentmesh.approvals import ApprovalReply, ApprovalRequest, Verdict
+from agentmesh.approvals import CLOCK, ApprovalReply, ApprovalRequest, Verdict
 from agentmesh.errors import ConfigError, DuplicateEventError
 from agentmesh.events import ApprovalGiven, Event, RunStarted, fold, stages_waiting
-from agentmesh.graphs.approval import CLOCK
 from agentmesh.graphs.intake import as_task
 from agentmesh.records import Run, RunStatus
 from agentmesh.store.base import RunFilter, TraceStore
@@ -85,10 +84,16 @@ def record_answer(store: TraceStore, run_id: RunId, said: Said, *, now: float) -
 
     Raises:
         RunNotFoundError: no such run is stored.
-        ConfigError: nothing of this is waited for, or the edit cannot be used.
+        ConfigError: nothing of this is waited for, the edit cannot be used, or texts of the run are kept by a policy
+            that only its mesh can follow.
     """
-    record_of_stages(store, run_id, said, now=now)
     started = store.events(run_id)[0]
+    if isinstance(started, RunStarted) and started.capture and (said.by or said.note or said.text is not None):
+        raise ConfigError(
+            f"texts of run {run_id!r} are kept by the policy {started.capture!r}, which only its mesh can follow; say "
+            "it there (--app), or without a name, a note and an edit"
+        )
+    record_of_stages(store, run_id, said, now=now)
     root = root_of(started) if isinstance(started, RunStarted) else run_id
     return root if is_ready(store, store.events(root), now) else None
 

@@ -233,5 +233,5 @@ class Resumer:
         """Go on with a run that nobody has approved in time."""
         try:
             await self._resume(run_id, None, at_least=due)
-        except Exception:  # the worker boundary: raised, it would end all other runs of the mesh
-            logger.exception("run %r cannot go on by itself", run_id)
+        except Exception as error:
+            logger.error("run %r cannot go on by itself", run_id, exc_info=self._store.traced(error))

@@ -145,7 +145,10 @@ async def _report(run: Run, failure: Failure, *, store: TraceStore | None, at: f
     whose = "the workflow" if failure.agent_id is None else f"agent {failure.agent_id!r}"
     message = f"{failure.source!r} could not score the answer of {whose}: {told(failure.error)}"
     trace = None if isinstance(failure.error, AgentMeshError) else failure.error
-    logger.warning("run %r: %s", run.id, message, exc_info=trace)
-    if store is not None:
+    if store is None:
+        logger.warning("run %r: %s", run.id, message, exc_info=trace)
+    else:
+        shown = trace if trace is None else store.traced(trace)
+        logger.warning("run %r: %s", run.id, store.shown(message), exc_info=shown)
         fault = LearningFault(at=at, run_id=run.id, source=failure.source, message=message)
         await asyncio.to_thread(keep_fault, store, fault)

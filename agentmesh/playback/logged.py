@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from agentmesh.capture import why_not_whole
 from agentmesh.errors import ConfigError, ReplayError
 from agentmesh.events import (
     CallFinished,
@@ -45,6 +46,7 @@ UNFINISHED: Final = "not finished"
 NOBODY: Final = "rules or gates left nobody"
 NOT_DRAWN: Final = "forked after the decision, or decided by hand"
 OTHER_EMBEDDER: Final = "routed with another embedder"
+NOT_WHOLE: Final = "what was asked is not kept"
 
 PAGE: Final = 1000
 """Runs that are listed at a time."""
@@ -179,6 +181,8 @@ class _Reader:
             return UNFINISHED
         if decided.seq < started.first_own or decided.decision.router == BY_HAND:
             return NOT_DRAWN
+        if why_not_whole(started.capture, [started.model_dump_json()]):
+            return NOT_WHOLE
         self.embedder = self.embedder or started.embedder
         if started.embedder != self.embedder:
             return OTHER_EMBEDDER

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from functools import partial
 
+from agentmesh.capture import Capture
 from agentmesh.errors import AgentMeshError, ConfigError, PluginError, ReplayError, ReplayMissError
 from agentmesh.events import CallFinished, Event, RunStarted
 from agentmesh.graphs.continuing import Past
@@ -38,6 +40,7 @@ from agentmesh.routing.pacing import pace_of
 from agentmesh.routing.preference import PREFERENCES
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
+from agentmesh.store.captured import captured
 from agentmesh.types import AgentId, RunId, SystemClock
 
 
@@ -69,13 +72,16 @@ async def replay(
 
     Raises:
         RunNotFoundError: no such run is stored.
-        ReplayError: the run did not get as far as a decision, or its router cannot be rebuilt.
+        ReplayError: the run did not get as far as a decision, its router cannot be rebuilt, or what was said in it is
+            not kept and it cannot be decided again without.
         ReplayMissError: the replay asked for an answer that the trace lacks.
     """
     events = await asyncio.to_thread(store.events, run_id)
     started = events[0]
     if isinstance(started, RunStarted) and started.workflow:
         found = await replay_stages(store, events, workflow, partial(_differences, store, router=router))
+        if found and started.capture:
+            raise _without_texts(run_id, started.capture, found[0])
         return Replay(run=store.run(run_id), differences=tuple(found))
     return Replay(run=store.run(run_id), differences=await _differences(store, run_id, router=router))
 
@@ -85,9 +91,32 @@ async def _differences(store: TraceStore, run_id: RunId, *, router: Router | Non
     snapshot = await asyncio.to_thread(store.registry, recording.decided.decision.registry_version)
     rebuilt = await asyncio.to_thread(rebuild_router, store, recording, router)
     team = await asyncio.to_thread(_team, store, recording)
-    again = await _again(recording, snapshot, rebuilt, team)
-    ids = [card.id for card in snapshot.cards]
-    return tuple(compare(recording.events, again, ids))
+    ids, policy = [card.id for card in snapshot.cards], recording.started.capture
+    try:
+        again = await _again(recording, snapshot, rebuilt, team)
+    except ReplayError as error:
+        if policy:
+            raise _without_texts(run_id, policy, error) from error
+        raise
+    found = tuple(compare(recording.events, again, ids))
+    if not found or not policy:
+        return found
+    found = tuple(compare(_untold(recording.events), _untold(again), ids))
+    if found:
+        raise _without_texts(run_id, policy, found[0])
+    return found
+
+
+def _untold(events: Sequence[Event]) -> list[Event]:
+    """Return events without what was said: all else is compared of a run whose texts are not kept."""
+    return [captured(event, Capture(content="none")) for event in events]
+
+
+def _without_texts(run_id: RunId, policy: str, found: Difference | ReplayError) -> ReplayError:
+    return ReplayError(
+        f"run {run_id!r} cannot be replayed: not all that was said in it is kept (capture {policy!r}), and without it "
+        f"the replay goes another way ({found})"
+    )
 
 
 def rebuild_router(store: TraceStore, recording: Recording, router: Router | None = None) -> Router:
@@ -158,7 +187,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
     services = Services(
         embedder=RecordedEmbedder(started.embedder, started.task.text, recording.prepared.vector),
         serving=ServingRouter(router),
-        refiner=RecordedRefiner(recording.refined, None if team is None else team.key),
+        refiner=RecordedRefiner(recording.refined, None if team is None else team.key, whole=not started.capture),
         caller=_caller(recording),
         clock=SystemClock(),
         pools=StoredPool(snapshot, recording.prepared),
@@ -168,7 +197,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
         pace=pace_of(recording.decided.decision),
         fallback=started.fallback,
         team=team,
-        equality=equality_of(team, recording.waves),
+        equality=equality_of(team, recording.waves, whole=not started.capture),
         admissions=(RecordedSlices(recording.slices), RecordedSteps(recording)),
         checker=RecordedChecker(recording.checked),
         by_hand=_named_by_hand(recording.decided.decision),
@@ -184,7 +213,7 @@ async def _again(recording: Recording, snapshot: RegistrySnapshot, router: Route
     except ReplayMissError:
         raise
     except AgentMeshError as error:
-        if recording.finished.error != str(error):
+        if recording.finished.error != str(error) and not (started.capture and recording.finished.error):
             raise ReplayError(f"the replay failed where the run did not: {error}") from error
     return [*recording.before, *kept.events]
 

@@ -212,28 +212,31 @@ def asker_of(decision: RouteDecision) -> RecordedAsker | None:
     return RecordedAsker(decision.reasoning)
 
 
-def equality_of(team: Team | None, waves: Sequence[WaveStarted]) -> Equality:
+def equality_of(team: Team | None, waves: Sequence[WaveStarted], *, whole: bool = True) -> Equality:
     """Return what says which answers of a recorded team are equal.
 
     It is found again where the answers say it. What vectors or tries said is taken from the waves: a replay has no
-    embedder, and runs no answer.
+    embedder, and runs no answer. So it is where the answers are not all kept as they were: then the trace is not whole.
     """
-    if team is None or team.is_repeatable:
+    if team is None or (team.is_repeatable and whole):
         return KeyEquality(None if team is None else of_form(team.equivalence))
     return RecordedEquality(waves)
 
 
 class RecordedRefiner(Refiner):
-    """Returns the recorded final answer of a refining agent; a plain vote is taken again instead."""
+    """Returns the recorded final answer of a refining agent; a plain vote on a whole trace is taken again instead."""
 
-    def __init__(self, refined: AnswerRefined | None, equivalence: Equivalence | None = None) -> None:
+    def __init__(
+        self, refined: AnswerRefined | None, equivalence: Equivalence | None = None, *, whole: bool = True
+    ) -> None:
         """Keep what was recorded, and by what a vote tells which answers are equal."""
         self.name = VoteRefiner.name if refined is None else refined.refiner
         self._refined, self._voting = refined, VoteRefiner(equivalence)
+        self._votes_again = whole and self.name == VoteRefiner.name
 
     async def refine(self, task: Task, answers: Sequence[WeightedAnswer]) -> Refined:
         """Return what was recorded, or vote again."""
-        if self._refined is None or self.name == VoteRefiner.name:
+        if self._refined is None or self._votes_again:
             return await self._voting.refine(task, answers)
         recorded = self._refined
         return Refined(

@@ -1,5 +1,6 @@
 """The contract of every trace store. ``agentmesh.testing.TraceStoreContract`` is the same contract, executable."""
 
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,15 @@ class TraceStore(ABC):
         It holds the password where there is one: hand it to that process alone, and never show it.
         """
         return None
+
+    def shown(self, text: str) -> str:
+        """Return what somebody said as it may stand in a log: as this store would keep it."""
+        return text
+
+    def traced(self, error: BaseException) -> BaseException | None:
+        """Return an error whose traceback may stand in a log, ``None`` where this store would not keep all of that."""
+        trace = "".join(traceback.format_exception(error))
+        return error if self.shown(trace) == trace else None
 
     @abstractmethod
     def append(self, events: Sequence[Event]) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -73,7 +73,7 @@ def json_of(record: Record) -> str:
     try:
         return record.model_dump_json()
     except PydanticSerializationError:  # half of a surrogate pair, as a cut stream leaves it: no UTF-8, but JSON
-        return json.dumps(record.model_dump(mode="json"))
+        return json.dumps(_shape(record))
 
 
 def record_of(kind: type[RecordT], body: str) -> RecordT:
@@ -83,6 +83,16 @@ def record_of(kind: type[RecordT], body: str) -> RecordT:
         ValueError: it is none.
     """
     return kind.model_validate(json.loads(body)) if _HALF_PAIR.search(body) else kind.model_validate_json(body)
+
+
+def _shape(record: Record) -> dict[str, Any]:
+    """Return a record as JSON values; pydantic would put another character into keys with half a pair in them."""
+    shape = record.model_dump(mode="json")
+    if isinstance(record, RunStarted):
+        shape["task"]["inputs"] = record.task.inputs
+    elif isinstance(record, CallFinished) and record.call.answer is not None:
+        shape["call"]["answer"]["data"] = record.call.answer.data
+    return shape
 
 
 def decode(body: str, schema: int, *, where: str) -> Event:

@@ -54,7 +54,7 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
         found = found_at(run_reasons.c.folded_reason, searchable(where.reason)) > 0
         wanted = wanted.where(runs.c.id.in_(select(run_reasons.c.run_id).where(found)))
     if where.agent_id is not None:
-        theirs = select(run_agents.c.run_id).where(run_agents.c.agent_id == where.agent_id)
+        theirs = select(run_agents.c.run_id).where(run_agents.c.agent_id == storable(where.agent_id))
         wanted = wanted.where(runs.c.id.in_(theirs))
     if where.alone:
         wanted = wanted.where(runs.c.parent.is_(None))
@@ -62,9 +62,9 @@ def matching(wanted: Select[Any], where: RunFilter | None) -> Select[Any]:
         wanted = wanted.where(runs.c.parent == where.parent)
     if where.since is not None:
         wanted = wanted.where(runs.c.started_at >= where.since)
-    if where.prefix is not None:  # not LIKE, as above
+    if where.prefix is not None:  # not LIKE, as above, nor SUBSTR: it too stops at a NUL character
         beginning = storable(where.prefix)
-        wanted = wanted.where(func.substr(runs.c.id, 1, len(beginning)) == beginning)
+        wanted = wanted.where(runs.c.id >= beginning, found_at(runs.c.id, beginning) == 1)
     if where.orphaned is not None:
         wanted = wanted.where(runs.c.status == RunStatus.RUNNING, _left_alone(where.orphaned))
     return wanted

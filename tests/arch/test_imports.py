@@ -23,7 +23,7 @@ HEAVY = {
 }
 HELP = "import sys; sys.argv = ['agentmesh', '--help']; from agentmesh.cli.app import main; main()"
 PUBLIC = """
-    Agent AgentCard AgentMeshError Answer Approval Feedback Health Learning Limits Mesh Objective Preference
+    Agent AgentCard AgentMeshError Answer Approval Capture Feedback Health Learning Limits Mesh Objective Preference
     PromptedAgent PromptedRefiner RecordedAgent Refiner Replay RouteDecision Router Run RunStatus ScoringRouter Secrets
     Task Team Usage
     VoteRefiner agent diff open_store replay rerun whatif

@@ -18,6 +18,7 @@ WHOLE = [
         "gnn.md",
         "limits.md",
         "preferences.md",
+        "privacy.md",
         "refining.md",
         "replay.md",
         "secrets.md",
