@@ -50,7 +50,10 @@ def copied_to_file(golden, request):
 
 def copied_to_postgres(golden, request):
     """Make the tables of the golden database's schema in PostgreSQL, and fill them with its rows."""
-    url = request.getfixturevalue("postgres_url")
+    return filled(golden, request.getfixturevalue("postgres_url"))
+
+
+def filled(golden, url):
     engine, source = _engine(_parsed(url), wait_s=5.0), create_engine(f"sqlite:///{golden}")
     with engine.begin() as there, source.connect() as here:
         upgrade(there, since=None, until=f"{int(golden.stem.removeprefix('schema')):04}")
@@ -153,6 +156,41 @@ open_store(sys.argv[1])
     with open_store(f"sqlite:///{copy}") as store:
         assert maker.read(store) == expected_of(GOLDEN[0])
         assert store.check() == []
+
+
+MIGRATING = """
+import sys
+from multiprocessing import get_context
+from agentmesh.store import open_store
+import agentmesh.store.migrate, agentmesh.store.sql, agentmesh.store.sqlite, agentmesh.store.postgres
+forks = get_context("fork")
+barrier = forks.Barrier(len(sys.argv[1:]))
+def migrate(url):
+    barrier.wait()
+    open_store(url, busy_timeout_s=30).close()
+running = [forks.Process(target=migrate, args=(url,)) for url in sys.argv[1:]]
+for process in running:
+    process.start()
+for process in running:
+    process.join()
+print({process.exitcode for process in running})
+"""
+
+
+@pytest.mark.timeout(120)  # it starts many processes
+@pytest.mark.parametrize("database", [copied_to_file, copied_to_postgres], ids=["sqlite", "postgres"])
+def test_processes_that_migrate_each_golden_database_at_once_leave_it_as_it_was_written(
+    database, request, new_postgres_url
+):
+    in_postgres = database is copied_to_postgres
+    urls = [filled(golden, new_postgres_url()) if in_postgres else copied_to_file(golden, request) for golden in GOLDEN]
+    at_once = [*urls[:1] * 6, *urls[1:] * 2]  # the oldest has the longest way
+    done = subprocess.run([sys.executable, "-c", MIGRATING, *at_once], capture_output=True, text=True, check=True)
+    assert done.stdout == "{0}\n", done.stderr
+    for golden, url in zip(GOLDEN, urls, strict=True):
+        with open_store(url) as store:
+            assert maker.read(store) == expected_of(golden)
+            assert store.check() == []
 
 
 def test_the_newest_golden_database_holds_every_kind_of_event():
