@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agentmesh.agents.registry import Registry
+from agentmesh.capture import why_not_whole
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event, RunResumed, RunStarted, StageStarted
 from agentmesh.graphs.changes import Changes
@@ -59,6 +60,9 @@ class Forker:
         """
         past = Past.of(await asyncio.to_thread(self.store.events, run_id))
         self._check_kind(past)
+        lost = why_not_whole(past.started.capture, (event.model_dump_json() for event in past.events))
+        if lost:
+            raise ConfigError(f"run {run_id!r} cannot be forked: {lost}")
         check_place(past.events, at)
         changes.check_agents(self.registry)
         name = new_run_id(self.executor.services.clock.now()) if new_id is None else new_id

@@ -296,6 +296,17 @@ class TraceStore(ABC):
         """Look for damage and return what was found, a line each; an empty list is a clean bill."""
 
     @abstractmethod
+    def repair(self) -> list[str]:
+        """Put right what can be known from the events, in one transaction, and return what was done, a line each.
+
+        Rows that say otherwise than the events are drawn anew; indexes and counters of the database are put right.
+        Events are never touched: a run that lost some keeps its hole, and ``check`` goes on to name it.
+
+        Raises:
+            StoreError: the store was opened for reading only, or its damage goes deeper.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of the database. Closing twice is harmless."""
 

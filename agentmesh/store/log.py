@@ -58,8 +58,8 @@ def are_stored(connection: Connection, rows: Sequence[EventRow]) -> bool:
 
 def _reasons(events: Sequence[Event]) -> list[tuple[RunId, str]]:
     """Return the last reason of each run that these events give one for."""
-    given = {event.run_id: reason_of(event.decision) for event in events if isinstance(event, DecisionMade)}
-    return [(run_id, searchable(reason)) for run_id, reason in given.items() if reason]
+    made = ((event.run_id, reason_of(event.decision)) for event in events if isinstance(event, DecisionMade))
+    return list({run_id: (run_id, searchable(reason)) for run_id, reason in made if reason}.values())
 
 
 def read_events(connection: Connection, run_id: RunId, *, url: str) -> list[Event]:

@@ -121,3 +121,18 @@ def closed(url: str) -> StoreError:
 def hole(run_id: RunId, *, stored: int, last_seq: int) -> str:
     """Say that events are missing from the middle of a run's log."""
     return f"run {run_id!r} holds {stored} events but its last seq is {last_seq}: {last_seq + 1 - stored} are missing"
+
+
+def no_row(run_id: RunId) -> str:
+    """Say that a run has events and is in no list."""
+    return f"run {run_id!r} has events and no row: no list shows it"
+
+
+def differs(run_id: RunId, columns: Sequence[str]) -> str:
+    """Say that the rows drawn from the events of a run say something else."""
+    return f"the rows of run {run_id!r} say otherwise than its events: {', '.join(columns)}"
+
+
+def stray(run_id: RunId) -> str:
+    """Say that something is kept of a run that has no row."""
+    return f"agents or a reason are kept of run {run_id!r}, which has no row"

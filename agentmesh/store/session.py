@@ -73,6 +73,10 @@ class Database(ABC):
         """Return what the database's own check of itself finds, a line each."""
 
     @abstractmethod
+    def mend(self, connection: Connection) -> list[str]:
+        """Put right what the database keeps for itself, such as indexes, and return what was done, a line each."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
 

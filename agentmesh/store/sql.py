@@ -25,6 +25,7 @@ from agentmesh.store.base import Lease, RunFilter, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.carrying import every_mark, read_traces, take_over
 from agentmesh.store.codec import decode, encode, summary
+from agentmesh.store.drawn import differences, draw_anew, strays
 from agentmesh.store.log import OUTLINE_COLUMNS, append_events, are_stored, read_events, read_outline
 from agentmesh.store.query import (
     holes,
@@ -43,7 +44,6 @@ from agentmesh.types import RunId
 _R = TypeVar("_R", bound=Record)
 _CARD_COLUMNS = ("agent_id", "version", "body")
 _ROUTER_COLUMNS = ("name", "parameters_hash", "parameters")
-_AT_ONCE = 500  # events in memory while all are read
 _KEEP = "ON CONFLICT DO NOTHING"
 
 
@@ -245,18 +245,25 @@ class SqlStore(TraceStore):
             return lease_rows.stored(connection)
 
     def check(self) -> list[str]:
-        """Ask the database to check itself, read every event, and name runs with a hole and marks without a state."""
+        """Ask the database to check itself, read every event, and name what does not fit together."""
         found: list[str] = []
         try:
             with self._database.reading() as connection:
                 found += [f"{self._url!r}: {line}" for line in self._database.integrity(connection)]
                 found += holes(connection)
                 found += marks.broken_marks(connection)
-                found += self._unreadable(connection)
+                found += strays(connection)
+                found += [one.line for one in differences(connection, url=self._url, damaged=found.append)]
         except StoreError as error:
             self._database.check_open()
             found.append(str(error))  # damage so bad that the check itself cannot go on
-        return found
+        return list(dict.fromkeys(found))
+
+    def repair(self) -> list[str]:
+        """Have the database put right what is its own, and draw the rows anew that say otherwise than the events."""
+        return self._database.write(
+            lambda connection: [*self._database.mend(connection), *draw_anew(connection, url=self._url)], stored=again
+        )
 
     def close(self) -> None:
         """Let go of the database. Closing twice is harmless."""
@@ -267,16 +274,3 @@ class SqlStore(TraceStore):
             return record.model_validate_json(body)
         except ValidationError as error:
             raise StoreError(f"{what} in {self._url!r} is damaged: {body[:60]!r}") from error
-
-    def _unreadable(self, connection: Connection) -> list[str]:
-        table = schema.events.c
-        found = []
-        for run_id, seq, version, body in connection.execute(
-            select(table.run_id, table.seq, table.schema, table.body).order_by(table.place),
-            execution_options={"yield_per": _AT_ONCE},
-        ):
-            try:
-                decode(body, version, where=f"event {seq} of run {run_id!r} in {self._url!r}")
-            except StoreError as error:
-                found.append(str(error))
-        return found

@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
 from agentmesh.errors import StoreError
+from agentmesh.store.presence import Presence
 from agentmesh.store.session import Database
 
 SCHEME = "sqlite:///"
@@ -27,7 +28,9 @@ _HINTS = {
     "is locked": "another process is writing to it: try again, or give a longer busy_timeout_s",
     "is full": "nothing was written: free some space",
     "not a database": "name a file that agentmesh made, or one that does not exist yet",
-    "malformed": "restore it from a copy, or move it away",
+    "malformed": "`agentmesh doctor --repair` saves what can be read; or restore it from a copy",
+    "disk I/O error": "see whether its disk is full, failing, or may no longer be written",
+    "unable to open database file": "see that its folder is there and may be written",
     "readonly": "open it with read_only=True, or make the file and its folder writable",
 }
 """What to do about what SQLite says."""
@@ -58,7 +61,9 @@ class SqliteFile(Database):
         except OSError as error:
             raise StoreError(f"cannot open {url!r}: {error.strerror or error}") from error
         self._busy_timeout_s = busy_timeout_s
-        self._reader = _engine(path, _access(path), begin="BEGIN", busy_timeout_s=busy_timeout_s)
+        self._presence: Presence | None = None  # none until the database is there
+        access = _access(path)
+        self._reader = _engine(path, access, begin="BEGIN", busy_timeout_s=busy_timeout_s)
         self._writer = _engine(path, {"mode": "rwc"}, begin="BEGIN IMMEDIATE", busy_timeout_s=busy_timeout_s)
         try:
             # until it is known to be ours it is only read
@@ -66,6 +71,7 @@ class SqliteFile(Database):
             if not read_only:
                 with self._translating("open"), closing(self._writer.raw_connection()) as connection:
                     self._keep_log_beside(connection.cursor())
+            self._presence = Presence(path, url=url, alone="immutable" in access)
         except StoreError:
             self.close()
             raise
@@ -74,6 +80,12 @@ class SqliteFile(Database):
     def address(self) -> str | None:
         """Return the file's URL with its whole path, since the working directory may change; none when it is gone."""
         return f"{SCHEME}{self._path.resolve()}" if self._path.is_file() else None
+
+    def check_open(self) -> None:
+        """Raise a ``StoreError`` when the database was closed, or its files are no longer those that were opened."""
+        super().check_open()
+        if self._presence is not None:
+            self._presence.check()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -86,6 +98,13 @@ class SqliteFile(Database):
         """Return what SQLite's own check of the file finds, a line each."""
         lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
         return [line for line in lines if line != "ok"]
+
+    def mend(self, connection: Connection) -> list[str]:
+        """Make the indexes anew when SQLite finds fault with the file; its counters put themselves right."""
+        if not self.integrity(connection):
+            return []
+        connection.exec_driver_sql("REINDEX")
+        return ["made the indexes anew"]
 
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
@@ -115,6 +134,9 @@ def _check_path(path: Path, *, read_only: bool, create: bool) -> None:
         raise IsADirectoryError(0, f"{str(path)!r} is a folder; name a file in it")
     if not create and not path.exists():
         raise FileNotFoundError(0, f"there is no file {str(path)!r}; a run creates it")
+    log = path.with_name(path.name + "-wal")
+    if path.exists() and path.stat().st_size == 0 and log.exists() and log.stat().st_size > 0:
+        raise OSError(0, f"{str(path)!r} was emptied, and its log {log.name!r} was not: SQLite would throw that away")
     if read_only:
         return
     if not path.parent.is_dir():

@@ -340,3 +340,11 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract)
         ):
             with pytest.raises(StoreError, match="closed"):
                 ask()
+
+    def test_a_repair_leaves_what_is_sound_as_it_is_and_gives_no_lost_event_back(self) -> None:
+        """A hole is still named afterwards."""
+        with self.make_store() as store:
+            store.append([*whole("fine"), decided("fine", 3, reason="why"), start("torn"), end("torn", 2)])
+            before = store.tail(), store.runs(), store.check()
+            assert store.repair() == []
+            assert (store.tail(), store.runs(), store.check()) == before

@@ -17,8 +17,11 @@ def copied_to_file(golden, request):
 
 
 def copied_to_postgres(golden, request):
+    return fill(golden, request.getfixturevalue("postgres_url"))
+
+
+def fill(golden, url):
     """Make the tables of the golden database's schema in PostgreSQL, and fill them with its rows."""
-    url = request.getfixturevalue("postgres_url")
     engine, source = _engine(_parsed(url), wait_s=5.0), create_engine(f"sqlite:///{golden}")
     with engine.begin() as there, source.connect() as here:
         upgrade(there, since=None, until=f"{int(golden.stem.removeprefix('schema')):04}")
@@ -39,3 +42,12 @@ def copied_to_postgres(golden, request):
 def copied(request):
     """Return what copies a golden database and returns the URL of the copy, which may be changed."""
     return lambda golden: request.param(golden, request)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def copied_anew(request):
+    """Return what copies a golden database to a place of its own, however many there are."""
+    if request.param == "sqlite":
+        return lambda golden: copied_to_file(golden, request)
+    new_url = request.getfixturevalue("new_postgres_url")
+    return lambda golden: fill(golden, new_url())

@@ -124,6 +124,37 @@ open_store(sys.argv[1])
         assert store.check() == []
 
 
+MIGRATING = """
+import sys
+from multiprocessing import get_context
+from agentmesh.store import open_store
+import agentmesh.store.migrate, agentmesh.store.sql, agentmesh.store.sqlite, agentmesh.store.postgres
+forks = get_context("fork")
+barrier = forks.Barrier(len(sys.argv[1:]))
+def migrate(url):
+    barrier.wait()
+    open_store(url, busy_timeout_s=30).close()
+running = [forks.Process(target=migrate, args=(url,)) for url in sys.argv[1:]]
+for process in running:
+    process.start()
+for process in running:
+    process.join()
+print({process.exitcode for process in running})
+"""
+
+
+@pytest.mark.timeout(120)  # it starts many processes
+def test_processes_that_migrate_each_golden_database_at_once_leave_it_as_it_was_written(copied_anew):
+    urls = [copied_anew(golden) for golden in GOLDEN]
+    at_once = [*urls[:1] * 6, *urls[1:] * 2]  # the oldest has the longest way
+    done = subprocess.run([sys.executable, "-c", MIGRATING, *at_once], capture_output=True, text=True, check=True)
+    assert done.stdout == "{0}\n", done.stderr
+    for golden, url in zip(GOLDEN, urls, strict=True):
+        with open_store(url) as store:
+            assert maker.read(store) == expected_of(golden)
+            assert store.check() == []
+
+
 def test_the_newest_golden_database_holds_every_kind_of_event():
     stored = {event.kind for run in expected_of(GOLDEN[-1]).runs for event in run.events}
     members = get_args(get_args(Event)[0])
