@@ -1,13 +1,13 @@
-"""The trace of a run: a versioned union of events, how old shapes are lifted, and how events fold into a run.
+"""The trace of a run: a versioned union of events, and how events fold into a run.
 
 The events are the log of a run: resume, replay, rerun and fork read nothing else.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from agentmesh.approvals import ApprovalReply
 from agentmesh.errors import RunNotFoundError
@@ -32,7 +32,7 @@ from agentmesh.records import (
 from agentmesh.types import AgentId, RunId
 
 SCHEMA = 1
-"""The version of the shapes below; raise it with each change and add a step to ``_LIFTS``."""
+"""The version of the shapes below; raise it with each change and add a step to ``lifting``."""
 
 
 class BaseEvent(Record):
@@ -287,30 +287,6 @@ Event: TypeAlias = Annotated[
     | FeedbackGiven,
     Field(discriminator="kind"),
 ]
-
-_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
-
-LiftStep: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-_LIFTS: tuple[LiftStep, ...] = ()
-"""Step ``i`` turns the JSON object of schema ``i + 1`` into that of schema ``i + 2``."""
-
-
-def lift(shape: dict[str, Any], *, schema: int, steps: Sequence[LiftStep] = _LIFTS) -> Event:
-    """Build an event from the JSON object of any schema up to today's.
-
-    Args:
-        shape: The event as it was stored. It may be changed.
-        schema: The version of the shapes it was stored under, 1 to ``SCHEMA``.
-        steps: What lifts schema 1 to 2, 2 to 3, and so on.
-    """
-    for step in steps[schema - 1 :]:
-        shape = step(shape)
-    return _ADAPTER.validate_python(shape)
-
-
-def parse_event(text: str | bytes) -> Event:
-    """Build an event from JSON text of today's schema."""
-    return _ADAPTER.validate_json(text)
 
 
 def fold(events: Iterable[Event]) -> Run:

@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 
 from agentmesh.errors import ExchangeError, SchemaVersionError
-from agentmesh.events import SCHEMA, Event, lift
+from agentmesh.events import SCHEMA, Event
+from agentmesh.lifting import lift
 from agentmesh.packing import PackedFloats
 from agentmesh.records import Experience, Record, RegistrySnapshot, RouterMark, RouterState
 from agentmesh.store.codec import json_of

@@ -4,7 +4,7 @@ All that a mesh stores goes through its store, so nothing gets past the policy. 
 it was said, from memory: it may wait for a person, and goes on with what was said. What ended is read as it was stored.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Final
 
@@ -21,7 +21,7 @@ from agentmesh.records import (
     Run,
     RunSummary,
 )
-from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
+from agentmesh.store.base import Lease, RunFilter, StoredEvent, TraceStore
 from agentmesh.store.captured import captured
 from agentmesh.types import RunId
 
@@ -147,6 +147,39 @@ class CapturingStore(TraceStore):
     def faults(self, *, limit: int = 50) -> list[LearningFault]:
         """Return the last faults stored."""
         return self._store.faults(limit=limit)
+
+    def traces(self, where: RunFilter | None = None) -> Iterator[list[Event]]:
+        """Yield the events of each run as they were stored."""
+        return self._store.traces(where)
+
+    def every_mark(self) -> list[RouterMark]:
+        """Return the marks of all routers, in order."""
+        return self._store.every_mark()
+
+    def take_over(self, experiences: Sequence[Experience], marks: Sequence[tuple[RouterMark, RouterState]] = ()) -> int:
+        """Store what another store has learned, as it is kept here."""
+        kept = [captured(one, self._capture) for one in experiences]
+        return self._store.take_over(kept, [(captured(mark, self._capture), state) for mark, state in marks])
+
+    def put_lease(self, lease: Lease) -> None:
+        """Store a lease as it is."""
+        self._store.put_lease(lease)
+
+    def renew_lease(self, owner: str, at: float) -> bool:
+        """Count one more beat of a lease."""
+        return self._store.renew_lease(owner, at)
+
+    def end_lease(self, owner: str, *, beats: int | None = None) -> bool:
+        """Remove a lease."""
+        return self._store.end_lease(owner, beats=beats)
+
+    def leases(self) -> list[Lease]:
+        """Return all leases."""
+        return self._store.leases()
+
+    def repair(self) -> list[str]:
+        """Put right what can be in the store behind."""
+        return self._store.repair()
 
     def check(self) -> list[str]:
         """Look for damage in the store behind."""

@@ -21,9 +21,8 @@ from agentmesh.events import (
     RunResumed,
     RunStarted,
     StageWaiting,
-    lift,
-    parse_event,
 )
+from agentmesh.lifting import lift, parse_event
 from agentmesh.records import Record, RouteDecision, RunStatus, RunSummary
 from agentmesh.types import AgentId, RunId
 
