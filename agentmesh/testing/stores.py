@@ -16,6 +16,7 @@ from agentmesh.records import AgentCard, LearningFault, Reasoning, RegistrySnaps
 from agentmesh.store.base import RunFilter
 from agentmesh.testing import strategies as draw
 from agentmesh.testing.learning_log import BOUNDED, LearningLogContract
+from agentmesh.testing.retention import RetentionContract
 from agentmesh.testing.traces import call as call
 from agentmesh.testing.traces import decided as decided
 from agentmesh.testing.traces import end as end
@@ -27,7 +28,7 @@ from agentmesh.testing.traces import state as state
 from agentmesh.testing.traces import whole as whole
 
 
-class TraceStoreContract(LearningLogContract):
+class TraceStoreContract(LearningLogContract, RetentionContract):
     """What every store keeps to, as tests. Inherit in a class named ``Test...`` and write :meth:`make_store`."""
 
     # --- events
