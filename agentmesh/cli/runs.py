@@ -1,4 +1,4 @@
-"""``agentmesh runs``: what was stored, as it was stored, where two runs part, and how one that waits goes on."""
+"""``agentmesh runs``: what was stored, as it was stored, where two runs part, how one goes on, which are forgotten."""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.run import trace_line, waiting_lines
 from agentmesh.cli.runs_diff import diff_runs
 from agentmesh.cli.runs_going_on import approve, reject, resume
+from agentmesh.cli.runs_prune import prune
 from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
 
@@ -24,11 +25,12 @@ STATUSES = ("running", "waiting", "completed", "abstained", "failed", "over_budg
 
 @click.group()
 def runs() -> None:
-    """List stored runs, show one, compare two, say whether a call may be made, go on with a run."""
+    """List stored runs, show one, compare two, say whether a call may be made, go on with a run, forget old ones."""
 
 
 runs.add_command(approve)
 runs.add_command(diff_runs)
+runs.add_command(prune)
 runs.add_command(reject)
 runs.add_command(resume)
 
@@ -51,7 +53,9 @@ def list_runs(limit: int, offset: int, every: bool, db: str | None, as_json: boo
     with open_traces(db) as store:
         alone = not every and where["agent_id"] is None
         wanted = RunFilter(**where, alone=alone)  # type: ignore[arg-type]  # click has checked each of them
-        found, total = store.runs(wanted, limit=limit, offset=offset), store.count_runs(wanted)
+        found = store.runs(wanted, limit=limit, offset=offset)
+        is_last = 0 < len(found) < limit or not (found or offset)  # then they need not be counted
+        total = offset + len(found) if is_last else store.count_runs(wanted)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in found])
         return

@@ -42,6 +42,7 @@ from agentmesh.types import AgentId, RunId
 UNDECIDED: Final = "no decision was made"
 UNFINISHED: Final = "not finished"
 NOBODY: Final = "rules or gates left nobody"
+PRUNED: Final = "pruned"
 OTHER_EMBEDDER: Final = "routed with another embedder"
 
 PAGE: Final = 1000
@@ -129,9 +130,11 @@ def read_log(
         found = reader.read(run_id)
         if found is not None:
             runs.append(found)
+    if limit is None or len(runs) < limit:
+        reader.left_out[PRUNED] += sum(one.runs for one in store.prunings() if since is None or since < one.before)
     if not runs:
-        raise ConfigError(f"{store.url!r} holds no run of that time that can be decided again{_told(reader.left_out)}")
-    return Log(reader.embedder or "", tuple(reversed(runs)), dict(reader.left_out))
+        raise ConfigError(f"{store.url!r} holds no run of that time that can be decided again{_told(+reader.left_out)}")
+    return Log(reader.embedder or "", tuple(reversed(runs)), dict(+reader.left_out))
 
 
 def _run_ids(store: TraceStore, *, since: float | None, until: float | None) -> Iterator[RunId]:

@@ -38,7 +38,12 @@ class RetentionContract(ABC):
     def test_ended_runs_that_started_before_a_time_are_pruned_with_all_that_tells_of_them(self) -> None:
         """Nothing lists, finds or counts them any more."""
         with self.make_store() as store:
-            log = [start("old", at=1), decided("old", 1, reason="it rhymes"), call("old", 2), end("old", 3)]
+            log: list[Event] = [
+                start("old", at=1),
+                decided("old", 1, reason="it rhymes"),
+                call("old", 2),
+                end("old", 3),
+            ]
             store.append([*log, *whole("new", at=5, agent_id="bob")])
             store.add_fault(LearningFault(at=1, run_id="old", source="judge", message="What is 12 * 7?"))
             assert store.prune(Retention(before=5), at=9) == Pruned(1, 4)
@@ -71,7 +76,7 @@ class RetentionContract(ABC):
     def test_a_run_that_another_started_goes_by_itself_only_once_that_is_gone(self) -> None:
         """Such as one whose parent was never stored."""
         with self.make_store() as store:
-            kept = [start("r/a", at=1).model_copy(update={"parent": "r"}), end("r/a", 1)]
+            kept: list[Event] = [start("r/a", at=1).model_copy(update={"parent": "r"}), end("r/a", 1)]
             store.append([*whole("r", at=7), *kept])
             assert store.prune(Retention(before=5), at=9).runs == 0
             assert store.prune(Retention(before=8), at=9).runs == 2
@@ -128,7 +133,7 @@ class RetentionContract(ABC):
                     for event in staged(f"r{i}", at=i // 2, last=None if i == 1 else RunStatus.FAILED)
                 ]
             )
-            done, reached = [], None
+            done, reached = list[int](), None
             for _ in range(5):
                 one = store.prune(Retention(before=5), at=9, after=reached, limit=1)
                 done, reached = [*done, one.runs], one.reached
