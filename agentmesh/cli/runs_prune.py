@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from agentmesh.cli.app import FAILED
 from agentmesh.cli.options import db_option, json_option
 from agentmesh.cli.output import note, print_json, print_text
 from agentmesh.cli.router_target import agreed, yes_option
@@ -51,7 +52,7 @@ def age(text: str) -> float:
 @json_option
 def prune(
     age_s: float, statuses: "Sequence[str]", db: str | None, *, keep_feedback: bool, as_json: bool, **flags: bool
-) -> None:
+) -> int:
     """Delete the events of runs that ended, with the runs that they started. What was learned from them stays.
 
     A run that runs or waits, or started one that does, is never deleted.
@@ -67,13 +68,14 @@ def prune(
         found = prune_runs(store, retention, at=None)
         if flags["dry_run"]:
             told(found, retention, "would be deleted", as_json=as_json)
-            return
+            return 0
         question = f"{found.runs} runs of {store.url} that started before {moment(retention.before)} will be deleted."
         if found.runs and not agreed(f"{question} Go on?", yes=flags["yes"]):
             note("nothing was deleted")
-            return
+            return FAILED
         done = prune_runs(store, retention, at=now)
         told(done, retention, DELETED, reclaimed=store.vacuum() if flags["vacuum"] else None, as_json=as_json)
+    return 0
 
 
 def told(

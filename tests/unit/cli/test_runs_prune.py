@@ -69,11 +69,11 @@ class Person(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("typed", "left_over"), [("n\n", 4), ("y\n", 2)])
-def test_at_a_terminal_the_person_is_asked(command, typed, left_over, monkeypatch):
+@pytest.mark.parametrize(("typed", "code", "left_over"), [("n\n", 1, 4), ("y\n", 0, 2)])
+def test_at_a_terminal_the_person_is_asked(command, typed, code, left_over, monkeypatch):
     monkeypatch.setattr("sys.stdin", Person(typed))
     outcome = command("runs", "prune", "--older-than", "30d")
-    assert (outcome.code, len(left())) == (0, left_over)
+    assert (outcome.code, len(left())) == (code, left_over)
     assert ("nothing was deleted" in outcome.err) is (left_over == 4)
 
 

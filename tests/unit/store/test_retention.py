@@ -117,12 +117,12 @@ def relearned(store):
 
 def test_who_follows_a_store_that_is_pruned_meanwhile_misses_nothing_that_stays(url):
     with open_store(url) as store:
-        store.append([event for i in range(300) for event in whole(f"old{i}", at=i)])
+        store.append([event for i in range(120) for event in whole(f"old{i}", at=i)])
         is_over = Signal()
 
         def write():
             with open_store(url) as mine:
-                for i in range(60):
+                for i in range(25):
                     mine.append(whole(f"new{i}", at=1000 + i))
             is_over.set()
 
@@ -140,7 +140,7 @@ def test_who_follows_a_store_that_is_pruned_meanwhile_misses_nothing_that_stays(
         writer.join()
         pruner.join()
         assert [one for one in seen if one[0].startswith("new")] == [
-            (f"new{i}", seq) for i in range(60) for seq in range(3)
+            (f"new{i}", seq) for i in range(25) for seq in range(3)
         ]
         assert len(seen) == len(set(seen))
-        assert store.count_runs() == 60
+        assert store.count_runs() == 25
