@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from agentmesh.agents.base import Agent
-from agentmesh.events import Event, RunStarted, StageFinished, StageStarted
+from agentmesh.events import DecisionMade, Event, RunStarted, StageFinished, StageStarted
 from agentmesh.graphs.workflow.spec import Stage, Workflow
+from agentmesh.learning.settings import Learning
 from agentmesh.mesh import Mesh
 from agentmesh.records import Limits, Task
 from agentmesh.store.base import TraceStore
@@ -65,7 +66,8 @@ async def real_runs(store: TraceStore, *, count: int = 60, embedder: str = "hash
     """
     agents = [Specialist(skill) for skill in SKILLS]
     made, since = [], store.tail()[-1:]
-    async with Mesh(agents, store=store, embedder=embedder, limits=Limits(max_agents=2), explore=0.2) as mesh:
+    limits, off = Limits(max_agents=2), Learning(mode="off")
+    async with Mesh(agents, store=store, embedder=embedder, limits=limits, explore=0.2, learning=off) as mesh:
         for number in range(count):
             text = text_of(number)
             run = await (mesh.run_workflow(FLOW, text) if number % 10 == 9 else mesh.run(text))
@@ -110,6 +112,9 @@ def _changes(event: Event, whole: RunId, head: RunId, number: int) -> dict[str, 
             return {"child": head + event.child[len(whole) :]}
         case StageFinished(result=result) if result.run_id is not None:
             return {"result": result.model_copy(update={"run_id": head + result.run_id[len(whole) :]})}
+        case DecisionMade(decision=decision) if number % 3 == 0:
+            reason = f"{number % 9} past tasks were alike, the nearest being that of case {number // 2}"
+            return {"decision": decision.model_copy(update={"reason": reason})}
         case _:
             return {}
 
@@ -126,10 +131,10 @@ def copies(tasks: Sequence[Sequence[Event]], *, events: int, begun_at: float, ea
     made, number = 0, 0
     while made < events:
         batch: list[Event] = []
-        while len(batch) < events - made and number % each != each - 1:
+        for _ in range(each):
             batch += copy_of(tasks[number % len(tasks)], number, at=begun_at + number * GAP_S)
             number += 1
-        batch += copy_of(tasks[number % len(tasks)], number, at=begun_at + number * GAP_S)
-        number += 1
+            if made + len(batch) >= events:
+                break
         made += len(batch)
         yield batch
