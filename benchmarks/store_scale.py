@@ -63,11 +63,22 @@ def fill(store: TraceStore, events: int) -> dict[str, float]:
     return {"events": written, "scored": scored, "events_per_s": round(written / took_s)}
 
 
+def last_place(store: TraceStore) -> int:
+    """Return the place of the newest event."""
+    low, high = 0, 1
+    while store.tail(high, limit=1):
+        low, high = high, high * 2
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (middle, high) if store.tail(middle, limit=1) else (low, middle)
+    return high
+
+
 def queries(store: TraceStore) -> Mapping[str, Callable[[], object]]:
     """Return what the commands ask, by what they are called with."""
     total = store.count_runs()
     (middle,) = store.runs(limit=1, offset=total // 2)
-    last = store.tail(0, limit=1)[0].place + 9 * total
+    last = last_place(store)
     alone, half = RunFilter(alone=True), RunFilter(since=middle.started_at, alone=True)
     done, waiting = RunFilter(status=RunStatus.COMPLETED, alone=True), RunFilter(status=RunStatus.WAITING)
     common, rare = RunFilter(text="recipe", alone=True), RunFilter(text=f"case {total // 2},", alone=True)
