@@ -130,10 +130,11 @@ def test_who_follows_a_store_that_is_pruned_meanwhile_misses_nothing_that_stays(
         writer.start()
         pruner = Thread(target=lambda: prune_runs(store, Retention(before=1000), at=2000, pause=lambda _: None))
         pruner.start()
-        seen, place = [], 0
+        seen, place, is_last = [], 0, False
         with open_store(url, read_only=True) as reader:
-            while batch := reader.tail(place, limit=50) or not is_over.is_set():
-                if batch is not True:
+            while not is_last:
+                is_last = is_over.is_set()  # asked before it is read, so that nothing comes after
+                while batch := reader.tail(place, limit=50):
                     seen += [(one.event.run_id, one.event.seq) for one in batch]
                     assert place < batch[0].place
                     place = batch[-1].place
