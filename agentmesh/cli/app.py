@@ -32,7 +32,7 @@ COMMANDS = {
     "run": Entry("agentmesh.cli.run", "run", "Have a task routed, answered and recorded by your mesh."),
     "route": Entry("agentmesh.cli.route", "route", "Say who would be called for a task; nobody is."),
     "agents": Entry("agentmesh.cli.agents", "agents", "List, measure, compare and describe agents."),
-    "runs": Entry("agentmesh.cli.runs", "runs", "List, show, compare, approve, resume, export and import runs."),
+    "runs": Entry("agentmesh.cli.runs", "runs", "List, show, compare, resume, fork, export and prune runs."),
     "explain": Entry("agentmesh.cli.explain", "explain", "Say why a run's agents were chosen."),
     "feedback": Entry("agentmesh.cli.feedback", "feedback", "Score a run, 0 to 1, so that the router learns."),
     "replay": Entry("agentmesh.cli.replay", "replay", "Execute a stored run again, offline, and compare."),

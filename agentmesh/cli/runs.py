@@ -1,4 +1,4 @@
-"""``agentmesh runs``: what was stored, as it was stored, where two runs part, and how one that waits goes on."""
+"""``agentmesh runs``: what was stored, as it was stored, where two runs part, how one goes on, which are forgotten."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from agentmesh.cli.runs_diff import diff_runs
 from agentmesh.cli.runs_export import STATUSES, export_command, import_command
 from agentmesh.cli.runs_fork import fork
 from agentmesh.cli.runs_going_on import approve, reject, resume
+from agentmesh.cli.runs_prune import prune
 from agentmesh.cli.target import open_traces
 from agentmesh.cli.text import moment, seconds, shorten, usd
 from agentmesh.types import SystemClock
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def runs() -> None:
-    """List stored runs, show one, compare two, go on with one or fork it, approve its calls; export and import them."""
+    """List stored runs, show one, compare two, go on with one or fork it; approve, export, import and prune them."""
 
 
 runs.add_command(approve)
@@ -35,6 +36,7 @@ runs.add_command(diff_runs)
 runs.add_command(export_command)
 runs.add_command(fork)
 runs.add_command(import_command)
+runs.add_command(prune)
 runs.add_command(reject)
 runs.add_command(resume)
 
@@ -61,7 +63,9 @@ def list_runs(
         left = asyncio.run(left_alone(store)) if orphaned else None
         alone = not every and not orphaned and where["agent_id"] is None
         wanted = RunFilter(**where, alone=alone, orphaned=left)  # type: ignore[arg-type]  # click has checked each
-        found, total = store.runs(wanted, limit=limit, offset=offset), store.count_runs(wanted)
+        found = store.runs(wanted, limit=limit, offset=offset)
+        is_last = 0 < len(found) < limit or not (found or offset)  # then they need not be counted
+        total = offset + len(found) if is_last else store.count_runs(wanted)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in found])
         return

@@ -45,6 +45,7 @@ UNDECIDED: Final = "no decision was made"
 UNFINISHED: Final = "not finished"
 NOBODY: Final = "rules or gates left nobody"
 NOT_DRAWN: Final = "forked after the decision, or decided by hand"
+PRUNED: Final = "pruned"
 OTHER_EMBEDDER: Final = "routed with another embedder"
 NOT_WHOLE: Final = "what was asked is not kept"
 
@@ -133,9 +134,11 @@ def read_log(
         found = reader.read(run_id)
         if found is not None:
             runs.append(found)
+    if limit is None or len(runs) < limit:
+        reader.left_out[PRUNED] += sum(one.runs for one in store.prunings() if since is None or since < one.before)
     if not runs:
-        raise ConfigError(f"{store.url!r} holds no run of that time that can be decided again{_told(reader.left_out)}")
-    return Log(reader.embedder or "", tuple(reversed(runs)), dict(reader.left_out))
+        raise ConfigError(f"{store.url!r} holds no run of that time that can be decided again{_told(+reader.left_out)}")
+    return Log(reader.embedder or "", tuple(reversed(runs)), dict(+reader.left_out))
 
 
 def _run_ids(store: TraceStore, *, since: float | None, until: float | None) -> Iterator[RunId]:

@@ -40,7 +40,7 @@ from agentmesh.routing.progress import Say, unsaid
 from agentmesh.routing.state import Arrays, pack_state, unpack_state
 from agentmesh.routing.state import hash_parameters as hash_parameters
 from agentmesh.routing.window import OutcomeWindow
-from agentmesh.types import FloatArray, JsonValue, MaskArray
+from agentmesh.types import FloatArray, JsonValue, MaskArray, VectorArray
 
 
 class Router(ABC):
@@ -316,6 +316,9 @@ class ScoringRouter(Router):
         For a state that comes from elsewhere: the numbers of another log mean nothing in this one.
         """
         self._base, self._sequence = base, 0
+
+    def foresee(self, vectors: VectorArray) -> None:
+        """Be told the tasks (m, d) that are decided next, before anything is learned: some look at all at once."""
 
     def inherit(self, serving: "ScoringRouter") -> None:
         """Take over from ``serving``, a router of the same parameters, what no table of outcomes teaches."""

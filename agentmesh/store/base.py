@@ -20,6 +20,7 @@ from agentmesh.records import (
     RunStatus,
     RunSummary,
 )
+from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention
 from agentmesh.types import RunId
 
 
@@ -290,6 +291,32 @@ class TraceStore(ABC):
     @abstractmethod
     def leases(self) -> list[Lease]:
         """Return all leases, by owner."""
+
+    @abstractmethod
+    def prune(self, retention: Retention, *, at: float | None, after: Cursor | None = None, limit: int = 100) -> Pruned:
+        """Delete runs that ``retention`` lets go, oldest first, with the runs that they started, and their faults.
+
+        What was learned from them stays, with its numbers: a router learns on as if nothing had been deleted, and the
+        runs that stay can be replayed. :func:`agentmesh.store.pruning.prune_runs` calls this until all are gone.
+
+        Args:
+            retention: Which runs may go.
+            at: When this is, under which it is noted; ``None`` deletes nothing and counts.
+            after: What the call before reached.
+            limit: The most runs to look at that no stored run started, so that other writers wait for a moment only.
+        """
+
+    @abstractmethod
+    def prunings(self) -> list[Pruning]:
+        """Return what was pruned and when, the first first; all calls under one ``at`` together."""
+
+    @abstractmethod
+    def vacuum(self) -> Reclaimed:
+        """Give the space of what was deleted back, and leave nothing of it in the database's files.
+
+        Raises:
+            StoreError: somebody else is writing, or reads what was deleted, for too long; vacuum again later.
+        """
 
     @abstractmethod
     def check(self) -> list[str]:

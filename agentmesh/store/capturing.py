@@ -23,6 +23,7 @@ from agentmesh.records import (
 )
 from agentmesh.store.base import Lease, RunFilter, StoredEvent, TraceStore
 from agentmesh.store.captured import captured
+from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention
 from agentmesh.types import RunId
 
 WORKFLOW: Final = "workflow"
@@ -176,6 +177,18 @@ class CapturingStore(TraceStore):
     def leases(self) -> list[Lease]:
         """Return all leases."""
         return self._store.leases()
+
+    def prune(self, retention: Retention, *, at: float | None, after: Cursor | None = None, limit: int = 100) -> Pruned:
+        """Delete or count runs that may go, in the store behind."""
+        return self._store.prune(retention, at=at, after=after, limit=limit)
+
+    def prunings(self) -> list[Pruning]:
+        """Return what was pruned and when."""
+        return self._store.prunings()
+
+    def vacuum(self) -> Reclaimed:
+        """Give the space of what was deleted back."""
+        return self._store.vacuum()
 
     def repair(self) -> list[str]:
         """Put right what can be in the store behind."""

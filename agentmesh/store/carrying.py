@@ -11,7 +11,7 @@ from agentmesh.store.bulk import insert_rows
 from agentmesh.store.carried import Numbered, new_ones, with_those_started
 from agentmesh.store.codec import decode
 from agentmesh.store.marks import put_state, read_mark
-from agentmesh.store.query import last_experience, matching
+from agentmesh.store.query import last_experience, listed
 from agentmesh.store.schema import events, experiences, router_marks, runs
 from agentmesh.store.scores import EXPERIENCE_COLUMNS, experience_row, read_experience
 from agentmesh.types import RunId
@@ -39,7 +39,7 @@ def _run_ids(connection: Connection, where: RunFilter | None) -> Iterator[RunId]
         return iter(connection.scalars(in_order).all())
     parents = select(runs.c.id, runs.c.parent).where(runs.c.parent.is_not(None))
     started_by: Mapping[RunId, RunId] = {row.id: row.parent for row in connection.execute(parents)}
-    chosen = with_those_started(set(connection.scalars(matching(select(runs.c.id), where))), started_by)
+    chosen = with_those_started(set(connection.scalars(select(listed(where).c.id))), started_by)
     return (run_id for run_id in connection.scalars(in_order).all() if run_id in chosen)
 
 

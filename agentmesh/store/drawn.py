@@ -48,7 +48,11 @@ class Told:
 
     def row(self) -> tuple[Any, ...]:
         """Return the row of the run, its agents and its reason, as they are to be stored."""
-        return (*self.drawn.row(), frozenset(self.drawn.agents), self.reason)
+        return (*self.drawn.row(), frozenset(self.agents()), self.reason)
+
+    def agents(self) -> list[tuple[AgentId, float | None]]:
+        """Return whom the run called, each with when the run started, as they are to be stored."""
+        return [(agent_id, self.drawn.started_at) for agent_id in self.drawn.agents]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +158,10 @@ def _difference(told: Told, stored: tuple[Any, ...] | None) -> Difference | None
 
 def _stored(connection: Connection, run_ids: Sequence[RunId]) -> dict[RunId, tuple[Any, ...]]:
     """Return the row of each run with its agents and its reason."""
-    agents: dict[RunId, set[AgentId]] = {}
-    for run_id, agent_id in _of(connection, run_ids, run_agents.c.run_id, run_agents.c.agent_id):
-        agents.setdefault(run_id, set()).add(agent_id)
+    agents: dict[RunId, set[tuple[AgentId, float | None]]] = {}
+    theirs = run_agents.c
+    for run_id, *called in _of(connection, run_ids, theirs.run_id, theirs.agent_id, theirs.started_at):
+        agents.setdefault(run_id, set()).add((called[0], called[1]))
     reasons = {row[0]: row[1] for row in _of(connection, run_ids, run_reasons.c.run_id, run_reasons.c.folded_reason)}
     rows = _of(connection, run_ids, *(runs.c[name] for name in RUN_COLUMNS))
     return {row[0]: (*row, frozenset(agents.get(row[0], ())), reasons.get(row[0])) for row in rows}
@@ -175,7 +180,7 @@ def _put(connection: Connection, told: Told) -> None:
     insert_rows(connection, "runs", RUN_COLUMNS, [told.drawn.row()], conflict=_DRAWN_ANEW)
     for table in (run_agents, run_reasons):
         connection.execute(delete(table).where(table.c.run_id == run_id))
-    agents = [(agent_id, run_id) for agent_id in told.drawn.agents]
-    insert_rows(connection, "run_agents", ("agent_id", "run_id"), agents)
+    agents = [(agent_id, run_id, started_at) for agent_id, started_at in told.agents()]
+    insert_rows(connection, "run_agents", ("agent_id", "run_id", "started_at"), agents)
     if told.reason is not None:
         insert_rows(connection, "run_reasons", ("run_id", "folded_reason"), [(run_id, told.reason)])

@@ -23,6 +23,7 @@ _UPSERT = "ON CONFLICT (id) DO UPDATE SET folded_text = COALESCE(excluded.folded
     f"{name} = excluded.{name}" for name in RUN_COLUMNS if name not in {"id", "folded_text"}
 )
 _NEWEST_REASON = "ON CONFLICT (run_id) DO UPDATE SET folded_reason = excluded.folded_reason"
+_STARTED = "ON CONFLICT (agent_id, run_id) DO UPDATE SET started_at = excluded.started_at"
 _IDS = 500  # ids in one IN list
 
 
@@ -39,13 +40,14 @@ def append_events(connection: Connection, events: Sequence[Event], rows: Sequenc
     drawn, agents = [], []
     for run_id, fresh in by_run.items():
         before = known.get(run_id) or Outline(run_id)
-        seen = set(before.agents)
+        seen, started_at = set(before.agents), before.started_at
         after = _advance(connection, before, fresh, url=url)
         drawn.append(after.row())
-        agents += [(agent_id, run_id) for agent_id in after.agents if agent_id not in seen]
+        is_new = started_at != after.started_at  # a call may be stored before its run is said to have started
+        agents += [(one, run_id, after.started_at) for one in after.agents if is_new or one not in seen]
     insert_rows(connection, "runs", RUN_COLUMNS, drawn, conflict=_UPSERT)
     insert_rows(connection, "events", EVENT_COLUMNS, rows)
-    insert_rows(connection, "run_agents", ("agent_id", "run_id"), agents)
+    insert_rows(connection, "run_agents", ("agent_id", "run_id", "started_at"), agents, conflict=_STARTED)
     insert_rows(connection, "run_reasons", ("run_id", "folded_reason"), _reasons(events), conflict=_NEWEST_REASON)
 
 

@@ -37,9 +37,10 @@ from agentmesh.store.refusals import (
     scored_key,
     unfinished,
 )
+from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention, Standing, released
 from agentmesh.types import AgentId, RunId
 
-_SEQUENCE = attrgetter("sequence")
+_SEQUENCE, _PLACE = attrgetter("sequence"), attrgetter("place")
 
 
 @dataclass(slots=True)
@@ -70,7 +71,9 @@ class MemoryStore(TraceStore):
     def __init__(self) -> None:
         self._lock = RLock()  # guards all that follows: calls come from several threads
         self._closed = False
-        self._log: list[Event] = []
+        self._log: list[StoredEvent] = []
+        self._place = 0  # the last that was given out
+        self._prunings: dict[float, Pruning] = {}
         self._traces: dict[RunId, _Trace] = {}
         self._last = 0  # the highest number that an experience or a mark has
         self._experiences: list[Experience] = []
@@ -130,8 +133,8 @@ class MemoryStore(TraceStore):
         """Return the events stored after place ``after``, in order."""
         with self._lock:
             self._check_open()
-            first = max(after, 0)
-            return [StoredEvent(first + 1 + i, event) for i, event in enumerate(self._log[first : first + limit])]
+            first = bisect_right(self._log, after, key=_PLACE)
+            return self._log[first : first + limit]
 
     def traces(self, where: RunFilter | None = None) -> Iterator[list[Event]]:
         """Yield the events of each run by seq, the oldest run first, as they are now."""
@@ -322,6 +325,32 @@ class MemoryStore(TraceStore):
             self._check_open()
             return [self._leases[owner] for owner in sorted(self._leases)]
 
+    def prune(self, retention: Retention, *, at: float | None, after: Cursor | None = None, limit: int = 100) -> Pruned:
+        """Delete or count runs that may go, with the runs that they started."""
+        with self._lock:
+            self._check_open()
+            roots = self._roots(retention, after)[:limit]
+            gone = released(self._families([run_id for _, run_id in roots]), retention)
+            count = sum(len(self._traces[run_id].by_seq) for run_id in gone)
+            if at is not None and gone:
+                self._forget(set(gone))
+                earlier = self._prunings.get(at, Pruning(at, retention.before, 0, 0))
+                total = len(gone) + earlier.runs, count + earlier.events
+                self._prunings[at] = Pruning(at, retention.before, *total)
+        return Pruned(len(gone), count, roots[-1] if len(roots) == limit else None)
+
+    def prunings(self) -> list[Pruning]:
+        """Return what was pruned and when, the first first."""
+        with self._lock:
+            self._check_open()
+            return [self._prunings[at] for at in sorted(self._prunings)]
+
+    def vacuum(self) -> Reclaimed:
+        """Do nothing: what is deleted in memory takes no space."""
+        with self._lock:
+            self._check_open()
+        return Reclaimed(0, 0)
+
     def check(self) -> list[str]:
         """Name the runs whose log has a hole; nothing else can break in memory."""
         with self._lock:
@@ -355,7 +384,8 @@ class MemoryStore(TraceStore):
         trace = self._traces.setdefault(event.run_id, _Trace())
         trace.by_seq[event.seq] = event
         trace.folded = None
-        self._log.append(event)
+        self._place += 1
+        self._log.append(StoredEvent(self._place, event))
 
     def _number(self, experiences: Sequence[Experience]) -> list[Experience]:
         numbered = [item.model_copy(update={"sequence": self._last + 1 + i}) for i, item in enumerate(experiences)]
@@ -366,6 +396,35 @@ class MemoryStore(TraceStore):
 
     def _keep(self, state: RouterState) -> None:
         self._states.setdefault((state.router, state.parameters), {})[state.sequence] = state
+
+    def _roots(self, retention: Retention, after: Cursor | None) -> list[Cursor]:
+        found = [
+            (run.started_at, run.id)
+            for run in self._matching(None)
+            if run.started_at < retention.before and run.status in retention.wanted and run.parent not in self._traces
+        ]
+        return sorted(cursor for cursor in found if after is None or cursor > after)
+
+    def _families(self, roots: Sequence[RunId]) -> dict[RunId, dict[RunId, Standing]]:
+        children: dict[RunId | None, list[RunId]] = {}
+        for run in self._matching(None):
+            children.setdefault(run.parent, []).append(run.id)
+        families = {}
+        for root in roots:
+            members = [root]
+            for run_id in members:  # which grows by those that each of them started
+                members += children.get(run_id, [])
+            families[root] = {run_id: self._standing(self._traces[run_id]) for run_id in members}
+        return families
+
+    def _standing(self, trace: _Trace) -> Standing:
+        return Standing(trace.run().status, bool(trace.scores()))
+
+    def _forget(self, gone: set[RunId]) -> None:
+        self._log = [stored for stored in self._log if stored.event.run_id not in gone]
+        for run_id in gone:
+            del self._traces[run_id]
+        self._faults = deque((one for one in self._faults if one.run_id not in gone), maxlen=MOST_IN_MEMORY)
 
     def _matching(self, where: RunFilter | None) -> list[Run]:
         self._check_open()

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -25,6 +26,7 @@ metadata = MetaData()
 Name = String().with_variant(String(collation="C"), "postgresql")
 Words = Text().with_variant(Text(collation="C"), "postgresql")
 Place = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
+_NESTED = text("parent IS NOT NULL")
 
 runs = Table(
     "runs",
@@ -40,8 +42,10 @@ runs = Table(
     Column("agents", Words, nullable=False),  # a JSON list, in the order of their first finished call
     Column("parent", Name),  # the run that started it; null for one that stands alone
     Column("owner", Name),  # the lease of who is at work on it; null where nobody is known to be
-    Index("ix_runs_started_at", "started_at", "id"),
-    Index("ix_runs_status", "status", "started_at", "id"),
+    # whom to list, and how many there are, is read from these alone
+    Index("ix_runs_started_at", "started_at", "id", "parent"),
+    Index("ix_runs_status", "status", "started_at", "id", "parent"),
+    Index("ix_runs_parent", "parent", sqlite_where=_NESTED, postgresql_where=_NESTED),
 )
 
 leases = Table(
@@ -62,7 +66,9 @@ run_agents = Table(
     metadata,
     Column("agent_id", Name, primary_key=True),
     Column("run_id", Name, ForeignKey("runs.id"), primary_key=True),
+    Column("started_at", Float),  # that of the run
     Index("ix_run_agents_run_id", "run_id"),
+    Index("ix_run_agents_started_at", "agent_id", "started_at", "run_id"),
     sqlite_with_rowid=False,
 )
 
@@ -156,4 +162,13 @@ router_states = Table(
     Column("sequence", Place, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+)
+
+prunings = Table(
+    "prunings",
+    metadata,
+    Column("at", Float, primary_key=True, autoincrement=False),
+    Column("before", Float, nullable=False),  # runs that started earlier went
+    Column("runs", Integer, nullable=False),
+    Column("events", Integer, nullable=False),
 )

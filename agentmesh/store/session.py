@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agentmesh.errors import EmptyStoreError, StoreError
 from agentmesh.store.refusals import closed
+from agentmesh.store.retention import Reclaimed
 from agentmesh.store.version import HEAD, schema_of
 
 _T = TypeVar("_T")
@@ -67,6 +68,18 @@ class Database(ABC):
         del stored  # a database in this process answers
         with self.writing() as connection:
             return work(connection)
+
+    def erase(self, work: Callable[[Connection], _T]) -> _T:
+        """Do work that deletes, and return what it returns once that is committed and not to be read from the files."""
+        return self.write(work, stored=again)
+
+    @abstractmethod
+    def vacuum(self) -> Reclaimed:
+        """Give space back to the system; nobody may write meanwhile.
+
+        Raises:
+            StoreError: others write, or read what is to be given back, for too long.
+        """
 
     @abstractmethod
     def integrity(self, connection: Connection) -> list[str]:

@@ -27,16 +27,19 @@ from agentmesh.store.carrying import every_mark, read_traces, take_over
 from agentmesh.store.codec import decode, encode, summary
 from agentmesh.store.drawn import differences, draw_anew, strays
 from agentmesh.store.log import OUTLINE_COLUMNS, append_events, are_stored, read_events, read_outline
+from agentmesh.store.prune import prune, stored_prunings
 from agentmesh.store.query import (
     holes,
     last_experience,
     latest_cards,
-    matching,
+    listed,
     named_routers,
+    page_of,
     parameters_of,
     registry_of,
 )
 from agentmesh.store.refusals import foreign_state, no_registry, no_run
+from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention
 from agentmesh.store.scores import accept, is_given, read_experience
 from agentmesh.store.session import Database, again
 from agentmesh.types import RunId
@@ -88,15 +91,14 @@ class SqlStore(TraceStore):
 
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         """List runs, newest first."""
-        wanted = matching(select(*OUTLINE_COLUMNS), where)
-        wanted = wanted.order_by(schema.runs.c.started_at.desc(), schema.runs.c.id.desc()).limit(limit).offset(offset)
+        wanted = page_of(where, OUTLINE_COLUMNS, limit=limit, offset=offset)
         with self._database.reading() as connection:
             return [summary(read_outline(row)) for row in connection.execute(wanted)]
 
     def count_runs(self, where: RunFilter | None = None) -> int:
         """Count the runs that ``runs`` would list without a limit."""
         with self._database.reading() as connection:
-            return connection.scalar(matching(select(func.count()).select_from(schema.runs), where)) or 0
+            return connection.scalar(select(func.count()).select_from(listed(where))) or 0
 
     def tail(self, after: int = 0, *, limit: int = 1000) -> list[StoredEvent]:
         """Return the events stored after place ``after``, in order."""
@@ -243,6 +245,26 @@ class SqlStore(TraceStore):
         """Return all leases, by owner."""
         with self._database.reading() as connection:
             return lease_rows.stored(connection)
+
+    def prune(self, retention: Retention, *, at: float | None, after: Cursor | None = None, limit: int = 100) -> Pruned:
+        """Delete or count runs that may go, with the runs that they started."""
+
+        def work(connection: Connection) -> Pruned:
+            return prune(connection, retention, after=after, limit=limit, at=at)
+
+        if at is None:
+            with self._database.reading() as connection:
+                return work(connection)
+        return self._database.erase(work)
+
+    def prunings(self) -> list[Pruning]:
+        """Return what was pruned and when, the first first."""
+        with self._database.reading() as connection:
+            return stored_prunings(connection)
+
+    def vacuum(self) -> Reclaimed:
+        """Give the space of what was deleted back, and leave nothing of it in the database's files."""
+        return self._database.vacuum()
 
     def check(self) -> list[str]:
         """Ask the database to check itself, read every event, and name what does not fit together."""

@@ -7,12 +7,12 @@ database whole. ``FULL`` would close that gap for one fsync a commit.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from sqlite3 import Error as SqliteError
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -20,7 +20,10 @@ from sqlalchemy.pool import QueuePool
 
 from agentmesh.errors import StoreError
 from agentmesh.store.presence import Presence
+from agentmesh.store.retention import Reclaimed
 from agentmesh.store.session import Database
+
+_T = TypeVar("_T")
 
 SCHEME = "sqlite:///"
 SWITCH_PAUSE_S = 0.01
@@ -93,6 +96,34 @@ class SqliteFile(Database):
         self._check_writable()
         with self._write_lock, self._translating("write"), self._writer.begin() as connection:
             yield connection
+
+    def erase(self, work: Callable[[Connection], _T]) -> _T:
+        """Do work that deletes; what it deletes is overwritten with zeros, which costs other work too much."""
+        with self.writing() as connection:
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            try:
+                return work(connection)
+            finally:
+                connection.exec_driver_sql("PRAGMA secure_delete=OFF")
+
+    def vacuum(self) -> Reclaimed:
+        """Write the file anew without its empty pages, and empty its log, which still holds what was deleted."""
+        self._check_writable()
+        before = self._size()
+        with self._write_lock, self._translating("vacuum"), closing(self._writer.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("VACUUM")
+            (is_read, *_), *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if is_read:
+            raise StoreError(
+                f"{self.url!r} is packed, but somebody reads what it held before, so that its space cannot be given "
+                "back yet; vacuum again when nobody does"
+            )
+        return Reclaimed(before, self._size())
+
+    def _size(self) -> int:
+        beside = self._path.with_name(self._path.name + "-wal")
+        return sum(path.stat().st_size for path in (self._path, beside) if path.exists())
 
     def integrity(self, connection: Connection) -> list[str]:
         """Return what SQLite's own check of the file finds, a line each."""

@@ -18,6 +18,7 @@ from agentmesh.testing import strategies as draw
 from agentmesh.testing.carried_log import CarriedLogContract
 from agentmesh.testing.learning_log import BOUNDED, LearningLogContract
 from agentmesh.testing.leases import LeaseContract
+from agentmesh.testing.retention import RetentionContract
 from agentmesh.testing.traces import call as call
 from agentmesh.testing.traces import decided as decided
 from agentmesh.testing.traces import end as end
@@ -29,7 +30,7 @@ from agentmesh.testing.traces import state as state
 from agentmesh.testing.traces import whole as whole
 
 
-class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract):
+class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract, RetentionContract):
     """What every store keeps to, as tests. Inherit in a class named ``Test...`` and write :meth:`make_store`."""
 
     # --- events
@@ -43,6 +44,17 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract)
             assert store.events("r") == log
             assert store.run("r") == fold(log)
             assert store.runs() == [summarize(fold(log))]
+
+    def test_a_run_is_found_by_its_agent_also_where_its_start_was_stored_last(self) -> None:
+        """By the time at which it started."""
+        with self.make_store() as store:
+            store.append([*whole("old", at=1), *whole("new", at=3)])
+            store.append([call("r", 1)])
+            theirs = RunFilter(agent_id="ada")
+            assert store.count_runs(theirs) == 2
+            store.append([start("r", at=2)])
+            assert [run.id for run in store.runs(theirs)] == ["new", "r", "old"]
+            assert [run.id for run in store.runs(RunFilter(agent_id="ada", since=2), offset=1)] == ["r"]
 
     def test_the_events_of_several_runs_go_in_together(self) -> None:
         """One call may hold any runs, mixed."""

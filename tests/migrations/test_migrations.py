@@ -211,10 +211,10 @@ def test_the_migrations_make_what_schema_describes_in_postgres_down_to_the_order
 
 
 def columns_of(url):
-    """Return table, name, type, collation and whether it may be null of each column, and the indexes."""
+    """Return table, name, type, collation and whether it may be null of each column of a table, and the indexes."""
     with psycopg.connect(url) as connection:
         columns = "table_name, column_name, data_type, collation_name, is_nullable"
-        mine = "table_schema = current_schema()"
+        mine = "table_schema = current_schema() AND table_name NOT LIKE 'v\\_%'"
         found = connection.execute(f"SELECT {columns} FROM information_schema.columns WHERE {mine}").fetchall()  # noqa: S608
         found += connection.execute(
             "SELECT tablename, indexname, replace(indexdef, current_schema() || '.', '') "
@@ -226,7 +226,9 @@ def columns_of(url):
 def statements(path):
     """Return the statements that a SQLite file keeps for its tables and indexes."""
     with sqlite3.connect(path) as connection:
-        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        found = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type != 'view'"
+        ).fetchall()
     connection.close()
     return {name: " ".join(sql.split()) for name, sql in found if not name.startswith("sqlite_")}
 
