@@ -1,5 +1,7 @@
 """Say who is at work on runs, read lists and counts from indexes alone, and note what is pruned."""
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,6 +10,7 @@ down_revision = "0004"
 
 _Name = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
+_parent = sa.column("parent")
 _runs = sa.table("runs", sa.column("id"), sa.column("started_at"))
 _run_agents = sa.table("run_agents", sa.column("run_id"), sa.column("started_at"))
 
@@ -15,6 +18,7 @@ _run_agents = sa.table("run_agents", sa.column("run_id"), sa.column("started_at"
 def upgrade() -> None:
     """Take the tables of schema 4 to schema 5; of the runs before it nobody is known to be at work."""
     _leases()
+    _parents()
     _indexes()
     op.create_table(
         "prunings",
@@ -38,6 +42,19 @@ def _leases() -> None:
         sa.Column("renewed_at", sa.Float, nullable=False),
         sa.Column("beats", sa.Integer, nullable=False),
     )
+
+
+def _parents() -> None:
+    """Draw from the events which run started which: schema 4 made room for that, and left it empty."""
+    events, runs = (
+        sa.table("events", *map(sa.column, ("run_id", "seq", "body"))),
+        sa.table("runs", sa.column("id"), _parent),
+    )
+    named = sa.select(events.c.run_id, events.c.body).where(events.c.seq == 0, events.c.body.contains('"parent":"'))
+    rows = op.get_bind().execute(named).all()
+    found = {run_id: json.loads(body).get("parent") for run_id, body in rows}
+    for run_id, parent in found.items():
+        op.execute(sa.update(runs).where(runs.c.id == run_id).values(parent=parent))
 
 
 def _indexes() -> None:
