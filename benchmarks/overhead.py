@@ -5,17 +5,15 @@ AsyncSqliteSaver checkpointer; agentmesh with every event committed to SQLite be
 PostgreSQL where it is installed: a server of this script's own on loopback, which flushes every commit. All of them
 have 500 runs in flight at once. Medians of several rounds, the contestants taking turns, since machines are noisy.
 For each its processor time per run is told too, the threads of this process together: it says what a run costs where
-others are at work on the machine, who make the runs of all wait. The contestants share one process, and so the
-settings of its garbage collector, which are Python's own; --frozen has what was imported stand outside its passes.
+others are at work on the machine, who make the runs of all wait.
 
 --tail adds a row: the same writing to SQLite while another process reads every event as it comes.
 
-    python benchmarks/overhead.py [--runs 500] [--rounds 3] [--tail] [--frozen] [--json]
+    python benchmarks/overhead.py [--runs 500] [--rounds 3] [--tail] [--json]
 """
 
 import argparse
 import asyncio
-import gc
 import json
 import multiprocessing
 import statistics
@@ -187,12 +185,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tail", action="store_true")
-    parser.add_argument("--frozen", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    if arguments.frozen:
-        measure(1, 1)  # so that all is imported
-        gc.freeze()
     found = measure(arguments.runs, arguments.rounds, tail=arguments.tail)
     rows = _rows(found)
     if arguments.json:
