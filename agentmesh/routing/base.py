@@ -208,6 +208,7 @@ class ScoringRouter(Router):
         estimate = self._checked(self.estimate(features, pool), pool)
         policy = self._policy_for(context)
         rated = self._rated(estimate, pool, context, policy)
+        margin, explored = rated.lead()
         return built(
             RouteDecision,
             router=self.name,
@@ -218,11 +219,11 @@ class ScoringRouter(Router):
             candidates=rated.candidates(context.top),
             scores=rated.packed_scores(),
             probabilities=pack_floats(rated.draw.probabilities),
-            margin=rated.margin(),
+            margin=margin,
             threshold=policy.threshold,
             abstained=len(rated.draw.order) == 0,
             log_propensity=rated.draw.log_p,
-            explored=rated.explored(),
+            explored=explored,
             policy=policy.name,
             reason="" if len(rated.draw.order) else f"nobody reached {policy.threshold!r}",
             intent=named_kinds(estimate.intent) if estimate.intent else {},

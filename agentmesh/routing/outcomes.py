@@ -130,8 +130,9 @@ class OutcomeMemory:
         """
         sums: FloatArray = np.zeros((4, len(self.ledger.ids)))
         fitted = len(self._table.vectors)
-        self._table.add(weights[:fitted], sums)
-        self._ring.add(weights[fitted:], sums)
+        if len(weights):
+            self._table.add(weights[:fitted], sums)
+            self._ring.add(weights[fitted:], sums)
         return Tally(*self.ledger.gather(sums, pool))
 
     def means(self, pool: AgentPool) -> Means:
