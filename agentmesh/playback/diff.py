@@ -18,7 +18,19 @@ LONGEST: Final = 200
 """Characters of a value that is shown."""
 
 PASSING: Final = frozenset(
-    {"run_id", "seq", "at", "seed", "elapsed_s", "elapsed_ms", "latency_s", "parent", "child", "log_propensity"}
+    {
+        "run_id",
+        "seq",
+        "at",
+        "seed",
+        "elapsed_s",
+        "elapsed_ms",
+        "latency_s",
+        "parent",
+        "child",
+        "owner",
+        "log_propensity",
+    }
 ) | {"forked", "forked_at", "changed"}
 """Fields that two runs of one task never share."""
 

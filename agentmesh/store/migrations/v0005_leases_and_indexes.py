@@ -10,7 +10,7 @@ down_revision = "0004"
 
 _Name = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
-_parent = sa.column("parent")
+_parent: sa.ColumnClause[str] = sa.column("parent")
 _runs = sa.table("runs", sa.column("id"), sa.column("started_at"))
 _run_agents = sa.table("run_agents", sa.column("run_id"), sa.column("started_at"))
 

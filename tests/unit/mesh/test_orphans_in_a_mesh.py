@@ -9,7 +9,7 @@ import pytest
 
 from agentmesh import Agent, Approval, Learning, Limits, Mesh, Run, RunStatus, Stage, Task, Workflow, open_store
 from agentmesh.errors import ConfigError, DuplicateEventError, StoreError
-from agentmesh.events import CallFinished, RunFinished, RunResumed, RunStarted
+from agentmesh.events import CallFinished, CallStarted, RunFinished, RunResumed, RunStarted
 from agentmesh.graphs.ownership import LOST_CALL, end_lost_call
 from agentmesh.playback.player import replay
 from agentmesh.store import MemoryStore, RunFilter, TraceStore
@@ -67,11 +67,20 @@ def forget(store: TraceStore) -> None:
         store.end_lease(one.owner)
 
 
+async def called(store: TraceStore, held: Held, *run_ids: str) -> None:
+    """Wait until an agent was asked, and until the store knows that each of these runs has called one."""
+    await held.asked.wait()
+    missing = set(run_ids)
+    while missing:
+        stored = await asyncio.to_thread(store.tail)
+        missing -= {one.event.run_id for one in stored if isinstance(one.event, CallStarted)}
+
+
 async def test_a_run_under_way_elsewhere_is_left_to_that_process_whose_number_is_told(tmp_path: Path) -> None:
     url, held, other = f"sqlite:///{tmp_path}/mesh.db", Held(), Held(is_free=True)
     async with mesh_of(url, held) as here, mesh_of(url, other) as there:
         running = asyncio.create_task(here.run("hello", run_id="r"))
-        await held.asked.wait()
+        await called(here.store, held, "r")
         assert await there.orphans() == []
         (mine, _) = sorted(here.store.leases(), key=lambda one: one.owner != here._parts().at_work.owner)
         said = rf"run 'r' is under way in process {mine.pid} on '{re.escape(mine.host)}', .* \d+ s ago; wait"
@@ -92,7 +101,7 @@ async def test_an_orphan_goes_on_and_who_was_thought_gone_is_told_and_writes_not
     store, held = MemoryStore(), Held()
     async with mesh_of(store, held) as slept, mesh_of(store, Held(is_free=True)) as other:
         running = asyncio.create_task(slept.run("hello", run_id="r"))
-        await held.asked.wait()
+        await called(store, held, "r")
         forget(store)
         assert [run.id for run in await other.orphans()] == ["r"]
         run = await other.resume("r")
@@ -113,7 +122,7 @@ async def test_a_workflow_that_is_lost_is_one_orphan_and_a_stage_goes_on_with_it
     store, held = MemoryStore(), Held()
     async with mesh_of(store, held) as slept:
         running = asyncio.create_task(slept.run_workflow(FLOW, "hello", run_id="w"))
-        await held.asked.wait()
+        await called(store, held, "w/first")
         async with mesh_of(store, Held(is_free=True)) as other:
             for run_id in ("w", "w/first"):
                 with pytest.raises(StoreError, match="run 'w' is under way in process"):
@@ -142,7 +151,7 @@ async def test_a_stage_that_is_answered_while_others_are_under_way_elsewhere_is_
         mesh_of(store, Held(is_free=True), EchoAgent("echo"), approvals=rules) as there,
     ):
         running = asyncio.create_task(here.run_workflow(flow, "hello", run_id="w"))
-        await held.asked.wait()
+        await called(store, held, "w/b")
         while not store.count_runs(RunFilter(status=RunStatus.WAITING)):
             await asyncio.to_thread(store.count_runs)
         answered = await there.approve("w/a", by="ann")
@@ -160,7 +169,7 @@ async def test_a_run_of_a_lost_call_is_part_of_the_outer_one_and_is_ended_once_t
     async with mesh_of(store, held, delegate) as slept:
         delegate.mesh = slept
         running = asyncio.create_task(slept.run(outer, run_id="o"))
-        await held.asked.wait()
+        await called(store, held, "o", "inner of outer")
         forget(store)
         async with mesh_of(store, Held()) as other:
             assert [run.id for run in await other.orphans()] == ["o"]

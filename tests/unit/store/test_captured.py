@@ -33,7 +33,9 @@ NAMES = {
     "Reasoning": "asked model named",
     "RouteDecision": "policy registry_version router router_version",
     "RouterMark": "parameters root router",
-    "RunStarted": "capture embedder fallback parent previous registry_version router stage team workflow",
+    "RunResumed": "owner",
+    "RunStarted": "capture changed embedder fallback forked owner parent previous registry_version router stage team "
+    "workflow",
     "Selection": "agent_id",
     "Stage": "beyond chosen name",
     "StageRun": "run_id stage",

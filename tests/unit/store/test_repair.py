@@ -33,7 +33,7 @@ def execute(store, *statements):
         ("UPDATE runs SET folded_text = 'odd', last_seq = 1 WHERE id = 'r'", "last_seq, folded_text"),
         ("UPDATE runs SET started_at = NULL, agents = '[]' WHERE id = 'r'", "started_at, agents"),
         ("DELETE FROM run_agents WHERE run_id = 'r'", "run_agents"),
-        ("INSERT INTO run_agents VALUES ('nobody', 'r')", "run_agents"),
+        ("INSERT INTO run_agents VALUES ('nobody', 'r', 1.0)", "run_agents"),
         ("UPDATE run_reasons SET folded_reason = 'odd'", "run_reasons"),
         ("INSERT INTO run_reasons VALUES ('sound', 'odd')", "run_reasons"),
     ],
@@ -79,7 +79,7 @@ def test_rows_that_belong_to_no_run_go_and_a_run_without_a_row_gets_one(tmp_path
         with store._database._writer.raw_connection() as connection:  # by hand, since foreign keys forbid it
             connection.execute("PRAGMA foreign_keys=OFF")
             connection.execute("DELETE FROM runs WHERE id = 'r'")
-            connection.execute("INSERT INTO run_agents VALUES ('ada', 'nobody')")
+            connection.execute("INSERT INTO run_agents VALUES ('ada', 'nobody', 1.0)")
             connection.execute("PRAGMA foreign_keys=ON")
         found = store.check()
         assert found == [
