@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentmesh.agents.refiner import Refiner as Refiner
     from agentmesh.agents.refiner import VoteRefiner as VoteRefiner
     from agentmesh.approvals import Approval as Approval
+    from agentmesh.capture import Capture as Capture
     from agentmesh.errors import AgentMeshError as AgentMeshError
     from agentmesh.graphs.health import Health as Health
     from agentmesh.graphs.node import MeshAgent as MeshAgent
@@ -53,6 +54,7 @@ else:
         "AgentMeshError": "errors",
         "Answer": "records",
         "Approval": "approvals",
+        "Capture": "capture",
         "Condition": "graphs.workflow.conditions",
         "Feedback": "records",
         "GraphAgent": "agents.graph",
@@ -112,6 +114,7 @@ __all__ = [
     "AgentMeshError",
     "Answer",
     "Approval",
+    "Capture",
     "Condition",
     "Feedback",
     "GraphAgent",

@@ -1,7 +1,7 @@
 """Approval by a person: by which rule a call waits for it, what is asked, and what was said."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from agentmesh.money import Money, Usd
 from agentmesh.types import AgentId
 
 Verdict: TypeAlias = Literal["approve", "edit", "reject"]
+CLOCK: Final = "clock"
+"""Who rejects what nobody has approved in time."""
 
 
 class Approval(Record):

@@ -12,6 +12,7 @@
     |- LlmError                 a chat or embeddings endpoint failed
     |- BudgetError              a limit was reached
     |- RecordedSetError         a recorded set is missing a file or has a malformed line
+    |- ExchangeError            an export or import cannot be written or read
     |- StoreError               the trace store cannot be read or written
     |  |- EmptyStoreError     it holds no tables yet, and was opened to be read
     |  |- RunNotFoundError
@@ -91,6 +92,10 @@ class BudgetError(AgentMeshError):
 
 class RecordedSetError(AgentMeshError):
     """A recorded set is missing a file or holds a malformed line."""
+
+
+class ExchangeError(AgentMeshError):
+    """A file of exported traces, or the place of an export, cannot be used as it is."""
 
 
 class StoreError(AgentMeshError):

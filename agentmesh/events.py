@@ -1,13 +1,13 @@
-"""The trace of a run: a versioned union of events, how old shapes are lifted, and how events fold into a run.
+"""The trace of a run: a versioned union of events, and how events fold into a run.
 
 The events are the log of a run: resume, replay, rerun and fork read nothing else.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from agentmesh.approvals import ApprovalReply
 from agentmesh.errors import RunNotFoundError
@@ -32,7 +32,7 @@ from agentmesh.records import (
 from agentmesh.types import AgentId, RunId
 
 SCHEMA = 1
-"""The version of the shapes below; raise it with each change and add a step to ``_LIFTS``."""
+"""The version of the shapes below; raise it with each change and add a step to ``lifting``."""
 
 
 class BaseEvent(Record):
@@ -49,7 +49,10 @@ class RunStarted(BaseEvent):
     ``team`` is the fingerprint of the team that answers, as the store keeps it; "" where all that are chosen are asked.
     ``parent`` is the run that started this one, and ``stage`` the stage of its workflow that this one does, if it is
     one; then ``layer`` is how many stages stand before that, and ``previous`` who answered right before it.
-    ``workflow`` is the fingerprint of the workflow that this run is of.
+    ``workflow`` is the fingerprint of the workflow that this run is of. ``owner`` is the lease of who is at work on it,
+    "" where nobody said. A fork names in ``forked`` the run that it goes on from: its first ``forked_at`` events were
+    taken over from there, and ``changed`` says what is otherwise. ``capture`` is the policy by which texts of the trace
+    were replaced as it was stored; "" where all are kept.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -67,6 +70,16 @@ class RunStarted(BaseEvent):
     layer: int = 0
     previous: AgentId = ""
     workflow: str = ""
+    owner: str = ""
+    forked: RunId | None = None
+    forked_at: int | None = Field(default=None, ge=0)
+    changed: tuple[str, ...] = ()
+    capture: str = ""
+
+    @property
+    def first_own(self) -> int:
+        """Return the number of the first event that was not taken over from another run."""
+        return self.forked_at or 0
 
 
 class TaskPrepared(BaseEvent):
@@ -161,10 +174,14 @@ class ApprovalGiven(BaseEvent):
 
 
 class RunResumed(BaseEvent):
-    """A run goes on after a pause, or after the process that ran it was lost; what came before stands."""
+    """A run goes on after a pause, or after the process that ran it was lost; what came before stands.
+
+    ``owner`` is the lease of who goes on with it.
+    """
 
     kind: Literal["run_resumed"] = "run_resumed"
     reason: str = ""
+    owner: str = ""
 
 
 class AnswerChecked(BaseEvent):
@@ -271,30 +288,6 @@ Event: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 
-_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
-
-LiftStep: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-_LIFTS: tuple[LiftStep, ...] = ()
-"""Step ``i`` turns the JSON object of schema ``i + 1`` into that of schema ``i + 2``."""
-
-
-def lift(shape: dict[str, Any], *, schema: int, steps: Sequence[LiftStep] = _LIFTS) -> Event:
-    """Build an event from the JSON object of any schema up to today's.
-
-    Args:
-        shape: The event as it was stored. It may be changed.
-        schema: The version of the shapes it was stored under, 1 to ``SCHEMA``.
-        steps: What lifts schema 1 to 2, 2 to 3, and so on.
-    """
-    for step in steps[schema - 1 :]:
-        shape = step(shape)
-    return _ADAPTER.validate_python(shape)
-
-
-def parse_event(text: str | bytes) -> Event:
-    """Build an event from JSON text of today's schema."""
-    return _ADAPTER.validate_json(text)
-
 
 def fold(events: Iterable[Event]) -> Run:
     """Fold the events of one run, in order, into the run as users see it.
@@ -313,6 +306,7 @@ def fold(events: Iterable[Event]) -> Run:
     finished: list[RunFinished] = by_kind.get("run_finished", [])
     stages: list[StageFinished] = by_kind.get("stage_finished", [])
     calls = tuple(event.call for event in by_kind.get("call_finished", []))
+    taken_over = sum(event.seq < started.first_own for event in by_kind.get("call_finished", []))
     paused = stages_waiting(known)
     waiting = open_requests(by_kind.get("approval_asked", []), by_kind.get("approval_given", []))
     waiting += tuple(request for event in paused for request in event.requests)
@@ -332,7 +326,11 @@ def fold(events: Iterable[Event]) -> Run:
         waiting_for=() if end else waiting,
         parent=started.parent,
         stages=tuple(event.result for event in stages),
-        cost_usd=end.cost_usd if end else total_cost(calls),
+        forked=started.forked,
+        forked_at=started.forked_at,
+        changed=started.changed,
+        taken_over=taken_over,
+        cost_usd=end.cost_usd if end else total_cost(calls[taken_over:]),
         started_at=started.at,
         elapsed_s=end.elapsed_s if end else 0.0,
         error=end.error if end else None,

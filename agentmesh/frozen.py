@@ -1,5 +1,6 @@
 """The base of every value that users see or the store keeps."""
 
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +23,13 @@ def built(kind: type[R], **values: Any) -> R:
     record = kind.__new__(kind)
     put = object.__setattr__
     put(record, "__dict__", values)
-    put(record, "__pydantic_fields_set__", set(values))
+    put(record, "__pydantic_fields_set__", _fields_of(kind))
     put(record, "__pydantic_extra__", None)
     put(record, "__pydantic_private__", None)
     return record
+
+
+@cache
+def _fields_of(kind: type[Record]) -> set[str]:
+    """Return the names of all fields, one set for all records of a kind: a set each is work for the collector."""
+    return set(kind.model_fields)

@@ -12,6 +12,7 @@ from agentmesh.agents.base import Agent
 from agentmesh.agents.refiner import Refiner
 from agentmesh.agents.registry import Registry
 from agentmesh.approvals import Approval
+from agentmesh.capture import Capture
 from agentmesh.embed.named import embedder_named
 from agentmesh.errors import ConfigError
 from agentmesh.events import Event
@@ -19,7 +20,7 @@ from agentmesh.graphs.checking import Check, Checks
 from agentmesh.graphs.conversation import STICKINESS
 from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.health import Breakers, Health
-from agentmesh.graphs.intake import as_task, new_run_id
+from agentmesh.graphs.intake import as_task, named_run
 from agentmesh.graphs.limits import DEFAULT_LIMITS, overlay
 from agentmesh.graphs.nodes import consider
 from agentmesh.graphs.streaming import streamed
@@ -73,6 +74,7 @@ class Mesh(RunControl):
         checks: Say before a call whether an agent can do the task, and after it whether the answer does what was asked.
         approvals: Which calls wait until a person has approved them; the first rule that fits counts.
         listeners: Are told each event of every run as it happens, with placeholders where secrets are hidden.
+        capture: Which texts the store keeps: in full (the default), hashed or not at all, and what is redacted first.
 
     Raises:
         RegistrationError: an agent cannot be registered.
@@ -104,6 +106,7 @@ class Mesh(RunControl):
         checks: Iterable[Check] = (),
         approvals: Sequence[Approval] = (),
         listeners: Sequence[EventSink] = (),
+        capture: Capture | None = None,
     ) -> None:
         chosen = embedder_named(embedder) if embedder is None or isinstance(embedder, str) else embedder
         clock = SystemClock()
@@ -131,6 +134,7 @@ class Mesh(RunControl):
             checks=Checks.of(checks),
             approvals=tuple(approvals),
             listeners=tuple(listeners),
+            capture=capture or Capture(),
         )
         self._lasting = store if isinstance(store, TraceStore) else open_store(None) if store is None else None
         self._store_at = store if isinstance(store, str) else ""
@@ -239,7 +243,7 @@ class Mesh(RunControl):
         Args:
             task: What is asked.
             limits: Fields that are set here stand above the mesh's.
-            run_id: A name of your own for the run; it must be new to the store.
+            run_id: A name of your own for the run, of at most 200 characters; it must be new to the store.
 
         Raises:
             ConfigError: the task cannot be used, or the mesh is not open.
@@ -260,7 +264,7 @@ class Mesh(RunControl):
             workflow: The stages.
             task: What is asked.
             limits: What all stages together may use; fields that are set here stand above the mesh's.
-            run_id: A name of your own for the run; it must be new to the store.
+            run_id: A name of your own for the run, of at most 200 characters; it must be new to the store.
 
         Raises:
             ConfigError: the task cannot be used, or the mesh is not open.
@@ -341,7 +345,7 @@ class Mesh(RunControl):
         listeners: Sequence[EventSink] = (),
         workflow: Workflow | None = None,
     ) -> Run:
-        parts, run_id = self._parts(), new_run_id(self._setup.clock.now()) if run_id is None else run_id
+        parts, run_id = self._parts(), named_run(run_id, self._setup.clock.now())
         edge = Edge(self._setup.secrets, task, run_id)
         run = await parts.executor_of(workflow).submit(
             edge.task, run_id=run_id, limits=self._setup.limits_of(limits), listeners=edge.listeners(listeners)

@@ -2,12 +2,13 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
 from agentmesh.approvals import Approval
+from agentmesh.capture import Capture
 from agentmesh.errors import ConfigError
 from agentmesh.graphs.approval import Approvals
 from agentmesh.graphs.asking import LiveAsker
@@ -18,6 +19,7 @@ from agentmesh.graphs.conversation import TOPIC_WEIGHT
 from agentmesh.graphs.edge import UnmarkedEmbedder
 from agentmesh.graphs.equality import KeyEquality
 from agentmesh.graphs.executor import LocalExecutor
+from agentmesh.graphs.forking import Forker
 from agentmesh.graphs.health import Breakers
 from agentmesh.graphs.limits import overlay, with_agents
 from agentmesh.graphs.pool import LivePool
@@ -40,7 +42,9 @@ from agentmesh.records import Limits, Run
 from agentmesh.routing.pacing import SlidingPace
 from agentmesh.routing.serving import ServingRouter
 from agentmesh.store import open_store
+from agentmesh.store.at_work import AtWork
 from agentmesh.store.base import TraceStore
+from agentmesh.store.capturing import CapturingStore
 from agentmesh.store.writer import TraceWriter
 from agentmesh.types import AgentId, Clock
 
@@ -71,6 +75,7 @@ class Setup:
     checks: Checks
     approvals: tuple[Approval, ...]
     listeners: tuple[EventSink, ...]
+    capture: Capture
 
     def __post_init__(self) -> None:
         """Check what no type can say.
@@ -100,7 +105,9 @@ class OpenMesh:
     store: TraceStore
     services: Services
     executor: LocalExecutor
+    at_work: AtWork
     resumer: Resumer
+    forker: Forker
     learner: Learner
     tasks: asyncio.TaskGroup
     stack: AsyncExitStack
@@ -143,6 +150,9 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     store = given if isinstance(given, TraceStore) else await asyncio.to_thread(open_store, given)
     if store is not given:
         stack.callback(store.close)
+    at_work = await stack.enter_async_context(AtWork(store, setup.clock))
+    if setup.capture.policy:
+        store = CapturingStore(store, setup.capture)
     writer = TraceWriter(store)
     stack.push_async_callback(writer.aclose)
     setup.registry.recall(await asyncio.to_thread(store.latest_cards))
@@ -155,7 +165,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     await stack.enter_async_context(await open_schedule(follower, setup.learning))
     caller = LiveCaller(setup.registry, setup.clock)
     stack.push_async_callback(caller.aclose)
-    services = await _services(setup, store, caller)
+    services = replace(await _services(setup, store, caller), owner=at_work.owner)
     executor = LocalExecutor(services, writer, listeners=setup.listeners)
     stack.push_async_callback(executor.aclose)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -163,13 +173,15 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
         executor,
         services,
         store,
+        at_work=at_work,
         registry=setup.registry,
         secrets=setup.secrets,
         tasks=tasks,
         ended=lambda run: opened.score_later(run, setup),
     )
     stack.callback(resumer.close)
-    opened = OpenMesh(store, services, executor, resumer, learner, tasks, stack)
+    forker = Forker(executor, store, setup.registry, setup.secrets, resumer.settle)
+    opened = OpenMesh(store, services, executor, at_work, resumer, forker, learner, tasks, stack)
     return opened
 
 

@@ -256,7 +256,8 @@ class Run(Record):
 
     ``agreed`` are points that the answers share, ``dropped`` answers that the final one leaves out. ``waiting_for``
     are the approvals that a waiting run waits for. ``parent`` is the run that started this one, and ``stages`` what a
-    run of a workflow went through.
+    run of a workflow went through. A fork goes on from event ``forked_at`` of the run ``forked``, with what is named in
+    ``changed``: its first ``taken_over`` calls were made there, and are no part of its cost.
     """
 
     id: RunId
@@ -272,6 +273,10 @@ class Run(Record):
     waiting_for: tuple[ApprovalRequest, ...] = ()
     parent: RunId | None = None
     stages: tuple[StageRun, ...] = ()
+    forked: RunId | None = None
+    forked_at: int | None = None
+    changed: tuple[str, ...] = ()
+    taken_over: int = 0
     cost_usd: Usd | None = None
     started_at: float
     elapsed_s: float = 0.0

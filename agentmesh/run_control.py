@@ -1,11 +1,16 @@
 """What may be said to the runs of an open mesh from outside: stop, go ahead, do not, go on."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
+from agentmesh.graphs.changes import Changes
 from agentmesh.graphs.replies import Said
 from agentmesh.graphs.workflow.spec import Workflow
+from agentmesh.learning.opening import brought_up
 from agentmesh.opening import OpenMesh
-from agentmesh.records import Run, Task
+from agentmesh.records import Limits, Run, RunSummary, Task
+from agentmesh.routing.base import Router
+from agentmesh.routing.named import router_named
 from agentmesh.types import AgentId, RunId
 
 
@@ -49,8 +54,9 @@ class RunControl(ABC):
     async def resume(self, run_id: RunId, *, task: str | Task | None = None, workflow: Workflow | None = None) -> Run:
         """Go on with a run whose process was lost or that was answered elsewhere; others are returned as they are.
 
-        No agent is called again whose answer is recorded, and no stage of a workflow is done again that has ended. See
-        that no other process is at work on the run.
+        No agent is called again whose answer is recorded, and no stage of a workflow is done again that has ended. A
+        stage goes on with its workflow. A run that an agent started in a call which was lost is ended: nobody would
+        hear of it.
 
         Args:
             run_id: The run.
@@ -60,6 +66,55 @@ class RunControl(ABC):
         Raises:
             RunNotFoundError: no such run is stored.
             ConfigError: it is another task or workflow, the mesh cannot go on with the run, or it is not open.
-            StoreError: somebody else goes on with it.
+            StoreError: another process is at work on it; the message names it.
         """
         return await self._parts().resumer.resume(run_id, task, workflow)
+
+    async def fork(
+        self,
+        run_id: RunId,
+        *,
+        at: int,
+        text: str | None = None,
+        agents: Sequence[AgentId] = (),
+        router: str | Router | None = None,
+        limits: Limits | None = None,
+        answers: Mapping[AgentId, str] | None = None,
+        new_id: RunId | None = None,
+    ) -> Run:
+        """Run on from an event of a stored run as a new run: what came before is taken over, the rest is done live.
+
+        The stored run stays as it is. What was taken over is not done, paid for, or learned from again; limits hold for
+        what the fork itself uses. Where nothing was decided yet, this mesh decides.
+
+        Args:
+            run_id: The run, whether it has ended or not.
+            at: The number of the first event that is not taken over; 0 takes over the task alone.
+            text: Another text of the task; only at 0.
+            agents: Who acts, in place of a decision; only before the decision.
+            router: Who decides, by its name or a fresh one; it first learns what is stored. Only before the decision.
+            limits: Fields that are set here stand above the run's.
+            answers: What agents are taken to have said in the last wave before ``at``.
+            new_id: A name of your own for the new run.
+
+        Raises:
+            RunNotFoundError: no such run is stored.
+            ConfigError: it cannot be forked there, what is changed does not fit, or the mesh is not open.
+            RoutingError, StoreError: as for a run.
+        """
+        parts = self._parts()
+        fresh = router_named(router) if isinstance(router, str) else router
+        serving = None if fresh is None else await brought_up(parts.store, fresh, parts.services.embedder)
+        changes = Changes(text, tuple(agents), serving, limits, dict(answers or {}))
+        return await parts.forker.fork(run_id, at, changes, new_id=new_id)
+
+    async def orphans(self) -> list[RunSummary]:
+        """Return the runs that are under way by their logs and whose process is gone, oldest first; resume them.
+
+        Where it is not certain that a process is gone, such as one on another machine, it is watched for some seconds.
+
+        Raises:
+            ConfigError: the mesh is not open.
+            StoreError: the store cannot be read or written.
+        """
+        return await self._parts().at_work.orphans()

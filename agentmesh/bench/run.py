@@ -4,6 +4,8 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from agentmesh.bench.folding import FOLDS
 from agentmesh.bench.label_bench import choose_for_labels, label_row, oracle_label_row
 from agentmesh.bench.material import Material, Part, part_of, prepare
@@ -161,6 +163,19 @@ def notes_on(material: Material, part: Part, *, chosen_on: str) -> tuple[str, ..
     return (
         f"{sizes} tasks, {len(material.pool)} agents, embedder {material.embedder.version}.",
         f"Fitted on train, chosen on {chosen_on}, run on {part.rows.split} once; val is not added to the fit.",
+        *_notes_on_gaps(part),
+    )
+
+
+def _notes_on_gaps(part: Part) -> tuple[str, ...]:
+    """Say what is not known of the tasks that are scored on: there routers could not choose freely."""
+    known = ~np.isnan(part.quality)
+    if known.all():
+        return ()
+    forced = int((known.sum(axis=1) == 1).sum())
+    return (
+        f"Sparse: of {known.size} outcomes on {part.rows.split} {int(known.sum())} are known; routers chose of those. "
+        f"On {forced} of {len(part)} tasks one agent is known, and every router has it, which says nothing of routers.",
     )
 
 

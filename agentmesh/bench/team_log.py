@@ -77,7 +77,8 @@ class _Answers:
     def _fair(self, events: Sequence[Event]) -> Iterator[AgentCall]:
         started = next(event for event in events if isinstance(event, RunStarted))
         asks_all = self._all_are_asked(started.team)
-        calls = (event.call for event in events if isinstance(event, CallFinished))
+        own = (event for event in events if event.seq >= started.first_own)
+        calls = (event.call for event in own if isinstance(event, CallFinished))
         return (call for call in calls if asks_all or call.wave == 1)
 
     def _all_are_asked(self, name: str) -> bool:

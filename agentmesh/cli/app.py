@@ -33,7 +33,7 @@ COMMANDS = {
     "route": Entry("agentmesh.cli.route", "route", "Say who would be called for a task; nobody is."),
     "agents": Entry("agentmesh.cli.agents", "agents", "List, measure, compare and describe agents."),
     "watch": Entry("agentmesh.cli.watch", "watch", "Watch the routing as it happens, or play a stored run again."),
-    "runs": Entry("agentmesh.cli.runs", "runs", "List, show, compare, approve and resume stored runs."),
+    "runs": Entry("agentmesh.cli.runs", "runs", "List, show, compare, resume, fork, export and prune runs."),
     "explain": Entry("agentmesh.cli.explain", "explain", "Say why a run's agents were chosen."),
     "feedback": Entry("agentmesh.cli.feedback", "feedback", "Score a run, 0 to 1, so that the router learns."),
     "replay": Entry("agentmesh.cli.replay", "replay", "Execute a stored run again, offline, and compare."),
@@ -42,6 +42,7 @@ COMMANDS = {
     "router": Entry("agentmesh.cli.router", "router", "Train a router, show what it learned, set it back."),
     "knowledge": Entry("agentmesh.cli.knowledge", "knowledge", "Build, show and export a graph of past tasks."),
     "team": Entry("agentmesh.cli.team", "team", "Fit a team that is asked in waves, or show one."),
+    "telemetry": Entry("agentmesh.cli.telemetry", "telemetry", "Send stored runs to a collector of OpenTelemetry."),
     "bench": Entry("agentmesh.cli.bench", "bench", "Measure routers on recorded sets."),
     "doctor": Entry("agentmesh.cli.doctor", "doctor", "Check this installation."),
 }

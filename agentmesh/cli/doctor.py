@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from agentmesh.addresses import without_password
+from agentmesh.cli.doctor_db import database, print_repair
 from agentmesh.cli.options import app_option, db_option, json_option
 from agentmesh.cli.output import is_terminal, print_json, print_table
 from agentmesh.cli.target import load_mesh
-from agentmesh.errors import ConfigError, EmptyStoreError
+from agentmesh.errors import ConfigError
 from agentmesh.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,9 +41,12 @@ class Check:
 @click.command()
 @app_option
 @db_option
+@click.option("--repair", is_flag=True, help="Put right what can be of the database, and nothing else.")
 @json_option
-def doctor(app: str | None, db: str | None, as_json: bool) -> int:
+def doctor(app: str | None, db: str | None, repair: bool, as_json: bool) -> int:
     """Check Python, packages, embedder, database, your mesh and the terminal; exit with 1 when something is broken."""
+    if repair:
+        return print_repair(Settings.load().db if db is None else db, as_json=as_json)
     checks = examine(app, db)
     if as_json:
         print_json({"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]})
@@ -143,25 +147,6 @@ def _timed_ms(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return (time.perf_counter() - start) * 1000
-
-
-def database(url: str) -> str:
-    """Open the database and look for damage; one that is not there yet is no fault."""
-    from agentmesh.store import open_store
-    from agentmesh.store.opening import is_new
-
-    shown = without_password(url)
-    if is_new(url):
-        return f"{shown}: not there yet; the first run makes it"
-    try:
-        store = open_store(url, read_only=True)
-    except EmptyStoreError:
-        return f"{shown}: no tables yet; the first run makes them"
-    with store:
-        damage = store.check()
-        if damage:
-            raise RuntimeError(f"{shown} is damaged: {'; '.join(damage)}")
-        return f"{shown}: {store.count_runs()} runs, no damage found"
 
 
 def mesh_checks(name: str | None) -> Iterator[Check]:

@@ -1,5 +1,6 @@
-"""``agentmesh runs``: what was stored, as it was stored, where two runs part, and how one that waits goes on."""
+"""``agentmesh runs``: what was stored, as it was stored, where two runs part, how one goes on, which are forgotten."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -9,26 +10,33 @@ from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import note, print_json, print_table, print_text
 from agentmesh.cli.run import trace_line, waiting_lines
 from agentmesh.cli.runs_diff import diff_runs
+from agentmesh.cli.runs_export import STATUSES, export_command, import_command
+from agentmesh.cli.runs_fork import fork
 from agentmesh.cli.runs_going_on import approve, reject, resume
+from agentmesh.cli.runs_prune import prune
 from agentmesh.cli.target import open_traces
 from agentmesh.display import moment, seconds, shorten, usd
+from agentmesh.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agentmesh.events import TaskPrepared
     from agentmesh.records import Run, RunSummary
-
-STATUSES = ("running", "waiting", "completed", "abstained", "failed", "over_budget", "cancelled")
+    from agentmesh.store.base import Orphaned, TraceStore
 
 
 @click.group()
 def runs() -> None:
-    """List stored runs, show one, compare two, say whether a call may be made, go on with a run."""
+    """List stored runs, show one, compare two, go on with one or fork it; approve, export, import and prune them."""
 
 
 runs.add_command(approve)
 runs.add_command(diff_runs)
+runs.add_command(export_command)
+runs.add_command(fork)
+runs.add_command(import_command)
+runs.add_command(prune)
 runs.add_command(reject)
 runs.add_command(resume)
 
@@ -42,22 +50,37 @@ runs.add_command(resume)
 @click.option("--agent", "agent_id", metavar="ID", help="Only those that called this agent.")
 @click.option("--since", type=number(), metavar="UNIX_SECONDS", help="Only those started at or after this time.")
 @click.option("--all", "every", is_flag=True, help="Also those that another run started; so does --agent.")
+@click.option("--orphaned", is_flag=True, help="Only those that are under way by their logs and whose process is gone.")
 @db_option
 @json_option
-def list_runs(limit: int, offset: int, every: bool, db: str | None, as_json: bool, **where: str | float | None) -> None:
+def list_runs(
+    limit: int, offset: int, every: bool, orphaned: bool, db: str | None, as_json: bool, **where: str | float | None
+) -> None:
     """List stored runs, newest first."""
     from agentmesh.store.base import RunFilter
 
     with open_traces(db) as store:
-        alone = not every and where["agent_id"] is None
-        wanted = RunFilter(**where, alone=alone)  # type: ignore[arg-type]  # click has checked each of them
-        found, total = store.runs(wanted, limit=limit, offset=offset), store.count_runs(wanted)
+        left = asyncio.run(left_alone(store)) if orphaned else None
+        alone = not every and not orphaned and where["agent_id"] is None
+        wanted = RunFilter(**where, alone=alone, orphaned=left)  # type: ignore[arg-type]  # click has checked each
+        found = store.runs(wanted, limit=limit, offset=offset)
+        is_last = 0 < len(found) < limit or not (found or offset)  # then they need not be counted
+        total = offset + len(found) if is_last else store.count_runs(wanted)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in found])
         return
     print_table(("run", "started", "status", "agents", "cost", "took", "task"), [_row(summary) for summary in found])
     if len(found) < total:
         note(f"{len(found)} of {total} runs; --limit and --offset show others")
+
+
+async def left_alone(store: "TraceStore") -> "Orphaned":
+    """Return which runs nobody is at work on; who may be gone is watched until that is certain."""
+    from agentmesh.store.at_work import orphans_of
+    from agentmesh.store.leases import watched
+
+    clock = SystemClock()
+    return orphans_of(await watched(store, clock), now=clock.now())
 
 
 def _row(summary: "RunSummary") -> tuple[str, ...]:
@@ -93,10 +116,11 @@ def account(run: "Run", prepared: "TaskPrepared | None" = None, stages: "Sequenc
     lines = [trace_line(run), f"started {moment(run.started_at)}", *_part_of(run), "", "Task", run.task.text, ""]
     lines += stages or [explanation(run, prepared)]
     lines += [""] if run.calls else []
-    for call in run.calls:
+    for place, call in enumerate(run.calls):
         ended = call.status.value + (f": {call.error}" if call.error else "")
         attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
-        lines.append(f"{call.agent_id}{attempt} {ended}, {usd(call.cost_usd)}, {seconds(call.latency_s)}")
+        taken = ", taken over" if place < run.taken_over else ""
+        lines.append(f"{call.agent_id}{attempt} {ended}, {usd(call.cost_usd)}, {seconds(call.latency_s)}{taken}")
         lines += [f"  {line}" for line in (call.answer.text.splitlines() if call.answer else ())]
     for conflict in run.conflicts:
         lines += ["", "Answers that stood against each other"]
@@ -114,4 +138,8 @@ def account(run: "Run", prepared: "TaskPrepared | None" = None, stages: "Sequenc
 
 
 def _part_of(run: "Run") -> list[str]:
-    return [] if run.parent is None else [f"part of run {run.parent}"]
+    lines = [] if run.parent is None else [f"part of run {run.parent}"]
+    if run.forked is not None:
+        changed = f", with {', '.join(run.changed)}" if run.changed else ""
+        lines.append(f"forked from run {run.forked} at event {run.forked_at}{changed}")
+    return lines

@@ -16,7 +16,9 @@ from agentmesh.types import SystemClock
 
 if TYPE_CHECKING:
     from agentmesh.graphs.replies import Said
+    from agentmesh.mesh import Mesh
     from agentmesh.records import Run
+    from agentmesh.types import RunId
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -61,13 +63,13 @@ def reject(run_id: str, app: str | None, db: str | None, *, as_json: bool, **sai
 
 @click.command()
 @click.argument("run_id", metavar="RUN", required=False)
-@click.option("--all", "all_runs", is_flag=True, help="Go on with all runs that were answered or have expired.")
+@click.option("--all", "all_runs", is_flag=True, help="Go on with all that were answered, have expired, or were lost.")
 @app_option
 @json_option
 def resume(run_id: str | None, app: str | None, all_runs: bool, as_json: bool) -> int:
     """Go on with the stored run RUN of your mesh: one that was answered, or whose process was lost.
 
-    See that no other process is at work on it. No agent is called again whose answer is recorded.
+    One that another process is at work on is left to it. No agent is called again whose answer is recorded.
     """
     if (run_id is None) is not all_runs:
         raise click.UsageError("Name one RUN, or give --all.")
@@ -122,14 +124,27 @@ async def resumed(name: str, run_id: str) -> "Run":
 
 
 async def resumed_all(name: str) -> "tuple[list[Run], list[AgentMeshError]]":
-    """Open the mesh called ``name``, go on with all runs that wait for nobody, and return what kept others from it."""
+    """Open the mesh called ``name``, go on with all runs that wait for nobody, and return what kept others from it.
+
+    It looks again until there is nothing new: what was part of a run that has ended meanwhile is then an orphan itself.
+    """
+    went_on: list[Run] = []
+    errors: list[AgentMeshError] = []
+    seen: set[RunId] = set()
+    async with open_mesh(name) as mesh:
+        while fresh := [run_id for run_id in await _waiting_for_nobody(mesh) if run_id not in seen]:
+            seen.update(fresh)
+            for run_id in fresh:
+                try:
+                    went_on.append(await mesh.resume(run_id))
+                except AgentMeshError as error:
+                    errors.append(error)
+    return went_on, errors
+
+
+async def _waiting_for_nobody(mesh: "Mesh") -> "list[RunId]":
+    """Return the runs to go on with: those that were answered or have expired, and those whose process is gone."""
     from agentmesh.graphs.replies import resumable
 
-    went_on, errors = [], []
-    async with open_mesh(name) as mesh:
-        for run_id in await asyncio.to_thread(resumable, mesh.store, now=SystemClock().now()):
-            try:
-                went_on.append(await mesh.resume(run_id))
-            except AgentMeshError as error:
-                errors.append(error)
-    return went_on, errors
+    paused = await asyncio.to_thread(resumable, mesh.store, now=SystemClock().now())
+    return [*paused, *(summary.id for summary in await mesh.orphans() if summary.id not in paused)]

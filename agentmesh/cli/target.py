@@ -37,7 +37,7 @@ class NoMeshError(click.ClickException):
     exit_code = 2
 
 
-def open_traces(db: str | None, *, read_only: bool = True) -> "TraceStore":
+def open_traces(db: str | None, *, read_only: bool = True, busy_timeout_s: float = 5.0) -> "TraceStore":
     """Open the database of ``--db``, else of the settings. A missing one is an error and is not created.
 
     One of an older schema is migrated where it is to be written.
@@ -48,7 +48,7 @@ def open_traces(db: str | None, *, read_only: bool = True) -> "TraceStore":
     from agentmesh.store import open_store
 
     url = db if db is not None else Settings.load().db
-    return open_store(url, read_only=read_only, create=False)
+    return open_store(url, read_only=read_only, create=False, busy_timeout_s=busy_timeout_s)
 
 
 def named_app(app: str | None) -> str:

@@ -1,17 +1,13 @@
 """Human approval before a call: which rule asks for it, what is asked, and what the answer makes of the call."""
 
 from collections.abc import Sequence
-from typing import Final
 
-from agentmesh.approvals import Approval, ApprovalReply, ApprovalRequest
+from agentmesh.approvals import CLOCK, Approval, ApprovalReply, ApprovalRequest
 from agentmesh.events import ApprovalGiven, Event
 from agentmesh.graphs.admission import Admitted, Pause, ProposedCall, Refusal
 from agentmesh.graphs.log import RunLog
 from agentmesh.records import Task
 from agentmesh.types import AgentId, Clock
-
-CLOCK: Final = "clock"
-"""Who has rejected a call that nobody approved in time."""
 
 
 class Approvals:

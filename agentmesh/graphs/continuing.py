@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from agentmesh.agents.refiner import Refiner, VoteRefiner
 from agentmesh.agents.registry import Registry
+from agentmesh.capture import why_not_whole
 from agentmesh.errors import ConfigError, DuplicateEventError, RunNotFoundError, StoreError
 from agentmesh.events import ApprovalGiven, DecisionMade, Event, RunResumed, RunStarted, TaskPrepared
 from agentmesh.graphs.admission import Admission
@@ -59,6 +60,14 @@ class Past:
         return self.started.registry_version if self.decided is None else self.decided.decision.registry_version
 
     @property
+    def unheard(self) -> tuple[Event, ...]:
+        """Return what was written into the log since the run stopped, and told nobody who listens to runs."""
+        last = next(
+            (n for n, event in enumerate(reversed(self.events)) if not isinstance(event, ApprovalGiven | RunResumed)), 0
+        )
+        return self.events[len(self.events) - last :]
+
+    @property
     def active_s(self) -> float:
         """Return how long the run was at work, in seconds: from its start, or from when it went on, to its last event.
 
@@ -73,16 +82,22 @@ class Past:
         return active_s + max(last - begun, 0.0)
 
 
-def claimed(store: TraceStore, past: Past, *, now: float, reason: str) -> Past:
-    """Write down that the run goes on, and return its past with that in it. Of several who try, one may.
+def claimed(store: TraceStore, past: Past, *, now: float, reason: str, owner: str = "") -> Past:
+    """Write down that the run goes on under the lease ``owner``, and return its past with that in it.
+
+    Of several who try, one may. Whoever was at work on it is refused from then on: its next place in the log is taken.
 
     It is written past the writer of the mesh: of an event that was refused, a writer remembers that a log has a hole.
 
     Raises:
+        ConfigError: the store keeps too little of its texts to go on with.
         StoreError: somebody else goes on with it, or it cannot be written.
     """
     run_id = past.started.run_id
-    resumed = RunResumed(run_id=run_id, seq=len(past.events), at=now, reason=reason)
+    lost = why_not_whole(past.started.capture, (event.model_dump_json() for event in past.events))
+    if lost:
+        raise ConfigError(f"run {run_id!r} cannot go on from the store: {lost}; give the mesh its task anew")
+    resumed = RunResumed(run_id=run_id, seq=len(past.events), at=now, reason=reason, owner=owner)
     try:
         store.append([resumed])
     except DuplicateEventError as error:

@@ -103,8 +103,9 @@ def staying(applied: Applied, task: Task, stickiness: float) -> Applied:
     The lead is ``stickiness`` by as much as the message leans on what was said before. Whoever is better by more than
     that on this message takes the conversation over.
     """
-    agent_id, lead = task.previous_agent, stickiness * leaning(task.text)
+    agent_id = task.previous_agent
     place = None if agent_id is None else applied.pool.index.get(agent_id)
+    lead = 0.0 if place is None else stickiness * leaning(task.text)
     if lead == 0 or place is None or not applied.pool.mask[place]:
         return applied
     bonus = applied.bonus.copy()

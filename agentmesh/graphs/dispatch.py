@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from agentmesh.events import ApprovalAsked, CallFinished, CallStarted, WaveStarted
+from agentmesh.events import AnswerChecked, ApprovalAsked, CallFinished, CallStarted, DecisionMade, WaveStarted
 from agentmesh.graphs.admission import Admission, Pause, ProposedCall, Refusal, RunPaused, admit
 from agentmesh.graphs.again import asked_again, replanned
 from agentmesh.graphs.calling import Caller, CallRequest
@@ -81,13 +81,13 @@ class Dispatch:
         Raises:
             RunPaused: a call waits for a person.
         """
-        reasoning = decision.reasoning
         budget = self.scope.budget
-        budget.charge(None if reasoning is None else reasoning.cost_usd)
-        for call in self.log.calls_before():
-            budget.count_in(self.cards[call.agent_id], self.task, call)
-        for event in self.log.checks_before():
-            budget.charge(event.cost_usd)
+        for made in self.log.own(DecisionMade):
+            budget.charge(None if made.decision.reasoning is None else made.decision.reasoning.cost_usd)
+        for ended in self.log.own(CallFinished):  # of a run that goes on
+            budget.count_in(self.cards[ended.call.agent_id], self.task, ended.call)
+        for checked in self.log.own(AnswerChecked):
+            budget.charge(checked.cost_usd)
         calls: tuple[AgentCall, ...] = ()
         number = 1
         while True:

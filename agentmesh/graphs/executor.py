@@ -14,6 +14,7 @@ from agentmesh.events import (
     AnswerChecked,
     AnswerRefined,
     ApprovalGiven,
+    BaseEvent,
     CallFinished,
     DecisionMade,
     Event,
@@ -131,10 +132,19 @@ class LocalExecutor:
         async with _part_of_outer(request.listeners) as (outer, heard):
             context = self._context(request, outer, heard)
             if past is not None:
+                for listener in self._listeners:
+                    for event in past.unheard:
+                        listener(event)
                 return await self._execute(task, context, request.way, active_s=past.active_s)
             async with self.turn(request.run_id):
                 await self._start(task, context)
                 return await self._execute(task, context, request.way)
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Tell those who are told of all runs of events that are stored already, as a fork's are that it took over."""
+        for event in events:
+            for listener in self._listeners:
+                listener(event)
 
     def cancel(self, run_id: RunId) -> bool:
         """Cancel a run that is under way here, with all that it started; return whether there is such a run."""
@@ -167,7 +177,7 @@ class LocalExecutor:
                 return await self._cancellable(task, context, begun, way)
         finally:
             if scope.outer is not None:
-                scope.outer.inner.add(_spent(context.log.events))
+                scope.outer.inner.add(_spent(context.log.own(BaseEvent)))
 
     async def _cancellable(self, task: Task, context: RunContext, begun: float, way: Way) -> Run:
         """Take a run its way; one that is cancelled is told so, whoever cancelled it."""
@@ -215,6 +225,8 @@ class LocalExecutor:
             layer=place.layer,
             previous=place.previous,
             workflow=place.workflow,
+            owner=services.owner,
+            **_forked(place),
         )
 
     def _ending(
@@ -225,7 +237,7 @@ class LocalExecutor:
         return {
             "status": status,
             "answer": answer,
-            "cost_usd": _spent(log.events),
+            "cost_usd": _spent(log.own(BaseEvent)),
             "elapsed_s": elapsed_s,
             "error": error,
         }
@@ -244,6 +256,12 @@ async def _part_of_outer(
         yield outer, listeners if outer.inner.sign is None else (*listeners, _Sign(outer.inner.sign))
 
 
+def _forked(place: Place) -> dict[str, Any]:
+    """Return the fields of the event that begins a run which say where it was forked."""
+    fork = place.fork
+    return {} if fork is None else {"forked": fork.run_id, "forked_at": fork.at, "changed": fork.changed}
+
+
 class _Sign:
     """Takes each event of a run as a sign of life of the call that started it."""
 
@@ -254,7 +272,7 @@ class _Sign:
         self._sign()
 
 
-def _spent(events: Sequence[Event]) -> Decimal | None:
+def _spent(events: Sequence[BaseEvent]) -> Decimal | None:
     """Add up what reasoning, calls, checks, stages and refining cost; ``None`` as soon as one is unknown."""
     total = total_cost([event.call for event in events if isinstance(event, CallFinished)])
     beside = [event.cost_usd for event in events if isinstance(event, AnswerRefined | AnswerChecked | StageFinished)]

@@ -10,6 +10,10 @@ MAX_TASK_CHARACTERS = 2**20
 """A task is a request, not a file: longer text belongs in a place that agents read from."""
 
 
+LONGEST_RUN_ID = 200
+"""Characters: with those of a stage, of an agent and of a source, it fits into one row of an index of PostgreSQL."""
+
+
 def as_task(task: str | Task) -> Task:
     """Return ``task`` as a ``Task`` that can be routed and stored.
 
@@ -35,6 +39,23 @@ def _check_unicode(named: str, text: str) -> None:
         raise ConfigError(
             f"{named} holds {error.object[error.start]!r} at {error.start}, which is no Unicode"
         ) from error
+
+
+def named_run(run_id: RunId | None, now: float) -> RunId:
+    """Return the id that a caller gave a run, or a new one.
+
+    Raises:
+        ConfigError: it is blank, longer than 200 characters, or no valid Unicode.
+
+    >>> named_run("invoice 7", 0.0)
+    'invoice 7'
+    """
+    if run_id is None:
+        return new_run_id(now)
+    if not run_id.strip() or len(run_id) > LONGEST_RUN_ID:
+        raise ConfigError(f"the run is called {run_id[:20]!r}; give it a name of 1 to {LONGEST_RUN_ID} characters")
+    _check_unicode("the name of the run", run_id)
+    return run_id
 
 
 def new_run_id(now: float) -> RunId:

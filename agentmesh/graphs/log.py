@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from agentmesh.events import AnswerChecked, AnswerChunk, BaseEvent, CallFinished, Event
+from agentmesh.events import AnswerChecked, AnswerChunk, BaseEvent, CallFinished, Event, RunStarted
 from agentmesh.graphs.steps import Step, step_of
 from agentmesh.protocols import EventSink
 from agentmesh.records import AgentCall
@@ -63,6 +63,7 @@ class RunLog:
         self.events: list[Event] = list(before)
         steps = {step_of(event): event for event in before}
         self._before: Mapping[Step, Event] = {step: event for step, event in steps.items() if step is not None}
+        self._first_own = next((event.first_own for event in before if isinstance(event, RunStarted)), 0)
         self._writer = writer
         self._clock = clock
         self._listeners = tuple(listeners)
@@ -81,17 +82,19 @@ class RunLog:
         found = self._before.get((kind, *place))
         return found if isinstance(found, kind) else None
 
-    def calls_before(self, agent_id: AgentId | None = None, *, wave: int | None = None) -> list[AgentCall]:
-        """Return the calls that had ended before this run went on, by attempt: those of an agent in a wave, or all."""
+    def own(self, kind: type[E]) -> list[E]:
+        """Return the events of a kind so far, without those that a fork took over: another run has paid for them."""
+        return [event for event in self.events if isinstance(event, kind) and event.seq >= self._first_own]
+
+    def calls_before(self, agent_id: AgentId, *, wave: int) -> list[AgentCall]:
+        """Return the calls of an agent in a wave that had ended before this run went on, by attempt."""
         ended = [event.call for event in self._before.values() if isinstance(event, CallFinished)]
-        meant = [call for call in ended if agent_id is None or (call.agent_id, call.wave) == (agent_id, wave)]
+        meant = [call for call in ended if (call.agent_id, call.wave) == (agent_id, wave)]
         return sorted(meant, key=lambda call: call.attempt)
 
-    def checks_before(self, agent_id: AgentId | None = None, *, wave: int | None = None) -> list[AnswerChecked]:
-        """Return what was checked before this run went on: of the answer of an agent in a wave, or all."""
+    def checks_before(self, agent_id: AgentId, *, wave: int) -> list[AnswerChecked]:
+        """Return what was checked of the answer of an agent in a wave before this run went on."""
         checks = [event for event in self._before.values() if isinstance(event, AnswerChecked)]
-        if agent_id is None:
-            return checks
         return [one for one in checks if (one.agent_id, one.wave, one.before) == (agent_id, wave, False)]
 
     def post(self, kind: type[E], **fields: Any) -> E:

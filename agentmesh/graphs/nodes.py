@@ -17,6 +17,7 @@ from agentmesh.packing import pack_floats, pack_vector
 from agentmesh.records import Candidate, RouteDecision, Selection, Task
 from agentmesh.routing.asking import Asker
 from agentmesh.routing.base import AgentPool, RouteContext, TaskFeatures
+from agentmesh.routing.by_hand import decided_by_hand
 from agentmesh.routing.pacing import take_note
 from agentmesh.routing.preference import Applied, abstention
 from agentmesh.types import AgentId, FloatArray, RunId
@@ -54,10 +55,10 @@ async def consider(
 ) -> Considered:
     """Embed the task, apply gates and preferences, see who is busy, and let the router choose; no agent is called.
 
-    Where preferences leave nobody, the decision is an abstention and no router is asked.
+    Where somebody has named the agents, or preferences leave nobody, no router is asked.
 
     Raises:
-        RoutingError: nobody passes the gates, or the router returned no decision.
+        RoutingError: nobody passes the gates, an agent that was named does not, or the router returned no decision.
     """
     vector = (await embedded(services.embedder, [task.text]))[0]
     if services.topic_weight:
@@ -72,7 +73,9 @@ async def consider(
     )
     applied = await services.pools.for_task(task, vector)
     load = services.pools.load.shares(applied.pool)
-    seed = draw_seed(services.mesh_seed, run_id)
+    seed = draw_seed(services.mesh_seed, run_id) if services.draw_seed is None else services.draw_seed
+    if services.by_hand:
+        return Considered(features, applied, load, decided_by_hand(applied.pool, services.by_hand, seed=seed))
     nobody = abstention(applied, seed=seed)
     if nobody is not None:
         return Considered(features, applied, load, nobody)

@@ -17,7 +17,7 @@ def recalled_pace(store: TraceStore) -> SlidingPace:
     """
     pace = SlidingPace()
     for summary in reversed(store.runs(limit=RECALLED)):
-        decision = store.run(summary.id).decision
-        if decision is not None:
-            take_note(pace, decision)
+        run = store.run(summary.id)
+        if run.decision is not None and run.forked is None:  # a fork's is another run's, or was asked for
+            take_note(pace, run.decision)
     return pace

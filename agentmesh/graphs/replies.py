@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentmesh.approvals import ApprovalReply, ApprovalRequest, Verdict
+from agentmesh.approvals import CLOCK, ApprovalReply, ApprovalRequest, Verdict
 from agentmesh.errors import ConfigError, DuplicateEventError
 from agentmesh.events import ApprovalGiven, Event, RunStarted, fold, stages_waiting
-from agentmesh.graphs.approval import CLOCK
 from agentmesh.graphs.intake import as_task
 from agentmesh.records import Run, RunStatus
 from agentmesh.store.base import RunFilter, TraceStore
@@ -72,7 +71,7 @@ def record_expired(store: TraceStore, run_id: RunId, *, now: float) -> bool:
 def resumable(store: TraceStore, *, now: float) -> list[RunId]:
     """Return the runs that were paused and wait for nobody any more, oldest first.
 
-    A run whose process was lost is not among them: in the store it looks like one that is under way.
+    A run whose process was lost is not among them; ``Mesh.orphans`` finds those.
     """
     filters = [RunFilter(status=RunStatus.WAITING), RunFilter(status=RunStatus.RUNNING)]
     unfinished = [summary for where in filters for summary in store.runs(where, limit=store.count_runs(where) + 1)]
@@ -85,10 +84,16 @@ def record_answer(store: TraceStore, run_id: RunId, said: Said, *, now: float) -
 
     Raises:
         RunNotFoundError: no such run is stored.
-        ConfigError: nothing of this is waited for, or the edit cannot be used.
+        ConfigError: nothing of this is waited for, the edit cannot be used, or texts of the run are kept by a policy
+            that only its mesh can follow.
     """
-    record_of_stages(store, run_id, said, now=now)
     started = store.events(run_id)[0]
+    if isinstance(started, RunStarted) and started.capture and (said.by or said.note or said.text is not None):
+        raise ConfigError(
+            f"texts of run {run_id!r} are kept by the policy {started.capture!r}, which only its mesh can follow; say "
+            "it there (--app), or without a name, a note and an edit"
+        )
+    record_of_stages(store, run_id, said, now=now)
     root = root_of(started) if isinstance(started, RunStarted) else run_id
     return root if is_ready(store, store.events(root), now) else None
 

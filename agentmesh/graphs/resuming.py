@@ -8,11 +8,12 @@ from functools import partial
 
 from agentmesh.agents.registry import Registry
 from agentmesh.errors import ConfigError
-from agentmesh.events import RunStarted
+from agentmesh.events import RunStarted, fold
 from agentmesh.graphs.continuing import Past, claimed, continued
 from agentmesh.graphs.edge import Edge
 from agentmesh.graphs.executor import LocalExecutor
 from agentmesh.graphs.intake import as_task
+from agentmesh.graphs.ownership import end_lost_call, held, holder_of, is_of_a_call
 from agentmesh.graphs.replies import Said, is_ready, record_expired, record_of_stages, record_reply, root_of
 from agentmesh.graphs.state import Services
 from agentmesh.graphs.workflow.children import ChildRequest, services_for
@@ -20,6 +21,7 @@ from agentmesh.graphs.workflow.runner import WorkflowExecutor, workflow_in
 from agentmesh.graphs.workflow.spec import Workflow
 from agentmesh.judging.redaction import Secrets
 from agentmesh.records import Run, RunStatus, Task
+from agentmesh.store.at_work import AtWork
 from agentmesh.store.base import TraceStore
 from agentmesh.types import RunId
 
@@ -33,6 +35,7 @@ class Resumer:
         executor: What executes runs.
         services: The live parts of the mesh.
         store: Where its runs are kept.
+        at_work: Its lease, and who else is at work.
         registry: Its agents.
         secrets: What is hidden in tasks, ``None`` for nothing.
         tasks: The group that a run becomes a task of which goes on by itself.
@@ -45,13 +48,14 @@ class Resumer:
         services: Services,
         store: TraceStore,
         *,
+        at_work: AtWork,
         registry: Registry,
         secrets: Secrets | None,
         tasks: asyncio.TaskGroup,
         ended: Callable[[Run], None],
     ) -> None:
         self._executor, self._services, self._store = executor, services, store
-        self._registry, self._secrets = registry, secrets
+        self._at_work, self._registry, self._secrets = at_work, registry, secrets
         self._tasks, self._ended = tasks, ended
         self._edges: dict[RunId, Edge] = {}  # of runs that wait, so that what is hidden in them can be restored
         self._workflows: dict[RunId, Workflow] = {}  # of those; what of one is a callable is in no store
@@ -87,7 +91,7 @@ class Resumer:
         reason = f"{said.verdict} by {said.by or 'a person'}"
         if started.workflow or root != run_id:
             await asyncio.to_thread(record_of_stages, self._store, run_id, said, now=self._services.clock.now())
-            run = await self._resume_stages(root, edge, reason=reason)
+            run = await self._resume_stages(root, edge, reason=reason, answered=True)
             return run if root == run_id else edge.run(await asyncio.to_thread(self._store.run, run_id))
         async with self._executor.turn(run_id):
             if await asyncio.to_thread(record_reply, self._store, run_id, said, now=self._services.clock.now()):
@@ -105,7 +109,7 @@ class Resumer:
         Raises:
             RunNotFoundError: no such run is stored.
             ConfigError: the task or the workflow is another one, or the mesh cannot go on with the run.
-            StoreError: somebody else goes on with the run, or the trace cannot be read or written.
+            StoreError: somebody else is at work on the run, or the trace cannot be read or written.
         """
         return await self._resume(run_id, task, workflow)
 
@@ -125,11 +129,25 @@ class Resumer:
             return await self._resume_stages(run_id, edge, workflow, at_least=at_least)
         if workflow is not None:
             raise ConfigError(f"run {run_id!r} is of no workflow; resume it without one")
+        if root_of(started) != run_id:
+            return await self._resume_whole(run_id, root_of(started), edge)
         async with self._executor.turn(run_id):
             now = max(self._services.clock.now(), at_least)
+            events = await asyncio.to_thread(self._store.events, run_id)
+            holder = await holder_of(events, self._at_work)
+            if holder is not None:
+                raise held(events, holder, now=now)
+            if is_of_a_call(events) and not fold(events).status.has_ended:
+                await asyncio.to_thread(end_lost_call, self._store, events, now=now)
             if await asyncio.to_thread(record_expired, self._store, run_id, now=now):
                 return await self._go_on(run_id, edge, "asked to")
             return await self._as_stored(run_id, edge)
+
+    async def _resume_whole(self, run_id: RunId, root: RunId, edge: Edge) -> Run:
+        """Go on with the workflow that a run is a stage of, and return the stage's run; one that has ended stays so."""
+        if not (await asyncio.to_thread(self._store.run, run_id)).status.has_ended:
+            await self._resume(root, None)
+        return await self._as_stored(run_id, edge)
 
     async def _started(self, run_id: RunId) -> RunStarted:
         """Return how a run began; one that is under way here is waited for, since its events may not be stored yet."""
@@ -144,19 +162,28 @@ class Resumer:
         *,
         reason: str = "asked to",
         at_least: float = 0.0,
+        answered: bool = False,
     ) -> Run:
-        """Go on with a run of a workflow, and with those of its stages that wait for nobody any more."""
+        """Go on with a run of a workflow, and with those of its stages that wait for nobody any more.
+
+        One that was ``answered`` while another process is at work on it is left to that.
+        """
         store = self._store
         async with self._executor.turn(run_id):
             events = await asyncio.to_thread(store.events, run_id)
             past, now = Past.of(events), max(self._services.clock.now(), at_least)
             if not await asyncio.to_thread(is_ready, store, events, now):
                 return await self._as_stored(run_id, edge)
-            held = workflow or self._workflows.get(run_id)
-            known = await asyncio.to_thread(workflow_in, store, events) if held is None else held
+            holder = await holder_of(events, self._at_work)
+            if holder is not None and not answered:
+                raise held(events, holder, now=now)
+            if holder is not None:
+                return await self._as_stored(run_id, edge)
+            given = workflow or self._workflows.get(run_id)
+            known = await asyncio.to_thread(workflow_in, store, events) if given is None else given
             executor = WorkflowExecutor(known, self._executor, store)
             executor.check(past)
-            past = await asyncio.to_thread(claimed, store, past, now=now, reason=reason)
+            past = await asyncio.to_thread(claimed, store, past, now=now, reason=reason, owner=self._at_work.owner)
             return self.settle(await executor.resume(past, partial(self._go_on_stage, at_least)), edge, known)
 
     async def _go_on_stage(self, at_least: float, request: ChildRequest, run: Run) -> Run:
@@ -174,7 +201,7 @@ class Resumer:
         store, now = self._store, self._services.clock.now()
         past = Past.of(await asyncio.to_thread(store.events, run_id))
         services = await continued(past, live, store, self._registry)
-        past = await asyncio.to_thread(claimed, store, past, now=now, reason=reason)
+        past = await asyncio.to_thread(claimed, store, past, now=now, reason=reason, owner=self._at_work.owner)
         return await self._executor.using(services).resume(past)
 
     async def _as_stored(self, run_id: RunId, edge: Edge) -> Run:
@@ -206,5 +233,5 @@ class Resumer:
         """Go on with a run that nobody has approved in time."""
         try:
             await self._resume(run_id, None, at_least=due)
-        except Exception:  # the worker boundary: raised, it would end all other runs of the mesh
-            logger.exception("run %r cannot go on by itself", run_id)
+        except Exception as error:
+            logger.error("run %r cannot go on by itself", run_id, exc_info=self._store.traced(error))

@@ -43,7 +43,9 @@ class Services:
 
     ``topic_weight`` is what the messages before weigh in the vector of a short one, 0 for nothing: a recorded vector
     has them in it. ``admissions`` are the steps before each call, in order, and ``turns`` says when it may begin.
-    ``equality`` says which answers of a team are the same, and ``checker`` has a word on each answer.
+    ``equality`` says which answers of a team are the same, and ``checker`` has a word on each answer. ``by_hand`` are
+    the agents that somebody named in place of the router, and ``draw_seed`` is that of a recorded decision; without one
+    the run's id gives it. ``owner`` is the lease under which the mesh is at work.
     """
 
     embedder: Embedder
@@ -63,6 +65,9 @@ class Services:
     equality: Equality = field(default_factory=KeyEquality)
     turns: Turns = field(default_factory=Turns)
     checker: AnswerChecker | None = None
+    by_hand: tuple[AgentId, ...] = ()
+    draw_seed: int | None = None
+    owner: str = ""
 
     @property
     def router(self) -> Router:

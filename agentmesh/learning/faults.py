@@ -14,7 +14,7 @@ def keep_fault(store: TraceStore, fault: LearningFault) -> None:
     try:
         store.add_fault(fault)
     except StoreError as error:
-        logger.warning("%s (and this could not be stored: %s)", fault.message, error)
+        logger.warning("%s (and this could not be stored: %s)", store.shown(fault.message), error)
 
 
 def told(error: BaseException) -> str:

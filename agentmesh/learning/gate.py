@@ -9,22 +9,10 @@ a mean of 1/3.
 
 from collections.abc import Iterable
 
-from agentmesh.learning.settings import Learning, source_kind
+from agentmesh.judging.sources import rank, source_kind
+from agentmesh.learning.settings import Learning
 from agentmesh.records import Feedback, Run
 from agentmesh.types import AgentId
-
-_RANKS = {"verifier": 0, "judge": 2}
-_OTHERS = 1
-"""A user, and whatever other name a caller scores under."""
-
-
-def rank(source: str) -> int:
-    """Return a source's place in the order of sources; a lower one is better.
-
-    >>> rank("verifier:exact") < rank("user") < rank("judge:small")
-    True
-    """
-    return _RANKS.get(source_kind(source), _OTHERS)
 
 
 def is_undecided(feedback: Feedback, learning: Learning) -> bool:
@@ -40,7 +28,8 @@ def agents_taught(
 ) -> tuple[AgentId, ...]:
     """Return those among ``agents``, whom a score is for, of whom it teaches something.
 
-    Two sources that score at the same moment do not see one another, and both teach.
+    Two sources that score at the same moment do not see one another, and both teach. An answer that a fork took over
+    teaches where it was given, or was never given at all; here it teaches nothing.
 
     Args:
         feedback: The score.
@@ -52,8 +41,14 @@ def agents_taught(
     if is_undecided(feedback, learning):
         return ()
     better = (other for other in earlier if rank(other.source) < rank(feedback.source))
-    settled = {agent_id for other in better for agent_id in _scored(other, run)}
+    settled = {agent_id for other in better for agent_id in _scored(other, run)} | _taken_over(run)
     return tuple(agent_id for agent_id in agents if agent_id not in settled)
+
+
+def _taken_over(run: Run) -> set[AgentId]:
+    """Return the agents whose last answer was taken over from the run that this one was forked from."""
+    own = {call.agent_id for call in run.calls[run.taken_over :]}
+    return {call.agent_id for call in run.calls[: run.taken_over]} - own
 
 
 def _scored(feedback: Feedback, run: Run) -> tuple[AgentId, ...]:

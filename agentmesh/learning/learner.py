@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from agentmesh.capture import is_kept
 from agentmesh.errors import ConfigError, StoreError
 from agentmesh.learning.faults import keep_fault, told
 from agentmesh.packing import pack_vector
@@ -169,7 +170,7 @@ class LogFollower:
     def report(self, fault: LearningFault | None) -> None:
         """Record a fault, if it is one."""
         if fault is not None:
-            logger.warning("%s", fault.message)
+            logger.warning("%s", self.store.shown(fault.message))
             keep_fault(self.store, fault)
 
     def _restore_stored(self) -> bool:
@@ -308,10 +309,13 @@ def taught(router: Router, experience: Experience) -> str:
 
 
 def seen_by(embedder: Embedder, experiences: Iterable[Experience]) -> Iterable[Experience]:
-    """Yield experiences with vectors of ``embedder``; those of another embedder are embedded again from their text."""
+    """Yield experiences with vectors of ``embedder``; those of another embedder are embedded again from their text.
+
+    Where that is not kept they are passed over: what stands in its place says nothing of the task.
+    """
     for experience in experiences:
         if experience.embedder in ("", embedder.version):
             yield experience
-        else:
+        elif is_kept(experience.text):
             vector = pack_vector(embedder.embed([experience.text])[0])
             yield experience.model_copy(update={"vector": vector, "embedder": embedder.version})

@@ -14,9 +14,11 @@ from agentmesh.events import (
     fold,
     total_cost,
 )
-from agentmesh.learning.gate import is_undecided, rank
+from agentmesh.judging.sources import rank
+from agentmesh.learning.gate import is_undecided
 from agentmesh.learning.settings import Learning
 from agentmesh.records import Experience, Feedback, Run
+from agentmesh.routing.by_hand import BY_HAND
 from agentmesh.store.base import TraceStore
 from agentmesh.types import AgentId, RunId
 
@@ -28,13 +30,17 @@ same source too, stay possible and are told from it. The kind of the source, and
 def lessons(
     events: Sequence[Event], run: Run, agents: Iterable[AgentId], feedback: Feedback, learning: Learning
 ) -> list[Experience]:
-    """Return what a score teaches of ``agents``; nothing where the run did not get as far as a decision."""
+    """Return what a score teaches of ``agents``; nothing where the run did not get as far as a decision.
+
+    An agent has no propensity where it was not drawn for this run: a person named it, or a fork took the decision over.
+    """
     started = next(event for event in events if isinstance(event, RunStarted))
     prepared = next((event for event in events if isinstance(event, TaskPrepared)), None)
     decided = next((event for event in events if isinstance(event, DecisionMade)), None)
     if prepared is None or decided is None:
         return []
     seen = {candidate.agent_id: candidate for candidate in decided.decision.candidates}
+    was_drawn = decided.seq >= started.first_own and decided.decision.router != BY_HAND
     return [
         Experience(
             run_id=run.id,
@@ -46,7 +52,7 @@ def lessons(
             quality=feedback.score,
             cost_usd=_cost(run, agent_id),
             latency_s=sum(call.latency_s for call in run.calls if call.agent_id == agent_id),
-            propensity=seen[agent_id].inclusion if agent_id in seen else None,
+            propensity=seen[agent_id].inclusion if agent_id in seen and was_drawn else None,
             type_hints=run.task.type_hints,
             source=feedback.source,
             weight=learning.weight_of(feedback.source),

@@ -84,8 +84,8 @@ class Learner(ABC):
         try:
             async for score in scores:
                 await self._take_found(run.id, score)
-        except Exception:  # the worker boundary: what cannot be scored must not stop the mesh
-            logger.exception("run %r could not be scored", run.id)
+        except Exception as error:
+            logger.error("run %r could not be scored", run.id, exc_info=store.traced(error))
 
     async def _take_found(self, run_id: RunId, score: Score) -> None:
         try:

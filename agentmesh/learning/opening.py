@@ -15,6 +15,7 @@ from agentmesh.learning.process import ProcessLearner
 from agentmesh.learning.settings import Learning
 from agentmesh.protocols import Embedder
 from agentmesh.routing.base import Router
+from agentmesh.routing.serving import ServingRouter
 from agentmesh.store.base import TraceStore
 
 
@@ -34,6 +35,18 @@ async def open_learner(follower: LogFollower, learning: Learning) -> Learner:
     if why or learning.mode == "loop":
         return LoopLearner(follower, learning)
     return ProcessLearner(follower, order_of(follower, learning), learning)
+
+
+async def brought_up(store: TraceStore, router: Router, embedder: Embedder) -> ServingRouter:
+    """Return what holds a router that has learned what a mesh which opened with it now would have learned.
+
+    Raises:
+        ConfigError: the router has learned more than the store holds.
+        StoreError: the log cannot be read.
+    """
+    follower = LogFollower(store, ServingRouter(router, router.parameters_hash), embedder)
+    await _bring_up(follower)
+    return follower.serving
 
 
 async def _bring_up(follower: LogFollower) -> None:

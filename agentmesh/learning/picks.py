@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import exp, log1p
 from typing import Final, TypeAlias
 
-from agentmesh.events import DecisionMade, Event, TaskPrepared
+from agentmesh.events import DecisionMade, Event, RunStarted, TaskPrepared
 from agentmesh.records import RouteDecision
 from agentmesh.store.base import TraceStore
 from agentmesh.types import AgentId
@@ -76,7 +76,7 @@ def as_pair(one: AgentId, other: AgentId) -> AgentPair:
 def picks_of(store: TraceStore, *, newest: int = NEWEST) -> Picks:
     """Read the newest decisions of a database.
 
-    A run that ended before a decision counts for nothing.
+    A run that ended before a decision counts for nothing, nor does a fork: another run decided it, or a person.
 
     Raises:
         StoreError: the store cannot be read.
@@ -85,7 +85,7 @@ def picks_of(store: TraceStore, *, newest: int = NEWEST) -> Picks:
     for summary in store.runs(limit=newest):
         events = store.events(summary.id)
         decided = next((event.decision for event in events if isinstance(event, DecisionMade)), None)
-        if decided is None:
+        if decided is None or _is_fork(events[0]):
             continue
         version = decided.registry_version
         if version not in registries:
@@ -93,6 +93,10 @@ def picks_of(store: TraceStore, *, newest: int = NEWEST) -> Picks:
         refused = _refused(events)
         picks.add(decided, [agent_id for agent_id in registries[version] if agent_id not in refused])
     return picks
+
+
+def _is_fork(event: Event) -> bool:
+    return isinstance(event, RunStarted) and event.forked is not None
 
 
 def _refused(events: Iterable[Event]) -> Mapping[AgentId, str]:

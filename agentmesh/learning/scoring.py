@@ -91,13 +91,14 @@ async def score_answers(
 def answers_of(run: Run) -> dict[AgentId | None, str]:
     """Return the answer of each agent that gave one; the last, where an agent was called several times.
 
-    Of a workflow it is the answer of the whole, which no agent has given alone.
+    Of a workflow it is the answer of the whole, which no agent has given alone. Answers that a fork took over are the
+    business of the run that they come from.
     """
     if run.stages:
         return {} if run.answer is None else {None: run.answer}
     return {
         call.agent_id: call.answer.text
-        for call in run.calls
+        for call in run.calls[run.taken_over :]
         if call.status is CallStatus.OK and call.answer is not None
     }
 
@@ -144,7 +145,10 @@ async def _report(run: Run, failure: Failure, *, store: TraceStore | None, at: f
     whose = "the workflow" if failure.agent_id is None else f"agent {failure.agent_id!r}"
     message = f"{failure.source!r} could not score the answer of {whose}: {told(failure.error)}"
     trace = None if isinstance(failure.error, AgentMeshError) else failure.error
-    logger.warning("run %r: %s", run.id, message, exc_info=trace)
-    if store is not None:
+    if store is None:
+        logger.warning("run %r: %s", run.id, message, exc_info=trace)
+    else:
+        shown = trace if trace is None else store.traced(trace)
+        logger.warning("run %r: %s", run.id, store.shown(message), exc_info=shown)
         fault = LearningFault(at=at, run_id=run.id, source=failure.source, message=message)
         await asyncio.to_thread(keep_fault, store, fault)

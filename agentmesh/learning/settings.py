@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from agentmesh.judging.sources import source_kind
 from agentmesh.records import Record
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -48,12 +49,3 @@ class Learning(Record):
     def weight_of(self, source: str) -> float:
         """Return how much evidence a score of ``source`` is, above 0 and at most 1."""
         return self.weights.get(source_kind(source), 1.0)
-
-
-def source_kind(source: str) -> str:
-    """Return the kind of a source: its name up to the first ":".
-
-    >>> source_kind("verifier:exact"), source_kind("user")
-    ('verifier', 'user')
-    """
-    return source.partition(":")[0]

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from agentmesh.capture import why_not_whole
 from agentmesh.decisions import Reasoning
 from agentmesh.errors import ConfigError, RunNotFoundError
 from agentmesh.events import DecisionMade, Event, RunStarted, TaskPrepared
@@ -103,7 +104,7 @@ def _row_of_run(
     ranked = sorted((agent_id for agent_id in good if agent_id in known), key=lambda one: (-qualities[one], one))
     refused = _refused(events)
     others = [card for agent_id, card in sorted(known.items()) if agent_id not in {*good, *refused}]
-    if not ranked:
+    if not ranked or why_not_whole(started.capture, [started.model_dump_json()]):
         return None
     right = [known[agent_id] for agent_id in ranked[: options.most_right]]
     return _row(

@@ -1,10 +1,10 @@
 """Where two stored runs parted: the first event that differs, then what differs in task, decision, calls and answer.
 
 The runs may be of one task, as a run and its rerun are, or of two. What always differs, such as times and the seeds
-that run ids give, is not compared.
+that run ids give, is not compared. Nor is, of a fork and the run it comes from, that a fork is one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -18,9 +18,24 @@ LONGEST: Final = 200
 """Characters of a value that is shown."""
 
 PASSING: Final = frozenset(
-    {"run_id", "seq", "at", "seed", "elapsed_s", "elapsed_ms", "latency_s", "parent", "child", "log_propensity"}
-)
+    {
+        "run_id",
+        "seq",
+        "at",
+        "seed",
+        "elapsed_s",
+        "elapsed_ms",
+        "latency_s",
+        "parent",
+        "child",
+        "owner",
+        "log_propensity",
+    }
+) | {"forked", "forked_at", "changed"}
 """Fields that two runs of one task never share."""
+
+SET_FROM_THERE: Final = frozenset({"limits", "router"})
+"""Fields at the start of a fork that hold only from where it was forked."""
 
 
 class Parting(Record):
@@ -36,10 +51,15 @@ class Parting(Record):
 
 
 class RunDiff(Record):
-    """Two runs beside one another. ``event`` is the first event that differs, ``None`` where none does."""
+    """Two runs beside one another. ``event`` is the first event that differs, ``None`` where none does.
+
+    Where one of them is a fork of the other, ``forked`` is its id: it took over the events before ``forked_at``.
+    """
 
     first: RunId
     second: RunId
+    forked: RunId | None = None
+    forked_at: int | None = None
     event: Parting | None = None
     differences: tuple[Parting, ...] = ()
 
@@ -64,12 +84,24 @@ def diff(store: TraceStore, first: RunId, second: RunId, *, other: TraceStore | 
     stores = store, store if other is None else other
     traces = stores[0].events(first), stores[1].events(second)
     known = [_registry(one, trace) for one, trace in zip(stores, traces, strict=True)]
+    fork = _fork_among(*traces)
     return RunDiff(
         first=first,
         second=second,
-        event=_first_event(*traces),
+        forked=None if fork is None else fork.run_id,
+        forked_at=None if fork is None else fork.forked_at,
+        event=_first_event(*traces, besides=frozenset() if fork is None else SET_FROM_THERE),
         differences=tuple(_differences(*traces, *known)),
     )
+
+
+def _fork_among(first: Sequence[Event], second: Sequence[Event]) -> RunStarted | None:
+    """Return how that one of two runs began which was forked from the other, ``None`` where neither was."""
+    for one, other in ((first, second), (second, first)):
+        started = _only(one, RunStarted)
+        if started is not None and started.forked == other[0].run_id:
+            return started  # type: ignore[no-any-return]
+    return None
 
 
 def _registry(store: TraceStore, trace: Sequence[Event]) -> RegistrySnapshot | None:
@@ -77,18 +109,22 @@ def _registry(store: TraceStore, trace: Sequence[Event]) -> RegistrySnapshot | N
     return None if decision is None else store.registry(decision.registry_version)
 
 
-def _first_event(before: Sequence[Event], after: Sequence[Event]) -> Parting | None:
-    """Return the first event that differs, by its place and kind; scores, which come later, are passed over."""
+def _first_event(before: Sequence[Event], after: Sequence[Event], *, besides: Set[str]) -> Parting | None:
+    """Return the first event that differs, by its place and kind; scores, which come later, are passed over.
+
+    ``besides`` are fields of the start that are not compared.
+    """
     kept = ([event for event in trace if not isinstance(event, FeedbackGiven)] for trace in (before, after))
     for place, (one, other) in enumerate(zip_longest(*kept)):
-        if _lasting(one) != _lasting(other):
+        if _lasting(one, besides) != _lasting(other, besides):
             kinds = (None if event is None else event.kind for event in (one, other))
             return Parting(where=f"event {place}", first=next(kinds), second=next(kinds))
     return None
 
 
-def _lasting(event: Event | None) -> Any:
-    return None if event is None else _stripped(event.model_dump(mode="json"))
+def _lasting(event: Event | None, besides: Set[str]) -> Any:
+    left_out = set(besides) if isinstance(event, RunStarted) else set()
+    return None if event is None else _stripped(event.model_dump(mode="json", exclude=left_out))
 
 
 def _stripped(value: Any) -> Any:

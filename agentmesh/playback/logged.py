@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from agentmesh.capture import why_not_whole
 from agentmesh.errors import ConfigError, ReplayError
 from agentmesh.events import (
     CallFinished,
@@ -29,12 +30,13 @@ from agentmesh.events import (
     TaskPrepared,
     total_cost,
 )
-from agentmesh.learning.gate import rank
+from agentmesh.judging.sources import best_score
 from agentmesh.learning.pools import Considered, as_recorded, pool_of_snapshot
 from agentmesh.learning.reembedding import EmbedderOf
 from agentmesh.packing import unpack_vector
 from agentmesh.records import AgentCall, CallStatus, Feedback, RouteDecision
 from agentmesh.routing.base import AgentPool, TaskFeatures
+from agentmesh.routing.by_hand import BY_HAND
 from agentmesh.routing.preference import PREFERENCES
 from agentmesh.store.base import RunFilter, TraceStore
 from agentmesh.types import AgentId, RunId
@@ -42,7 +44,10 @@ from agentmesh.types import AgentId, RunId
 UNDECIDED: Final = "no decision was made"
 UNFINISHED: Final = "not finished"
 NOBODY: Final = "rules or gates left nobody"
+NOT_DRAWN: Final = "forked after the decision, or decided by hand"
+PRUNED: Final = "pruned"
 OTHER_EMBEDDER: Final = "routed with another embedder"
+NOT_WHOLE: Final = "what was asked is not kept"
 
 PAGE: Final = 1000
 """Runs that are listed at a time."""
@@ -129,9 +134,11 @@ def read_log(
         found = reader.read(run_id)
         if found is not None:
             runs.append(found)
+    if limit is None or len(runs) < limit:
+        reader.left_out[PRUNED] += sum(one.runs for one in store.prunings() if since is None or since < one.before)
     if not runs:
-        raise ConfigError(f"{store.url!r} holds no run of that time that can be decided again{_told(reader.left_out)}")
-    return Log(reader.embedder or "", tuple(reversed(runs)), dict(reader.left_out))
+        raise ConfigError(f"{store.url!r} holds no run of that time that can be decided again{_told(+reader.left_out)}")
+    return Log(reader.embedder or "", tuple(reversed(runs)), dict(+reader.left_out))
 
 
 def _run_ids(store: TraceStore, *, since: float | None, until: float | None) -> Iterator[RunId]:
@@ -175,6 +182,10 @@ class _Reader:
             return UNDECIDED
         if RunFinished not in last:
             return UNFINISHED
+        if decided.seq < started.first_own or decided.decision.router == BY_HAND:
+            return NOT_DRAWN
+        if why_not_whole(started.capture, [started.model_dump_json()]):
+            return NOT_WHOLE
         self.embedder = self.embedder or started.embedder
         if started.embedder != self.embedder:
             return OTHER_EMBEDDER
@@ -232,11 +243,10 @@ def observed_in(decision: RouteDecision, events: Sequence[Event], *, in_waves: b
 
 def _observed(calls: Sequence[AgentCall], scores: Sequence[Feedback], *, chance: float) -> Observed:
     cost = total_cost(calls)
-    best = min((rank(score.source) for score in scores), default=0)
-    counted = [score.score for score in scores if rank(score.source) == best]
+    scored = best_score(scores)
     silent = 0.0 if calls[-1].status in SILENT else nan
     return Observed(
-        quality=float(np.mean(counted)) if counted else silent,
+        quality=silent if scored is None else scored,
         cost=nan if cost is None else float(cost),
         latency=sum(call.latency_s for call in calls),
         chance=chance,

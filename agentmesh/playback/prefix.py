@@ -51,6 +51,17 @@ class Recording:
     finished: RunFinished
     checked: tuple[AnswerChecked, ...] = ()
 
+    @property
+    def before(self) -> tuple[Event, ...]:
+        """Return what a fork took over and a replay does not do again: all of it but the decision."""
+        taken = (event for event in self.events if event.seq < self.started.first_own)
+        return tuple(event for event in taken if not isinstance(event, TaskPrepared | DecisionMade))
+
+    @property
+    def draw_seed(self) -> int | None:
+        """Return the seed of a decision that was taken over, ``None`` where the run's own id gives it."""
+        return self.decided.decision.seed if self.decided.seq < self.started.first_own else None
+
     @classmethod
     def of(cls, events: Sequence[Event]) -> "Recording":
         """Sort the events of a finished run.
@@ -85,11 +96,13 @@ class Recording:
 class RecordedCaller:
     """Hands out recorded calls: for each agent and wave, its attempts in order. It calls nobody and never waits."""
 
-    def __init__(self, calls: Sequence[AgentCall]) -> None:
-        """Keep the calls of one run."""
+    def __init__(self, calls: Sequence[AgentCall], *, before: Sequence[AgentCall] = ()) -> None:
+        """Keep the calls of one run; those ``before``, which a fork took over, are made by nobody."""
         self._left: dict[tuple[AgentId, int], deque[AgentCall]] = defaultdict(deque)
         self._attempts: dict[tuple[AgentId, int], int] = defaultdict(int)
-        self._wave: dict[AgentId, int] = {}
+        self._wave: dict[AgentId, int] = {call.agent_id: call.wave for call in before}
+        for call in before:
+            self._attempts[call.agent_id, call.wave] = call.attempt
         for call in calls:
             place = (call.agent_id, call.wave)
             self._attempts[place] = max(self._attempts[place], call.attempt)
@@ -132,10 +145,10 @@ class RecordedChecker:
         *,
         budget: Budget,
         timeout_s: float | None,  # noqa: ARG002 - as above
-        passed: Collection[str] = (),  # noqa: ARG002 - as above
+        passed: Collection[str] = (),
     ) -> Sequence[Checked]:
-        """Return what was found."""
-        found = self._found.get((call.agent_id, call.wave), [])
+        """Return what was found beside what has passed already."""
+        found = [one for one in self._found.get((call.agent_id, call.wave), []) if one.check not in passed]
         for checked in found:
             budget.correct(None, checked.result.cost_usd)
         return found
@@ -199,28 +212,31 @@ def asker_of(decision: RouteDecision) -> RecordedAsker | None:
     return RecordedAsker(decision.reasoning)
 
 
-def equality_of(team: Team | None, waves: Sequence[WaveStarted]) -> Equality:
+def equality_of(team: Team | None, waves: Sequence[WaveStarted], *, whole: bool = True) -> Equality:
     """Return what says which answers of a recorded team are equal.
 
     It is found again where the answers say it. What vectors or tries said is taken from the waves: a replay has no
-    embedder, and runs no answer.
+    embedder, and runs no answer. So it is where the answers are not all kept as they were: then the trace is not whole.
     """
-    if team is None or team.is_repeatable:
+    if team is None or (team.is_repeatable and whole):
         return KeyEquality(None if team is None else of_form(team.equivalence))
     return RecordedEquality(waves)
 
 
 class RecordedRefiner(Refiner):
-    """Returns the recorded final answer of a refining agent; a plain vote is taken again instead."""
+    """Returns the recorded final answer of a refining agent; a plain vote on a whole trace is taken again instead."""
 
-    def __init__(self, refined: AnswerRefined | None, equivalence: Equivalence | None = None) -> None:
+    def __init__(
+        self, refined: AnswerRefined | None, equivalence: Equivalence | None = None, *, whole: bool = True
+    ) -> None:
         """Keep what was recorded, and by what a vote tells which answers are equal."""
         self.name = VoteRefiner.name if refined is None else refined.refiner
         self._refined, self._voting = refined, VoteRefiner(equivalence)
+        self._votes_again = whole and self.name == VoteRefiner.name
 
     async def refine(self, task: Task, answers: Sequence[WeightedAnswer]) -> Refined:
         """Return what was recorded, or vote again."""
-        if self._refined is None or self.name == VoteRefiner.name:
+        if self._refined is None or self._votes_again:
             return await self._voting.refine(task, answers)
         recorded = self._refined
         return Refined(

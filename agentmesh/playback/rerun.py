@@ -2,6 +2,7 @@
 
 import asyncio
 
+from agentmesh.capture import why_not_whole
 from agentmesh.errors import ConfigError
 from agentmesh.events import RunStarted
 from agentmesh.mesh import Mesh
@@ -32,7 +33,7 @@ async def rerun(mesh: Mesh, run_id: RunId, *, store: TraceStore | None = None, n
 
     Raises:
         RunNotFoundError: no such run is stored.
-        ConfigError: the stored run never started, or the mesh is not open.
+        ConfigError: the stored run never started, the store does not keep what was asked, or the mesh is not open.
         RoutingError, StoreError: as for :meth:`agentmesh.Mesh.run`.
     """
     kept = mesh.store if store is None else store
@@ -40,6 +41,9 @@ async def rerun(mesh: Mesh, run_id: RunId, *, store: TraceStore | None = None, n
     started = next((event for event in events if isinstance(event, RunStarted)), None)
     if started is None:
         raise ConfigError(f"run {run_id!r} in {kept.url!r} never started; there is no task to run again")
+    lost = why_not_whole(started.capture, [started.model_dump_json()])
+    if lost:
+        raise ConfigError(f"run {run_id!r} in {kept.url!r} cannot be run again: {lost}; give the mesh its task anew")
     run = await mesh.run(started.task, limits=started.limits, run_id=new_id)
     compared = await asyncio.to_thread(diff, kept, run_id, run.id, other=mesh.store)
     return Rerun(run=run, diff=compared)

@@ -40,7 +40,7 @@ from agentmesh.routing.progress import Say, unsaid
 from agentmesh.routing.state import Arrays, pack_state, unpack_state
 from agentmesh.routing.state import hash_parameters as hash_parameters
 from agentmesh.routing.window import OutcomeWindow
-from agentmesh.types import FloatArray, JsonValue, MaskArray
+from agentmesh.types import FloatArray, JsonValue, MaskArray, VectorArray
 
 
 class Router(ABC):
@@ -208,6 +208,7 @@ class ScoringRouter(Router):
         estimate = self._checked(self.estimate(features, pool), pool)
         policy = self._policy_for(context)
         rated = self._rated(estimate, pool, context, policy)
+        margin, explored = rated.lead()
         return built(
             RouteDecision,
             router=self.name,
@@ -218,11 +219,11 @@ class ScoringRouter(Router):
             candidates=rated.candidates(context.top),
             scores=rated.packed_scores(),
             probabilities=pack_floats(rated.draw.probabilities),
-            margin=rated.margin(),
+            margin=margin,
             threshold=policy.threshold,
             abstained=len(rated.draw.order) == 0,
             log_propensity=rated.draw.log_p,
-            explored=rated.explored(),
+            explored=explored,
             policy=policy.name,
             reason="" if len(rated.draw.order) else f"nobody reached {policy.threshold!r}",
             intent=named_kinds(estimate.intent) if estimate.intent else {},
@@ -316,6 +317,9 @@ class ScoringRouter(Router):
         For a state that comes from elsewhere: the numbers of another log mean nothing in this one.
         """
         self._base, self._sequence = base, 0
+
+    def foresee(self, vectors: VectorArray) -> None:
+        """Be told the tasks (m, d) that are decided next, before anything is learned: some look at all at once."""
 
     def inherit(self, serving: "ScoringRouter") -> None:
         """Take over from ``serving``, a router of the same parameters, what no table of outcomes teaches."""

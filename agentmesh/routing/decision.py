@@ -134,30 +134,26 @@ class Rated:
             return ()
         return self.estimate.evidence(int(self.draw.order[0]))
 
-    def margin(self) -> float | None:
-        """Return the utility of the first drawn agent minus that of the best one left out."""
-        if len(self.draw.order) == 0:
-            return None
-        left = self.mask.copy()
-        left[self.draw.order] = False
-        if not left.any():
-            return None
-        return float(self.utilities[self.draw.order[0]] - self.utilities[left].max())
+    def lead(self) -> tuple[float | None, bool]:
+        """Return the utility of the first drawn agent minus that of the best one left out, ``None`` where nobody was.
 
-    def explored(self) -> bool:
-        """Return whether an agent was drawn that is worth less than one that was not."""
-        if len(self.draw.order) == 0:
-            return False
-        left = self.mask.copy()
-        left[self.draw.order] = False
-        return bool(left.any() and self.utilities[left].max() > self.utilities[self.draw.order].min())
+        With it comes whether an agent was drawn that is worth less than that one: then it was drawn to explore.
+        """
+        drawn, left = self.draw.order, self.mask.copy()
+        left[drawn] = False
+        if len(drawn) == 0 or not left.any():
+            return None, False
+        best_left = self.utilities[left].max()
+        return float(self.utilities[drawn[0]] - best_left), bool(best_left > self.utilities[drawn].min())
 
     def candidates(self, top: int) -> tuple[Candidate, ...]:
         """Return the ``top`` best agents, one at least, and all drawn ones, then the refused ones if they are few."""
         allowed = np.flatnonzero(self.mask)
-        shown = np.union1d(best(self.utilities, allowed, max(top, 1)), self.draw.order)
-        ordered = shown[np.argsort(-self.utilities[shown], kind="stable")]
-        named = self._candidates(ordered)
+        shown = best(self.utilities, allowed, max(top, 1))
+        if not {*self.draw.order.tolist()} <= {*shown.tolist()}:
+            shown = np.union1d(shown, self.draw.order)
+            shown = shown[np.argsort(-self.utilities[shown], kind="stable")]
+        named = self._candidates(shown)
         if len(self.ids) - len(allowed) <= MOST_REFUSED:
             named.extend(self._refused(place) for place in np.flatnonzero(~self.mask).tolist())
         return tuple(named)

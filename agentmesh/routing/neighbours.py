@@ -75,6 +75,10 @@ class NeighbourRouter(ScoringRouter):
             curiosity=curiosity,
         )
 
+    def foresee(self, vectors: VectorArray) -> None:
+        """Compare tasks with all past ones at once."""
+        self._memory.foresee(vectors)
+
     def _quality(self, tally: Tally, own: FloatArray) -> FloatArray:
         surprise = float(tally.quality.sum() - tally.weight @ own)
         weight = float(tally.weight.sum()) + self._prior_strength

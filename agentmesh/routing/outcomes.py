@@ -59,6 +59,7 @@ class OutcomeMemory:
         self.ledger = Ledger()
         self._table = Table.empty()
         self._ring = Ring()
+        self._foreseen: dict[bytes, VectorArray] = {}
 
     def __len__(self) -> int:
         """Return how many past tasks are looked at: fitted ones and single observations."""
@@ -67,6 +68,7 @@ class OutcomeMemory:
     def fit(self, outcomes: Outcomes) -> None:
         """Forget everything and take ``outcomes``: all of them into the ledger, the last ``max_tasks`` to look at."""
         last = slice(-self.max_tasks, None)
+        self._foreseen = {}
         self.ledger.fit(outcomes)
         self._table = Table.of(outcomes.vectors[last], outcomes.quality[last], outcomes.cost[last])
         self._ring = Ring()
@@ -79,6 +81,7 @@ class OutcomeMemory:
         """
         vector = unpack_vector(experience.vector)
         self._check(vector)
+        self._foreseen = {}
         learned = self.ledger.learn(experience)
         if learned is None:
             return
@@ -96,9 +99,28 @@ class OutcomeMemory:
             ConfigError: ``vector`` has another length than those in memory.
         """
         self._check(vector)
+        known = self._foreseen.get(vector.tobytes()) if self._foreseen else None
+        return self._compared(vector) if known is None else known
+
+    def foresee(self, vectors: VectorArray) -> None:
+        """Compare tasks with the past ones at once, to be looked up until something is learned: a tenth of the time.
+
+        One by one, each comparison reads the whole memory. The two ways may differ in the last bit.
+
+        Shapes:
+            vectors: (m, d) float32; in place of those foreseen before.
+        """
+        self._foreseen = {}
+        if len(vectors) and len(self):
+            self._check(vectors[0])
+            found = np.ascontiguousarray(self._compared(vectors.T).T)
+            self._foreseen = {vector.tobytes(): row for vector, row in zip(vectors, found, strict=True)}
+
+    def _compared(self, vectors: VectorArray) -> VectorArray:
+        """Return inner products with the past tasks. Shapes: (d,) or (d, m) to (len(self),) or (len(self), m)."""
         blocks = (self._table.vectors, self._ring.vectors[: self._ring.size])
-        parts = [rows @ vector for rows in blocks if len(rows)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        parts = [rows @ vectors for rows in blocks if len(rows)]
+        return np.concatenate(parts) if parts else np.zeros((0, *vectors.shape[1:]), np.float32)
 
     def tally(self, weights: VectorArray, pool: AgentPool) -> Tally:
         """Sum outcomes for each agent of ``pool`` with one weight >= 0 for each past task.
@@ -108,8 +130,9 @@ class OutcomeMemory:
         """
         sums: FloatArray = np.zeros((4, len(self.ledger.ids)))
         fitted = len(self._table.vectors)
-        self._table.add(weights[:fitted], sums)
-        self._ring.add(weights[fitted:], sums)
+        if len(weights):
+            self._table.add(weights[:fitted], sums)
+            self._ring.add(weights[fitted:], sums)
         return Tally(*self.ledger.gather(sums, pool))
 
     def means(self, pool: AgentPool) -> Means:
@@ -135,7 +158,7 @@ class OutcomeMemory:
             raise ConfigError(f"the state's ring starts at {start!r}; it must be a row number")
         table, ring = Table.load(arrays), Ring.load(arrays, start)
         self.ledger.load(arrays, meta)
-        self._table, self._ring = table, ring
+        self._table, self._ring, self._foreseen = table, ring, {}
 
     def _check(self, vector: VectorArray) -> None:
         rows = self._ring.vectors if self._ring.size else self._table.vectors

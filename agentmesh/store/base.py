@@ -1,7 +1,8 @@
 """The contract of every trace store. ``agentmesh.testing.TraceStoreContract`` is the same contract, executable."""
 
+import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,7 @@ from agentmesh.records import (
     RunStatus,
     RunSummary,
 )
+from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention
 from agentmesh.types import RunId
 
 
@@ -31,12 +33,42 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """Says that a mesh is at work: where, in which process, and when it last said so (Unix seconds, by its own clock).
+
+    ``owner`` is what the events of its runs name it by. ``place`` is where ``pid`` means that process, and ``born``
+    when the process was started; both may be "". ``beats`` counts the renewals.
+    """
+
+    owner: str
+    host: str
+    pid: int
+    place: str
+    born: str
+    taken_at: float
+    renewed_at: float
+    beats: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Orphaned:
+    """Which runs are under way by their logs, and nobody is at work on them: those of owners who are not ``living``.
+
+    A run of no known owner is one when its last event was before ``quiet_since`` (Unix seconds). What another run
+    started is part of that one as long as that has not ended.
+    """
+
+    living: frozenset[str]
+    quiet_since: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunFilter:
     """Which runs to list. ``since`` is Unix seconds.
 
     ``text`` is looked for in the task, ``reason`` in why its agents were chosen; both ignore case. ``prefix`` is what
     the run's id begins with, exactly. ``alone`` leaves out runs that another run started, such as those of the stages
-    of a workflow.
+    of a workflow. ``orphaned`` leaves only those that nobody is at work on though they have not ended.
     """
 
     status: RunStatus | None = None
@@ -46,6 +78,8 @@ class RunFilter:
     reason: str | None = None
     prefix: str | None = None
     alone: bool = False
+    parent: RunId | None = None
+    orphaned: Orphaned | None = None
 
 
 class TraceStore(ABC):
@@ -70,6 +104,15 @@ class TraceStore(ABC):
         It holds the password where there is one: hand it to that process alone, and never show it.
         """
         return None
+
+    def shown(self, text: str) -> str:
+        """Return what somebody said as it may stand in a log: as this store would keep it."""
+        return text
+
+    def traced(self, error: BaseException) -> BaseException | None:
+        """Return an error whose traceback may stand in a log, ``None`` where this store would not keep all of that."""
+        trace = "".join(traceback.format_exception(error))
+        return error if self.shown(trace) == trace else None
 
     @abstractmethod
     def append(self, events: Sequence[Event]) -> None:
@@ -112,6 +155,14 @@ class TraceStore(ABC):
     @abstractmethod
     def last_place(self) -> int:
         """Return the place of the last event stored, 0 where there is none: ``tail`` goes on after it."""
+
+    @abstractmethod
+    def traces(self, where: RunFilter | None = None) -> Iterator[list[Event]]:
+        """Yield the events of each run by seq, the run that started first first, all as they are at one moment.
+
+        Runs that the ones ``where`` asks for have started come too, whatever they are; without ``where``, so do runs
+        whose start is not stored, last. Close the iterator where it is not read to its end.
+        """
 
     @abstractmethod
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
@@ -202,6 +253,23 @@ class TraceStore(ABC):
         """
 
     @abstractmethod
+    def every_mark(self) -> list[RouterMark]:
+        """Return the marks of all routers, in order."""
+
+    @abstractmethod
+    def take_over(self, experiences: Sequence[Experience], marks: Sequence[tuple[RouterMark, RouterState]] = ()) -> int:
+        """Store what another store has learned, under the numbers it has there; each mark with the state it set.
+
+        What is stored already, number and all, changes nothing. A gap stays one.
+
+        Returns:
+            How many were not stored yet.
+
+        Raises:
+            StoreError: a number stands for something else here, or is not above the last one; nothing was written.
+        """
+
+    @abstractmethod
     def add_fault(self, fault: LearningFault) -> None:
         """Store what could not be learned from, its message cut to 2,000 characters."""
 
@@ -210,8 +278,64 @@ class TraceStore(ABC):
         """Return the last faults stored, newest first. A store in memory holds the last 1,000, one on disk 10,000."""
 
     @abstractmethod
+    def put_lease(self, lease: Lease) -> None:
+        """Store a lease in place of the one of the same owner."""
+
+    @abstractmethod
+    def renew_lease(self, owner: str, at: float) -> bool:
+        """Count one more beat of a lease, at the time ``at``; return whether it is still there."""
+
+    @abstractmethod
+    def end_lease(self, owner: str, *, beats: int | None = None) -> bool:
+        """Remove a lease, or only where it has not been renewed since it had so many ``beats``; return whether it was.
+
+        Renewing and ending may come at once: one of them finds that the other was first.
+        """
+
+    @abstractmethod
+    def leases(self) -> list[Lease]:
+        """Return all leases, by owner."""
+
+    @abstractmethod
+    def prune(self, retention: Retention, *, at: float | None, after: Cursor | None = None, limit: int = 100) -> Pruned:
+        """Delete runs that ``retention`` lets go, oldest first, with the runs that they started, and their faults.
+
+        What was learned from them stays, with its numbers: a router learns on as if nothing had been deleted, and the
+        runs that stay can be replayed. :func:`agentmesh.store.pruning.prune_runs` calls this until all are gone.
+
+        Args:
+            retention: Which runs may go.
+            at: When this is, under which it is noted; ``None`` deletes nothing and counts.
+            after: What the call before reached.
+            limit: The most runs to look at that no stored run started, so that other writers wait for a moment only.
+        """
+
+    @abstractmethod
+    def prunings(self) -> list[Pruning]:
+        """Return what was pruned and when, the first first; all calls under one ``at`` together."""
+
+    @abstractmethod
+    def vacuum(self) -> Reclaimed:
+        """Give the space of what was deleted back, and leave nothing of it in the database's files.
+
+        Raises:
+            StoreError: somebody else is writing, or reads what was deleted, for too long; vacuum again later.
+        """
+
+    @abstractmethod
     def check(self) -> list[str]:
         """Look for damage and return what was found, a line each; an empty list is a clean bill."""
+
+    @abstractmethod
+    def repair(self) -> list[str]:
+        """Put right what can be known from the events, in one transaction, and return what was done, a line each.
+
+        Rows that say otherwise than the events are drawn anew; indexes and counters of the database are put right.
+        Events are never touched: a run that lost some keeps its hole, and ``check`` goes on to name it.
+
+        Raises:
+            StoreError: the store was opened for reading only, or its damage goes deeper.
+        """
 
     @abstractmethod
     def close(self) -> None:

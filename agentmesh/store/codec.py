@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -21,17 +21,28 @@ from agentmesh.events import (
     RunResumed,
     RunStarted,
     StageWaiting,
-    lift,
-    parse_event,
 )
-from agentmesh.records import RouteDecision, RunStatus, RunSummary
+from agentmesh.lifting import lift, parse_event
+from agentmesh.records import Record, RouteDecision, RunStatus, RunSummary
 from agentmesh.types import AgentId, RunId
+
+RecordT = TypeVar("RecordT", bound=Record)
 
 EventRow: TypeAlias = tuple[RunId, int, str, int, float, str]
 EVENT_COLUMNS = ("run_id", "seq", "kind", "schema", "at", "body")
 
 RunRow: TypeAlias = tuple[
-    RunId, int, float | None, str | None, str | None, str | None, float | None, str | None, str, RunId | None
+    RunId,
+    int,
+    float | None,
+    str | None,
+    str | None,
+    str | None,
+    float | None,
+    str | None,
+    str,
+    RunId | None,
+    str | None,
 ]
 RUN_COLUMNS = (
     "id",
@@ -44,6 +55,7 @@ RUN_COLUMNS = (
     "cost_usd",
     "agents",
     "parent",
+    "owner",
 )
 
 _HALF_PAIR = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
@@ -52,14 +64,34 @@ _HALF_PAIR = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 def encode(event: Event) -> EventRow:
     """Return the row of an event; its body is the event as JSON text."""
-    return event.run_id, event.seq, event.kind, SCHEMA, event.at, _body(event)
+    return event.run_id, event.seq, event.kind, SCHEMA, event.at, json_of(event)
 
 
-def _body(event: Event) -> str:
+def json_of(record: Record) -> str:
+    """Return a record as JSON text on one line, whatever its texts hold."""
     try:
-        return event.model_dump_json()
+        return record.model_dump_json()
     except PydanticSerializationError:  # half of a surrogate pair, as a cut stream leaves it: no UTF-8, but JSON
-        return json.dumps(event.model_dump(mode="json"))
+        return json.dumps(_shape(record))
+
+
+def record_of(kind: type[RecordT], body: str) -> RecordT:
+    """Return the record that ``json_of`` wrote.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return kind.model_validate(json.loads(body)) if _HALF_PAIR.search(body) else kind.model_validate_json(body)
+
+
+def _shape(record: Record) -> dict[str, Any]:
+    """Return a record as JSON values; pydantic would put another character into keys with half a pair in them."""
+    shape = record.model_dump(mode="json")
+    if isinstance(record, RunStarted):
+        shape["task"]["inputs"] = record.task.inputs
+    elif isinstance(record, CallFinished) and record.call.answer is not None:
+        shape["call"]["answer"]["data"] = record.call.answer.data
+    return shape
 
 
 def decode(body: str, schema: int, *, where: str) -> Event:
@@ -123,7 +155,9 @@ class Outline:
     cost_usd: Decimal | None = Decimal(0)
     agents: list[AgentId] = field(default_factory=list)
     parent: RunId | None = None
+    owner: str | None = None  # of a run that is under way; one that was answered waits for whoever goes on
     open: set[tuple[AgentId, int]] = field(default_factory=set)  # requests for approval; no row holds them
+    first_own: int = 0  # no row holds it either: what a fork took over is stored with its start, at once
 
     def take(self, event: Event) -> None:
         """Take in the next event."""
@@ -134,7 +168,7 @@ class Outline:
             case CallFinished(call=call):
                 if call.agent_id not in self.agents:
                     self.agents.append(call.agent_id)
-                if not self.finished and self.cost_usd is not None:
+                if not self.finished and self.cost_usd is not None and event.seq >= self.first_own:
                     self.cost_usd = None if call.cost_usd is None else self.cost_usd + call.cost_usd
             case ApprovalAsked(request=request) if not self.finished:
                 self.open.add((request.agent_id, request.wave))
@@ -142,10 +176,12 @@ class Outline:
             case ApprovalGiven(reply=reply) if not self.finished:
                 self.open.discard((reply.agent_id, reply.wave))
                 self.status = RunStatus.WAITING if self.open else RunStatus.RUNNING
+                self.owner = None
             case StageWaiting() if not self.finished:
                 self.status = RunStatus.WAITING
             case RunResumed() if not self.finished:
                 self.status = RunStatus.WAITING if self.open else RunStatus.RUNNING
+                self.owner = event.owner or None
             case RunFinished():
                 self.status, self.elapsed_s, self.cost_usd = event.status, event.elapsed_s, event.cost_usd
             case _:
@@ -163,13 +199,15 @@ class Outline:
             self.folded_text = searchable(event.task.text)
             self.status = self.status or RunStatus.RUNNING
             self.parent = event.parent
+            self.first_own = event.first_own
+            self.owner = self.owner or event.owner or None
 
     def row(self) -> RunRow:
         """Return the row. ``folded_text`` is null when these events brought no new one."""
         cost = None if self.cost_usd is None else str(self.cost_usd)
         agents = json.dumps(self.agents, ensure_ascii=False)
         texts = (self.text, self.folded_text)
-        ended = (self.elapsed_s, cost, agents, self.parent)
+        ended = (self.elapsed_s, cost, agents, self.parent, self.owner)
         return (self.run_id, self.last_seq, self.started_at, self.status, *texts, *ended)
 
 

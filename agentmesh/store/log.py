@@ -11,7 +11,7 @@ from agentmesh.events import ApprovalGiven, DecisionMade, Event, RunResumed
 from agentmesh.records import RunStatus
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.codec import EVENT_COLUMNS, RUN_COLUMNS, EventRow, Outline, decode, outline, reason_of, searchable
-from agentmesh.store.refusals import duplicate
+from agentmesh.store.refusals import refusal
 from agentmesh.store.schema import events as event_table
 from agentmesh.store.schema import runs as run_table
 from agentmesh.types import RunId
@@ -23,6 +23,7 @@ _UPSERT = "ON CONFLICT (id) DO UPDATE SET folded_text = COALESCE(excluded.folded
     f"{name} = excluded.{name}" for name in RUN_COLUMNS if name not in {"id", "folded_text"}
 )
 _NEWEST_REASON = "ON CONFLICT (run_id) DO UPDATE SET folded_reason = excluded.folded_reason"
+_STARTED = "ON CONFLICT (agent_id, run_id) DO UPDATE SET started_at = excluded.started_at"
 _IDS = 500  # ids in one IN list
 
 
@@ -39,13 +40,14 @@ def append_events(connection: Connection, events: Sequence[Event], rows: Sequenc
     drawn, agents = [], []
     for run_id, fresh in by_run.items():
         before = known.get(run_id) or Outline(run_id)
-        seen = set(before.agents)
+        seen, started_at = set(before.agents), before.started_at
         after = _advance(connection, before, fresh, url=url)
         drawn.append(after.row())
-        agents += [(agent_id, run_id) for agent_id in after.agents if agent_id not in seen]
+        is_new = started_at != after.started_at  # a call may be stored before its run is said to have started
+        agents += [(one, run_id, after.started_at) for one in after.agents if is_new or one not in seen]
     insert_rows(connection, "runs", RUN_COLUMNS, drawn, conflict=_UPSERT)
     insert_rows(connection, "events", EVENT_COLUMNS, rows)
-    insert_rows(connection, "run_agents", ("agent_id", "run_id"), agents)
+    insert_rows(connection, "run_agents", ("agent_id", "run_id", "started_at"), agents, conflict=_STARTED)
     insert_rows(connection, "run_reasons", ("run_id", "folded_reason"), _reasons(events), conflict=_NEWEST_REASON)
 
 
@@ -58,8 +60,8 @@ def are_stored(connection: Connection, rows: Sequence[EventRow]) -> bool:
 
 def _reasons(events: Sequence[Event]) -> list[tuple[RunId, str]]:
     """Return the last reason of each run that these events give one for."""
-    given = {event.run_id: reason_of(event.decision) for event in events if isinstance(event, DecisionMade)}
-    return [(run_id, searchable(reason)) for run_id, reason in given.items() if reason]
+    made = ((event.run_id, reason_of(event.decision)) for event in events if isinstance(event, DecisionMade))
+    return list({run_id: (run_id, searchable(reason)) for run_id, reason in made if reason}.values())
 
 
 def read_events(connection: Connection, run_id: RunId, *, url: str) -> list[Event]:
@@ -74,7 +76,7 @@ def read_events(connection: Connection, run_id: RunId, *, url: str) -> list[Even
 
 def read_outline(row: Sequence[Any]) -> Outline:
     """Return the outline that a row of ``OUTLINE_COLUMNS`` holds."""
-    run_id, last_seq, started_at, status, text, elapsed_s, cost_usd, agents, parent = row
+    run_id, last_seq, started_at, status, text, elapsed_s, cost_usd, agents, parent, owner = row
     return Outline(
         run_id,
         last_seq=last_seq,
@@ -85,6 +87,7 @@ def read_outline(row: Sequence[Any]) -> Outline:
         cost_usd=None if cost_usd is None else Decimal(cost_usd),
         agents=json.loads(agents),
         parent=parent,
+        owner=owner,
     )
 
 
@@ -113,6 +116,6 @@ def _draw_anew(connection: Connection, run_id: RunId, fresh: Sequence[Event], *,
     by_seq = {event.seq: event for event in read_events(connection, run_id, url=url)}
     for event in fresh:
         if event.seq in by_seq:
-            raise duplicate(run_id, event.seq, url)
+            raise refusal(by_seq[event.seq], event, url=url)
         by_seq[event.seq] = event
     return outline(run_id, (by_seq[seq] for seq in sorted(by_seq)))

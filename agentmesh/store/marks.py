@@ -79,20 +79,32 @@ def newest_faults(connection: Connection, limit: int) -> list[LearningFault]:
     return [LearningFault(**row._mapping) for row in connection.execute(wanted)]
 
 
+def drop_bare_marks(connection: Connection) -> list[str]:
+    """Delete the marks whose state is gone, and return what was done, a line each."""
+    bare = connection.execute(_bare()).all()
+    for row in bare:
+        connection.execute(delete(router_marks).where(router_marks.c.sequence == row.sequence))
+    return [f"left out {mark_without_state(*row)}" for row in bare]
+
+
 def broken_marks(connection: Connection) -> list[str]:
     """Name the marks whose state is gone, and those whose number an experience has as well."""
-    mark, state = router_marks.c, router_states.c
-    same = and_(state.router == mark.router, state.parameters == mark.parameters, state.sequence == mark.sequence)
-    bare = (
-        select(mark.sequence, mark.router, mark.parameters)
-        .join_from(router_marks, router_states, same, isouter=True)
-        .where(state.sequence.is_(None))
-        .order_by(mark.sequence)
-    )
+    mark = router_marks.c
     shared = (
         select(mark.sequence)
         .join_from(router_marks, experiences, mark.sequence == experiences.c.sequence)
         .order_by(mark.sequence)
     )
-    found = [mark_without_state(*row) for row in connection.execute(bare)]
+    found = [mark_without_state(*row) for row in connection.execute(_bare())]
     return found + [f"number {number} is that of a mark and of an experience" for number in connection.scalars(shared)]
+
+
+def _bare() -> Select[Any]:
+    mark, state = router_marks.c, router_states.c
+    same = and_(state.router == mark.router, state.parameters == mark.parameters, state.sequence == mark.sequence)
+    return (
+        select(mark.sequence, mark.router, mark.parameters)
+        .join_from(router_marks, router_states, same, isouter=True)
+        .where(state.sequence.is_(None))
+        .order_by(mark.sequence)
+    )

@@ -2,8 +2,8 @@
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from operator import attrgetter
 from threading import RLock
@@ -18,26 +18,29 @@ from agentmesh.records import (
     RouterMark,
     RouterState,
     Run,
+    RunStatus,
     RunSummary,
 )
-from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
-from agentmesh.store.codec import reason_of
+from agentmesh.store.base import Lease, Orphaned, RunFilter, StoredEvent, TraceStore
+from agentmesh.store.carried import Numbered, new_ones, with_those_started
+from agentmesh.store.codec import outline, reason_of
 from agentmesh.store.faults import MOST_IN_MEMORY, kept
 from agentmesh.store.refusals import (
     ScoredKey,
     closed,
-    duplicate,
     foreign_state,
     hole,
     no_registry,
     no_run,
+    refusal,
     refuse_second_score,
     scored_key,
     unfinished,
 )
+from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention, Standing, released
 from agentmesh.types import AgentId, RunId
 
-_SEQUENCE = attrgetter("sequence")
+_SEQUENCE, _PLACE = attrgetter("sequence"), attrgetter("place")
 
 
 @dataclass(slots=True)
@@ -68,7 +71,9 @@ class MemoryStore(TraceStore):
     def __init__(self) -> None:
         self._lock = RLock()  # guards all that follows: calls come from several threads
         self._closed = False
-        self._log: list[Event] = []
+        self._log: list[StoredEvent] = []
+        self._place = 0  # the last that was given out
+        self._prunings: dict[float, Pruning] = {}
         self._traces: dict[RunId, _Trace] = {}
         self._last = 0  # the highest number that an experience or a mark has
         self._experiences: list[Experience] = []
@@ -79,6 +84,7 @@ class MemoryStore(TraceStore):
         self._cards: dict[AgentId, AgentCard] = {}
         self._parameters: dict[tuple[str, str], str] = {}
         self._states: dict[tuple[str, str], dict[int, RouterState]] = {}
+        self._leases: dict[str, Lease] = {}
 
     @property
     def url(self) -> str:
@@ -94,8 +100,9 @@ class MemoryStore(TraceStore):
             for event in kept:
                 key = (event.run_id, event.seq)
                 trace = self._traces.get(event.run_id)
-                if key in seen or (trace is not None and event.seq in trace.by_seq):
-                    raise duplicate(event.run_id, event.seq, self.url)
+                stored = event if key in seen else None if trace is None else trace.by_seq.get(event.seq)
+                if stored is not None:
+                    raise refusal(stored, event, url=self.url)
                 seen.add(key)
             for event in kept:
                 self._put(event)
@@ -126,14 +133,25 @@ class MemoryStore(TraceStore):
         """Return the events stored after place ``after``, in order."""
         with self._lock:
             self._check_open()
-            first = max(after, 0)
-            return [StoredEvent(first + 1 + i, event) for i, event in enumerate(self._log[first : first + limit])]
+            first = bisect_right(self._log, after, key=_PLACE)
+            return self._log[first : first + limit]
+
+    def traces(self, where: RunFilter | None = None) -> Iterator[list[Event]]:
+        """Yield the events of each run by seq, the oldest run first, as they are now."""
+        with self._lock:
+            found = self._matching(where)
+            started_by = {run.id: run.parent for run in self._matching(None) if run.parent is not None}
+            chosen = with_those_started({run.id for run in found}, started_by)
+            if where is None:
+                chosen |= set(self._traces)
+            logs = [self._traces[run_id].ordered() for run_id in chosen]
+        yield from sorted(logs, key=_age)
 
     def last_place(self) -> int:
         """Return the place of the last event stored, 0 where there is none."""
         with self._lock:
             self._check_open()
-            return len(self._log)
+            return self._log[-1].place if self._log else 0
 
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as an event of its run, and number and store what was learned from it."""
@@ -246,6 +264,30 @@ class MemoryStore(TraceStore):
             found = self._marks.get((router, root), [])
             return [mark for mark in found if after < mark.sequence and (until is None or mark.sequence <= until)]
 
+    def every_mark(self) -> list[RouterMark]:
+        """Return the marks of all routers, in order."""
+        with self._lock:
+            self._check_open()
+            return sorted((mark for marks in self._marks.values() for mark in marks), key=_SEQUENCE)
+
+    def take_over(self, experiences: Sequence[Experience], marks: Sequence[tuple[RouterMark, RouterState]] = ()) -> int:
+        """Store experiences and marks under the numbers they have, and return how many were not there."""
+        with self._lock:
+            asked: list[Numbered] = [*experiences, *(mark for mark, _ in marks)]
+            held: list[Numbered] = [*self._experiences, *self.every_mark()]
+            known = {item.sequence: item for item in held}
+            stored = {item.sequence: known[item.sequence] for item in asked if item.sequence in known}
+            fresh = new_ones(asked, stored, last=self._last, url=self.url)
+            for mark, state in marks:
+                if mark.sequence in fresh:
+                    self._marks.setdefault((mark.router, mark.root), []).append(mark)
+                    self._keep(state.model_copy(update={"sequence": mark.sequence}))
+            added = sorted((item for item in experiences if item.sequence in fresh), key=_SEQUENCE)
+            self._experiences += added
+            self._scored.update(map(scored_key, added))
+            self._last = max([self._last, *fresh])
+            return len(fresh)
+
     def add_fault(self, fault: LearningFault) -> None:
         """Store what could not be learned from, and forget the oldest of more than 1,000."""
         with self._lock:
@@ -258,6 +300,63 @@ class MemoryStore(TraceStore):
             self._check_open()
             return list(islice(reversed(self._faults), limit))
 
+    def put_lease(self, lease: Lease) -> None:
+        """Store a lease in place of the one of the same owner."""
+        with self._lock:
+            self._check_open()
+            self._leases[lease.owner] = lease
+
+    def renew_lease(self, owner: str, at: float) -> bool:
+        """Count one more beat of a lease; return whether it is still there."""
+        with self._lock:
+            self._check_open()
+            known = self._leases.get(owner)
+            if known is not None:
+                self._leases[owner] = replace(known, renewed_at=at, beats=known.beats + 1)
+            return known is not None
+
+    def end_lease(self, owner: str, *, beats: int | None = None) -> bool:
+        """Remove a lease, or only where it has not been renewed since; return whether it was."""
+        with self._lock:
+            self._check_open()
+            known = self._leases.get(owner)
+            if known is None or beats not in (None, known.beats):
+                return False
+            del self._leases[owner]
+            return True
+
+    def leases(self) -> list[Lease]:
+        """Return all leases, by owner."""
+        with self._lock:
+            self._check_open()
+            return [self._leases[owner] for owner in sorted(self._leases)]
+
+    def prune(self, retention: Retention, *, at: float | None, after: Cursor | None = None, limit: int = 100) -> Pruned:
+        """Delete or count runs that may go, with the runs that they started."""
+        with self._lock:
+            self._check_open()
+            roots = self._roots(retention, after)[:limit]
+            gone = released(self._families([run_id for _, run_id in roots]), retention)
+            count = sum(len(self._traces[run_id].by_seq) for run_id in gone)
+            if at is not None and gone:
+                self._forget(set(gone))
+                earlier = self._prunings.get(at, Pruning(at, retention.before, 0, 0))
+                total = len(gone) + earlier.runs, count + earlier.events
+                self._prunings[at] = Pruning(at, retention.before, *total)
+        return Pruned(len(gone), count, roots[-1] if len(roots) == limit else None)
+
+    def prunings(self) -> list[Pruning]:
+        """Return what was pruned and when, the first first."""
+        with self._lock:
+            self._check_open()
+            return [self._prunings[at] for at in sorted(self._prunings)]
+
+    def vacuum(self) -> Reclaimed:
+        """Do nothing: what is deleted in memory takes no space."""
+        with self._lock:
+            self._check_open()
+        return Reclaimed(0, 0)
+
     def check(self) -> list[str]:
         """Name the runs whose log has a hole; nothing else can break in memory."""
         with self._lock:
@@ -267,6 +366,11 @@ class MemoryStore(TraceStore):
                 for run_id, trace in self._traces.items()
                 if len(trace.by_seq) != max(trace.by_seq) + 1
             ]
+
+    def repair(self) -> list[str]:
+        """Do nothing: all is drawn from the events when it is asked for."""
+        self._check_open()
+        return []
 
     def close(self) -> None:
         """Refuse every later call. Closing twice is harmless."""
@@ -286,7 +390,8 @@ class MemoryStore(TraceStore):
         trace = self._traces.setdefault(event.run_id, _Trace())
         trace.by_seq[event.seq] = event
         trace.folded = None
-        self._log.append(event)
+        self._place += 1
+        self._log.append(StoredEvent(self._place, event))
 
     def _number(self, experiences: Sequence[Experience]) -> list[Experience]:
         numbered = [item.model_copy(update={"sequence": self._last + 1 + i}) for i, item in enumerate(experiences)]
@@ -298,10 +403,55 @@ class MemoryStore(TraceStore):
     def _keep(self, state: RouterState) -> None:
         self._states.setdefault((state.router, state.parameters), {})[state.sequence] = state
 
+    def _roots(self, retention: Retention, after: Cursor | None) -> list[Cursor]:
+        found = [
+            (run.started_at, run.id)
+            for run in self._matching(None)
+            if run.started_at < retention.before and run.status in retention.wanted and run.parent not in self._traces
+        ]
+        return sorted(cursor for cursor in found if after is None or cursor > after)
+
+    def _families(self, roots: Sequence[RunId]) -> dict[RunId, dict[RunId, Standing]]:
+        children: dict[RunId | None, list[RunId]] = {}
+        for run in self._matching(None):
+            children.setdefault(run.parent, []).append(run.id)
+        families = {}
+        for root in roots:
+            members = [root]
+            for run_id in members:  # which grows by those that each of them started
+                members += children.get(run_id, [])
+            families[root] = {run_id: self._standing(self._traces[run_id]) for run_id in members}
+        return families
+
+    def _standing(self, trace: _Trace) -> Standing:
+        return Standing(trace.run().status, bool(trace.scores()))
+
+    def _forget(self, gone: set[RunId]) -> None:
+        self._log = [stored for stored in self._log if stored.event.run_id not in gone]
+        for run_id in gone:
+            del self._traces[run_id]
+        self._faults = deque((one for one in self._faults if one.run_id not in gone), maxlen=MOST_IN_MEMORY)
+
     def _matching(self, where: RunFilter | None) -> list[Run]:
         self._check_open()
         started = (trace.run() for trace in self._traces.values() if trace.started())
-        return [run for run in started if where is None or matches(run, where)]
+        found = [run for run in started if where is None or matches(run, where)]
+        if where is None or where.orphaned is None:
+            return found
+        return [run for run in found if self._is_left_alone(run, where.orphaned)]
+
+    def _is_left_alone(self, run: Run, orphaned: Orphaned) -> bool:
+        events = self._traces[run.id].ordered()
+        owner, outer = outline(run.id, events).owner, self._traces.get(run.parent or "")
+        is_left = events[-1].at < orphaned.quiet_since if owner is None else owner not in orphaned.living
+        is_part = outer is not None and outer.started() and not outer.run().status.has_ended
+        return run.status is RunStatus.RUNNING and is_left and not is_part
+
+
+def _age(log: Sequence[Event]) -> tuple[bool, float, RunId]:
+    """Return what sorts logs by the start of their runs; those without one come last."""
+    started = next((event.at for event in log if isinstance(event, RunStarted)), None)
+    return started is None, started or 0.0, log[0].run_id
 
 
 def matches(run: Run, where: RunFilter) -> bool:
@@ -311,6 +461,7 @@ def matches(run: Run, where: RunFilter) -> bool:
         and (where.text is None or where.text.casefold() in run.task.text.casefold())
         and (where.agent_id is None or any(call.agent_id == where.agent_id for call in run.calls))
         and (not where.alone or run.parent is None)
+        and (where.parent is None or run.parent == where.parent)
         and (where.since is None or run.started_at >= where.since)
         and (where.prefix is None or run.id.startswith(where.prefix))
         and (where.reason is None or where.reason.casefold() in reason_of(run.decision).casefold())

@@ -68,6 +68,15 @@ def is_file(url: str) -> bool:
     return url.startswith(_SQLITE) and url not in {_SQLITE, _SQLITE + ":memory:"} and "\0" not in url
 
 
+def file_of(url: str) -> Path | None:
+    """Return the path of the file that a URL names, ``None`` when it names none.
+
+    >>> file_of("sqlite:///mesh.db"), file_of("postgresql://localhost/mesh")
+    (PosixPath('mesh.db'), None)
+    """
+    return Path(url.removeprefix(_SQLITE)) if is_file(url) else None
+
+
 def is_database(text: str) -> bool:
     """Say whether a text is the URL of a database, and not the path of a folder.
 

@@ -9,7 +9,7 @@ lost, what is stored says whether it took effect.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Final, Generic, TypeVar
@@ -25,6 +25,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from agentmesh.addresses import without_password
 from agentmesh.errors import ConfigError, StoreError
+from agentmesh.store.retention import Reclaimed
+from agentmesh.store.schema import metadata
 from agentmesh.store.session import Database
 from agentmesh.store.text import meant, spelled
 from agentmesh.store.version import schema_of
@@ -35,9 +37,18 @@ RETRY_PAUSE_S: Final = 0.05
 """Between two attempts to reach a server that went away."""
 
 _SECRETS: Final = ("password", "sslpassword")
+_COUNTED: Final = ("events", "learning_faults")
 _LOCK: Final = 1_634_887_021
 """The first half of the lock's number, which is ours; the second is the schema, so that two need not wait for one
 another."""
+
+_LOCKED: Final = f"{_LOCK}, hashtext(coalesce(current_schema()::text, ''))"
+
+_SIZE: Final = (
+    "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class "
+    "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+)
+"""Bytes of all tables with their indexes and long values."""
 
 _HINTS: Final = {
     "password authentication failed": "check user and password; write @, : and / in them as %40, %3A and %2F",
@@ -123,20 +134,39 @@ class PostgresDatabase(Database):
                         raise
                 time.sleep(RETRY_PAUSE_S)
 
+    def vacuum(self) -> Reclaimed:
+        """Write every table anew without what was deleted; who reads one of them meanwhile waits."""
+        self._check_writable()
+        alone = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+        with self._write_lock, self._translating("vacuum"), alone.connect() as connection:
+            connection.detach()  # it is closed at the end, and with it goes the lock
+            connection.exec_driver_sql(f"SET lock_timeout = {self._wait_ms}")
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCKED})")
+            before = connection.exec_driver_sql(_SIZE).scalar_one()
+            for table in metadata.sorted_tables:
+                connection.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {table.name}")
+            return Reclaimed(int(before), int(connection.exec_driver_sql(_SIZE).scalar_one()))
+
     def integrity(self, connection: Connection) -> list[str]:
         """Name indexes that the server gave up on, and counters behind what they counted."""
-        broken = connection.exec_driver_sql(
-            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
-            "WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace ORDER BY 1"
-        ).scalars()
-        found = [f"the index {name} is not valid; REINDEX makes it anew" for name in broken]
-        for table in ("events", "learning_faults"):
-            behind = connection.exec_driver_sql(
-                f"SELECT max(place) > (SELECT last_value FROM {table}_place_seq) FROM {table}"  # noqa: S608 - our names
-            ).scalar()
-            if behind:
-                found.append(f"the counter {table}_place_seq is behind the places of {table}; setval puts it right")
-        return found
+        found = [f"the index {name} is not valid; REINDEX makes it anew" for name in _invalid(connection)]
+        return found + [
+            f"the counter {table}_place_seq is behind the places of {table}; setval puts it right"
+            for table in _behind(connection)
+        ]
+
+    def mend(self, connection: Connection) -> list[str]:
+        """Make those indexes anew, and set those counters."""
+        done = []
+        for name in _invalid(connection):
+            connection.exec_driver_sql(f"REINDEX INDEX {name}")
+            done.append(f"made the index {name} anew")
+        for table in _behind(connection):
+            connection.exec_driver_sql(
+                f"SELECT setval('{table}_place_seq', max(place)) FROM {table}"  # noqa: S608 - our names
+            )
+            done.append(f"set the counter {table}_place_seq to the last place of {table}")
+        return done
 
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
@@ -149,11 +179,29 @@ class PostgresDatabase(Database):
 
     def _lock(self, connection: Connection) -> None:
         """Wait until nobody else writes; the lock goes with the transaction, once what it did can be seen."""
-        wait_ms = max(1, round(self._wait_s * 1000))  # 0 would mean for ever
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {self._wait_ms}; SELECT pg_advisory_xact_lock({_LOCKED})")
+
+    @property
+    def _wait_ms(self) -> int:
+        return max(1, round(self._wait_s * 1000))  # 0 would mean for ever
+
+
+def _invalid(connection: Connection) -> Sequence[str]:
+    """Return the names of the indexes that are not valid, quoted where they need to be."""
+    return (
         connection.exec_driver_sql(
-            f"SET LOCAL lock_timeout = {wait_ms}; "
-            f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(coalesce(current_schema()::text, '')))"
+            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+            "WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace ORDER BY 1"
         )
+        .scalars()
+        .all()
+    )
+
+
+def _behind(connection: Connection) -> list[str]:
+    """Return the tables whose counter is behind the places that they hold."""
+    last = "SELECT max(place) > (SELECT last_value FROM {0}_place_seq) FROM {0}"
+    return [name for name in _COUNTED if connection.exec_driver_sql(last.format(name)).scalar()]
 
 
 class _Job(Generic[_T]):

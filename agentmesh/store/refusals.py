@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TypeAlias
 
 from agentmesh.errors import DuplicateEventError, DuplicateFeedbackError, RunNotFoundError, StoreError
+from agentmesh.events import Event, RunResumed
 from agentmesh.records import Experience, Feedback, RouterMark, RouterState
 from agentmesh.types import AgentId, RunId
 
@@ -14,6 +15,20 @@ ScoredKey: TypeAlias = tuple[RunId, AgentId, str, int]
 def duplicate(run_id: RunId, seq: int, url: str) -> DuplicateEventError:
     """Say that this place in the run's log is taken."""
     return DuplicateEventError(f"event {seq} of run {run_id!r} is already in {url!r}; nothing was written")
+
+
+def refusal(stored: Event, event: Event, *, url: str) -> DuplicateEventError:
+    """Say why an event is not stored whose place in the log of its run is taken by another, or by itself."""
+    is_claim = isinstance(stored, RunResumed) and not isinstance(event, RunResumed)
+    return (taken_over if is_claim else duplicate)(event.run_id, event.seq, url)
+
+
+def taken_over(run_id: RunId, seq: int, url: str) -> DuplicateEventError:
+    """Say that another process goes on with the run, so that this one's part of it ends here."""
+    return DuplicateEventError(
+        f"run {run_id!r} in {url!r} was taken up by somebody else, who goes on with it from event {seq}; this process "
+        "was not heard of, or the run was answered there: what it still does for the run is not stored"
+    )
 
 
 def no_run(run_id: RunId, url: str) -> RunNotFoundError:
@@ -89,6 +104,15 @@ def no_registry(version: str, url: str) -> StoreError:
     return StoreError(f"no registry {version!r} in {url!r}; put_registry stores one")
 
 
+def number_taken(sequence: int, last: int, url: str) -> StoreError:
+    """Say that a number in the log of learning cannot be what it is to be."""
+    return StoreError(
+        f"number {sequence} of the log of learning in {url!r} is taken by something else, or passed over: the log ends "
+        f"at {last} and has learned from other runs; take what was learned over into a store that has learned nothing "
+        "of its own, or leave it out"
+    )
+
+
 def closed(url: str) -> StoreError:
     """Say that the store was closed."""
     return StoreError(f"the store {url!r} is closed; open it again with open_store")
@@ -97,3 +121,18 @@ def closed(url: str) -> StoreError:
 def hole(run_id: RunId, *, stored: int, last_seq: int) -> str:
     """Say that events are missing from the middle of a run's log."""
     return f"run {run_id!r} holds {stored} events but its last seq is {last_seq}: {last_seq + 1 - stored} are missing"
+
+
+def no_row(run_id: RunId) -> str:
+    """Say that a run has events and is in no list."""
+    return f"run {run_id!r} has events and no row: no list shows it"
+
+
+def differs(run_id: RunId, columns: Sequence[str]) -> str:
+    """Say that the rows drawn from the events of a run say something else."""
+    return f"the rows of run {run_id!r} say otherwise than its events: {', '.join(columns)}"
+
+
+def stray(run_id: RunId) -> str:
+    """Say that something is kept of a run that has no row."""
+    return f"agents or a reason are kept of run {run_id!r}, which has no row"

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -25,6 +26,7 @@ metadata = MetaData()
 Name = String().with_variant(String(collation="C"), "postgresql")
 Words = Text().with_variant(Text(collation="C"), "postgresql")
 Place = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
+_NESTED = text("parent IS NOT NULL")
 
 runs = Table(
     "runs",
@@ -39,8 +41,24 @@ runs = Table(
     Column("cost_usd", Name),  # decimal text: no database rounds it; null is unknown
     Column("agents", Words, nullable=False),  # a JSON list, in the order of their first finished call
     Column("parent", Name),  # the run that started it; null for one that stands alone
-    Index("ix_runs_started_at", "started_at", "id"),
-    Index("ix_runs_status", "status", "started_at", "id"),
+    Column("owner", Name),  # the lease of who is at work on it; null where nobody is known to be
+    # whom to list, and how many there are, is read from these alone
+    Index("ix_runs_started_at", "started_at", "id", "parent"),
+    Index("ix_runs_status", "status", "started_at", "id", "parent"),
+    Index("ix_runs_parent", "parent", sqlite_where=_NESTED, postgresql_where=_NESTED),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("owner", Name, primary_key=True),  # one for each time that a mesh is open
+    Column("host", Name, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("place", Name, nullable=False),  # where its pid means this process
+    Column("born", Name, nullable=False),  # when the process was started, in the machine's own count
+    Column("taken_at", Float, nullable=False),
+    Column("renewed_at", Float, nullable=False),
+    Column("beats", Integer, nullable=False),  # how often it was renewed
 )
 
 run_agents = Table(
@@ -48,7 +66,9 @@ run_agents = Table(
     metadata,
     Column("agent_id", Name, primary_key=True),
     Column("run_id", Name, ForeignKey("runs.id"), primary_key=True),
+    Column("started_at", Float),  # that of the run
     Index("ix_run_agents_run_id", "run_id"),
+    Index("ix_run_agents_started_at", "agent_id", "started_at", "run_id"),
     sqlite_with_rowid=False,
 )
 
@@ -142,4 +162,13 @@ router_states = Table(
     Column("sequence", Place, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+)
+
+prunings = Table(
+    "prunings",
+    metadata,
+    Column("at", Float, primary_key=True, autoincrement=False),
+    Column("before", Float, nullable=False),  # runs that started earlier went
+    Column("runs", Integer, nullable=False),
+    Column("events", Integer, nullable=False),
 )

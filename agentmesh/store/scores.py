@@ -6,20 +6,19 @@ so its statements are few and built once: 1,500 scores a second went to 2,500.
 
 from collections.abc import Sequence
 
-from pydantic import ValidationError
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from agentmesh.errors import StoreError
 from agentmesh.events import FeedbackGiven
 from agentmesh.records import Experience, Feedback, RunStatus
 from agentmesh.store.bulk import insert_rows
-from agentmesh.store.codec import EVENT_COLUMNS, decode, encode
+from agentmesh.store.codec import EVENT_COLUMNS, decode, encode, json_of, record_of
 from agentmesh.store.query import LAST_NUMBER
 from agentmesh.store.refusals import ScoredKey, no_run, refuse_second_score, scored_key, unfinished
 from agentmesh.store.schema import events, experiences, runs
 from agentmesh.types import AgentId, RunId
 
-_EXPERIENCE_COLUMNS = ("sequence", "run_id", "agent_id", "source", "at", "body")
+EXPERIENCE_COLUMNS = ("sequence", "run_id", "agent_id", "source", "at", "body")
 _RUN: BindParameter[RunId] = bindparam("run_id")
 
 _STANDING = select(runs.c.last_seq, runs.c.status, LAST_NUMBER).where(runs.c.id == _RUN)
@@ -49,7 +48,7 @@ def accept(connection: Connection, feedback: Feedback, learned: Sequence[Experie
     insert_rows(connection, "events", EVENT_COLUMNS, [encode(event)])
     connection.execute(_ADVANCE, {"run_id": run_id, "seq": event.seq})  # a score changes nothing else of the run's row
     numbered = [item.model_copy(update={"sequence": last + 1 + i}) for i, item in enumerate(learned)]
-    insert_rows(connection, "experiences", _EXPERIENCE_COLUMNS, [_row(item) for item in numbered])
+    insert_rows(connection, "experiences", EXPERIENCE_COLUMNS, [experience_row(item) for item in numbered])
     return numbered
 
 
@@ -82,10 +81,11 @@ def read_experience(body: str, sequence: int, *, url: str) -> Experience:
         StoreError: the row is damaged.
     """
     try:
-        return Experience.model_validate_json(body)
-    except ValidationError as error:
+        return record_of(Experience, body)
+    except ValueError as error:
         raise StoreError(f"experience {sequence} in {url!r} is damaged: {body[:60]!r}") from error
 
 
-def _row(item: Experience) -> tuple[int, RunId, AgentId, str, float, str]:
-    return item.sequence, item.run_id, item.agent_id, item.source, item.at, item.model_dump_json()
+def experience_row(item: Experience) -> tuple[int, RunId, AgentId, str, float, str]:
+    """Return the row of a numbered experience."""
+    return item.sequence, item.run_id, item.agent_id, item.source, item.at, json_of(item)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agentmesh.errors import EmptyStoreError, StoreError
 from agentmesh.store.refusals import closed
+from agentmesh.store.retention import Reclaimed
 from agentmesh.store.version import HEAD, schema_of
 
 _T = TypeVar("_T")
@@ -68,9 +69,25 @@ class Database(ABC):
         with self.writing() as connection:
             return work(connection)
 
+    def erase(self, work: Callable[[Connection], _T]) -> _T:
+        """Do work that deletes, and return what it returns once that is committed and not to be read from the files."""
+        return self.write(work, stored=again)
+
+    @abstractmethod
+    def vacuum(self) -> Reclaimed:
+        """Give space back to the system; nobody may write meanwhile.
+
+        Raises:
+            StoreError: others write, or read what is to be given back, for too long.
+        """
+
     @abstractmethod
     def integrity(self, connection: Connection) -> list[str]:
         """Return what the database's own check of itself finds, a line each."""
+
+    @abstractmethod
+    def mend(self, connection: Connection) -> list[str]:
+        """Put right what the database keeps for itself, such as indexes, and return what was done, a line each."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """The store on a database, by SQLAlchemy Core."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -20,21 +20,26 @@ from agentmesh.records import (
     Run,
     RunSummary,
 )
-from agentmesh.store import faults, marks, schema
-from agentmesh.store.base import RunFilter, StoredEvent, TraceStore
+from agentmesh.store import faults, lease_rows, marks, schema
+from agentmesh.store.base import Lease, RunFilter, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
+from agentmesh.store.carrying import every_mark, read_traces, take_over
 from agentmesh.store.codec import decode, encode, summary
+from agentmesh.store.drawn import differences, draw_anew, strays
 from agentmesh.store.log import OUTLINE_COLUMNS, append_events, are_stored, read_events, read_outline
+from agentmesh.store.prune import prune, stored_prunings
 from agentmesh.store.query import (
     holes,
     last_experience,
     latest_cards,
-    matching,
+    listed,
     named_routers,
+    page_of,
     parameters_of,
     registry_of,
 )
 from agentmesh.store.refusals import foreign_state, no_registry, no_run
+from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention
 from agentmesh.store.scores import accept, is_given, read_experience
 from agentmesh.store.session import Database, again
 from agentmesh.types import RunId
@@ -42,7 +47,6 @@ from agentmesh.types import RunId
 _R = TypeVar("_R", bound=Record)
 _CARD_COLUMNS = ("agent_id", "version", "body")
 _ROUTER_COLUMNS = ("name", "parameters_hash", "parameters")
-_AT_ONCE = 500  # events in memory while all are read
 _KEEP = "ON CONFLICT DO NOTHING"
 
 
@@ -87,15 +91,14 @@ class SqlStore(TraceStore):
 
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         """List runs, newest first."""
-        wanted = matching(select(*OUTLINE_COLUMNS), where)
-        wanted = wanted.order_by(schema.runs.c.started_at.desc(), schema.runs.c.id.desc()).limit(limit).offset(offset)
+        wanted = page_of(where, OUTLINE_COLUMNS, limit=limit, offset=offset)
         with self._database.reading() as connection:
             return [summary(read_outline(row)) for row in connection.execute(wanted)]
 
     def count_runs(self, where: RunFilter | None = None) -> int:
         """Count the runs that ``runs`` would list without a limit."""
         with self._database.reading() as connection:
-            return connection.scalar(matching(select(func.count()).select_from(schema.runs), where)) or 0
+            return connection.scalar(select(func.count()).select_from(listed(where))) or 0
 
     def tail(self, after: int = 0, *, limit: int = 1000) -> list[StoredEvent]:
         """Return the events stored after place ``after``, in order."""
@@ -112,6 +115,11 @@ class SqlStore(TraceStore):
         """Return the place of the last event stored, 0 where there is none."""
         with self._database.reading() as connection:
             return connection.scalar(select(func.max(schema.events.c.place))) or 0
+
+    def traces(self, where: RunFilter | None = None) -> Iterator[list[Event]]:
+        """Yield the events of each run by seq, the oldest run first, all from one transaction."""
+        with self._database.reading() as connection:
+            yield from read_traces(connection, where, url=self._url)
 
     def add_feedback(self, feedback: Feedback, experiences: Sequence[Experience] = ()) -> list[Experience]:
         """Store a score as an event of its run, and number and store what was learned from it."""
@@ -206,6 +214,17 @@ class SqlStore(TraceStore):
             rows = connection.execute(marks.marks_of(router, root, after=after, until=until)).all()
         return [marks.read_mark(row, url=self._url) for row in rows]
 
+    def every_mark(self) -> list[RouterMark]:
+        """Return the marks of all routers, in order."""
+        with self._database.reading() as connection:
+            return every_mark(connection, url=self._url)
+
+    def take_over(self, experiences: Sequence[Experience], marks: Sequence[tuple[RouterMark, RouterState]] = ()) -> int:
+        """Store experiences and marks under the numbers they have, and return how many were not there."""
+        return self._database.write(
+            lambda connection: take_over(connection, experiences, marks, url=self._url), stored=again
+        )
+
     def add_fault(self, fault: LearningFault) -> None:
         """Store what could not be learned from, and forget the oldest of more than 10,000."""
         self._database.write(lambda connection: marks.add_fault(connection, faults.kept(fault)), stored=again)
@@ -215,19 +234,63 @@ class SqlStore(TraceStore):
         with self._database.reading() as connection:
             return marks.newest_faults(connection, limit)
 
+    def put_lease(self, lease: Lease) -> None:
+        """Store a lease in place of the one of the same owner."""
+        self._database.write(lambda connection: lease_rows.put(connection, lease), stored=again)
+
+    def renew_lease(self, owner: str, at: float) -> bool:
+        """Count one more beat of a lease; return whether it is still there."""
+        return self._database.write(lambda connection: lease_rows.renew(connection, owner, at), stored=again)
+
+    def end_lease(self, owner: str, *, beats: int | None = None) -> bool:
+        """Remove a lease, or only where it has not been renewed since; return whether it was."""
+        return self._database.write(lambda connection: lease_rows.end(connection, owner, beats=beats), stored=again)
+
+    def leases(self) -> list[Lease]:
+        """Return all leases, by owner."""
+        with self._database.reading() as connection:
+            return lease_rows.stored(connection)
+
+    def prune(self, retention: Retention, *, at: float | None, after: Cursor | None = None, limit: int = 100) -> Pruned:
+        """Delete or count runs that may go, with the runs that they started."""
+
+        def work(connection: Connection) -> Pruned:
+            return prune(connection, retention, after=after, limit=limit, at=at)
+
+        if at is None:
+            with self._database.reading() as connection:
+                return work(connection)
+        return self._database.erase(work)
+
+    def prunings(self) -> list[Pruning]:
+        """Return what was pruned and when, the first first."""
+        with self._database.reading() as connection:
+            return stored_prunings(connection)
+
+    def vacuum(self) -> Reclaimed:
+        """Give the space of what was deleted back, and leave nothing of it in the database's files."""
+        return self._database.vacuum()
+
     def check(self) -> list[str]:
-        """Ask the database to check itself, read every event, and name runs with a hole and marks without a state."""
+        """Ask the database to check itself, read every event, and name what does not fit together."""
         found: list[str] = []
         try:
             with self._database.reading() as connection:
                 found += [f"{self._url!r}: {line}" for line in self._database.integrity(connection)]
                 found += holes(connection)
                 found += marks.broken_marks(connection)
-                found += self._unreadable(connection)
+                found += strays(connection)
+                found += [one.line for one in differences(connection, url=self._url, damaged=found.append)]
         except StoreError as error:
             self._database.check_open()
             found.append(str(error))  # damage so bad that the check itself cannot go on
-        return found
+        return list(dict.fromkeys(found))
+
+    def repair(self) -> list[str]:
+        """Have the database put right what is its own, and draw the rows anew that say otherwise than the events."""
+        return self._database.write(
+            lambda connection: [*self._database.mend(connection), *draw_anew(connection, url=self._url)], stored=again
+        )
 
     def close(self) -> None:
         """Let go of the database. Closing twice is harmless."""
@@ -238,16 +301,3 @@ class SqlStore(TraceStore):
             return record.model_validate_json(body)
         except ValidationError as error:
             raise StoreError(f"{what} in {self._url!r} is damaged: {body[:60]!r}") from error
-
-    def _unreadable(self, connection: Connection) -> list[str]:
-        table = schema.events.c
-        found = []
-        for run_id, seq, version, body in connection.execute(
-            select(table.run_id, table.seq, table.schema, table.body).order_by(table.place),
-            execution_options={"yield_per": _AT_ONCE},
-        ):
-            try:
-                decode(body, version, where=f"event {seq} of run {run_id!r} in {self._url!r}")
-            except StoreError as error:
-                found.append(str(error))
-        return found

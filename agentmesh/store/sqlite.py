@@ -7,19 +7,23 @@ database whole. ``FULL`` would close that gap for one fsync a commit.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from sqlite3 import Error as SqliteError
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
 from agentmesh.errors import StoreError
+from agentmesh.store.presence import Presence
+from agentmesh.store.retention import Reclaimed
 from agentmesh.store.session import Database
+
+_T = TypeVar("_T")
 
 SCHEME = "sqlite:///"
 SWITCH_PAUSE_S = 0.01
@@ -27,7 +31,9 @@ _HINTS = {
     "is locked": "another process is writing to it: try again, or give a longer busy_timeout_s",
     "is full": "nothing was written: free some space",
     "not a database": "name a file that agentmesh made, or one that does not exist yet",
-    "malformed": "restore it from a copy, or move it away",
+    "malformed": "`agentmesh doctor --repair` saves what can be read; or restore it from a copy",
+    "disk I/O error": "see whether its disk is full, failing, or may no longer be written",
+    "unable to open database file": "see that its folder is there and may be written",
     "readonly": "open it with read_only=True, or make the file and its folder writable",
 }
 """What to do about what SQLite says."""
@@ -58,7 +64,9 @@ class SqliteFile(Database):
         except OSError as error:
             raise StoreError(f"cannot open {url!r}: {error.strerror or error}") from error
         self._busy_timeout_s = busy_timeout_s
-        self._reader = _engine(path, _access(path), begin="BEGIN", busy_timeout_s=busy_timeout_s)
+        self._presence: Presence | None = None  # none until the database is there
+        access = _access(path)
+        self._reader = _engine(path, access, begin="BEGIN", busy_timeout_s=busy_timeout_s)
         self._writer = _engine(path, {"mode": "rwc"}, begin="BEGIN IMMEDIATE", busy_timeout_s=busy_timeout_s)
         try:
             # until it is known to be ours it is only read
@@ -66,6 +74,7 @@ class SqliteFile(Database):
             if not read_only:
                 with self._translating("open"), closing(self._writer.raw_connection()) as connection:
                     self._keep_log_beside(connection.cursor())
+            self._presence = Presence(path, url=url, alone="immutable" in access)
         except StoreError:
             self.close()
             raise
@@ -75,6 +84,12 @@ class SqliteFile(Database):
         """Return the file's URL with its whole path, since the working directory may change; none when it is gone."""
         return f"{SCHEME}{self._path.resolve()}" if self._path.is_file() else None
 
+    def check_open(self) -> None:
+        """Raise a ``StoreError`` when the database was closed, or its files are no longer those that were opened."""
+        super().check_open()
+        if self._presence is not None:
+            self._presence.check()
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Lend the connection that writes; all of its work is committed at the end, or none of it."""
@@ -82,10 +97,45 @@ class SqliteFile(Database):
         with self._write_lock, self._translating("write"), self._writer.begin() as connection:
             yield connection
 
+    def erase(self, work: Callable[[Connection], _T]) -> _T:
+        """Do work that deletes; what it deletes is overwritten with zeros, which costs other work too much."""
+        with self.writing() as connection:
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            try:
+                return work(connection)
+            finally:
+                connection.exec_driver_sql("PRAGMA secure_delete=OFF")
+
+    def vacuum(self) -> Reclaimed:
+        """Write the file anew without its empty pages, and empty its log, which still holds what was deleted."""
+        self._check_writable()
+        before = self._size()
+        with self._write_lock, self._translating("vacuum"), closing(self._writer.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("VACUUM")
+            (is_read, *_), *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if is_read:
+            raise StoreError(
+                f"{self.url!r} is packed, but somebody reads what it held before, so that its space cannot be given "
+                "back yet; vacuum again when nobody does"
+            )
+        return Reclaimed(before, self._size())
+
+    def _size(self) -> int:
+        beside = self._path.with_name(self._path.name + "-wal")
+        return sum(path.stat().st_size for path in (self._path, beside) if path.exists())
+
     def integrity(self, connection: Connection) -> list[str]:
         """Return what SQLite's own check of the file finds, a line each."""
         lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
         return [line for line in lines if line != "ok"]
+
+    def mend(self, connection: Connection) -> list[str]:
+        """Make the indexes anew when SQLite finds fault with the file; its counters put themselves right."""
+        if not self.integrity(connection):
+            return []
+        connection.exec_driver_sql("REINDEX")
+        return ["made the indexes anew"]
 
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
@@ -115,6 +165,9 @@ def _check_path(path: Path, *, read_only: bool, create: bool) -> None:
         raise IsADirectoryError(0, f"{str(path)!r} is a folder; name a file in it")
     if not create and not path.exists():
         raise FileNotFoundError(0, f"there is no file {str(path)!r}; a run creates it")
+    log = path.with_name(path.name + "-wal")
+    if path.exists() and path.stat().st_size == 0 and log.exists() and log.stat().st_size > 0:
+        raise OSError(0, f"{str(path)!r} was emptied, and its log {log.name!r} was not: SQLite would throw that away")
     if read_only:
         return
     if not path.parent.is_dir():

@@ -7,7 +7,7 @@ from agentmesh.errors import SchemaVersionError, StoreError
 VERSION_TABLE = "agentmesh_schema"
 """Alembic's version table under a name of our own: a database that has it is ours."""
 
-HEAD = "0004"
+HEAD = "0005"
 """Today's schema: the newest file of ``migrations``. A test holds it to that."""
 
 

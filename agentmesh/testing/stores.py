@@ -15,7 +15,10 @@ from agentmesh.events import AnswerChunk, Event, RunResumed, StageWaiting, fold,
 from agentmesh.records import AgentCard, LearningFault, Reasoning, RegistrySnapshot, RunStatus
 from agentmesh.store.base import RunFilter
 from agentmesh.testing import strategies as draw
+from agentmesh.testing.carried_log import CarriedLogContract
 from agentmesh.testing.learning_log import BOUNDED, LearningLogContract
+from agentmesh.testing.leases import LeaseContract
+from agentmesh.testing.retention import RetentionContract
 from agentmesh.testing.traces import call as call
 from agentmesh.testing.traces import decided as decided
 from agentmesh.testing.traces import end as end
@@ -27,7 +30,7 @@ from agentmesh.testing.traces import state as state
 from agentmesh.testing.traces import whole as whole
 
 
-class TraceStoreContract(LearningLogContract):
+class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract, RetentionContract):
     """What every store keeps to, as tests. Inherit in a class named ``Test...`` and write :meth:`make_store`."""
 
     # --- events
@@ -41,6 +44,17 @@ class TraceStoreContract(LearningLogContract):
             assert store.events("r") == log
             assert store.run("r") == fold(log)
             assert store.runs() == [summarize(fold(log))]
+
+    def test_a_run_is_found_by_its_agent_also_where_its_start_was_stored_last(self) -> None:
+        """By the time at which it started."""
+        with self.make_store() as store:
+            store.append([*whole("old", at=1), *whole("new", at=3)])
+            store.append([call("r", 1)])
+            theirs = RunFilter(agent_id="ada")
+            assert store.count_runs(theirs) == 2
+            store.append([start("r", at=2)])
+            assert [run.id for run in store.runs(theirs)] == ["new", "r", "old"]
+            assert [run.id for run in store.runs(RunFilter(agent_id="ada", since=2), offset=1)] == ["r"]
 
     def test_the_events_of_several_runs_go_in_together(self) -> None:
         """One call may hold any runs, mixed."""
@@ -73,6 +87,18 @@ class TraceStoreContract(LearningLogContract):
                 store.append([*whole("other"), *log[split:], log[0]])
             assert [stored.event for stored in store.tail()] == log[:split]
             assert store.count_runs() == min(split, 1)
+
+    def test_who_writes_into_a_run_that_another_went_on_with_is_told_so_and_nothing_is_written(self) -> None:
+        """Its log is the other's from the place where that went on."""
+        with self.make_store() as store:
+            store.append([start("r"), call("r", 1), RunResumed(run_id="r", seq=2, at=2, owner="other")])
+            late: list[Event] = [call("r", 2, "bob"), end("r", 3)]
+            for mine in (late[:1], late):
+                with pytest.raises(DuplicateEventError, match=r"'r' .*by somebody else, .*from event 2"):
+                    store.append(mine)
+            with pytest.raises(DuplicateEventError, match="event 2 of run 'r' is already"):
+                store.append([RunResumed(run_id="r", seq=2, at=3, owner="me")])
+            assert len(store.events("r")) == 3
 
     def test_an_unknown_run_is_an_error_that_names_it(self) -> None:
         """By events, by run, and by feedback."""
@@ -201,6 +227,10 @@ class TraceStoreContract(LearningLogContract):
             assert {run.id for run in store.runs()} == {"w", "w/a"}
             assert [run.id for run in store.runs(RunFilter(alone=True))] == ["w"]
             assert store.count_runs(RunFilter(alone=True)) == 1
+            assert [run.id for run in store.runs(RunFilter(parent="w"))] == [
+                run.id for run in store.runs() if run.id != "w"
+            ]
+            assert store.runs(RunFilter(parent="nobody")) == []
 
     def test_a_workflow_waits_with_its_stage_until_it_is_resumed(self) -> None:
         """Whatever comes in one append or in several."""
@@ -314,6 +344,8 @@ class TraceStoreContract(LearningLogContract):
             store.last_experience,
             store.experiences,
             store.faults,
+            store.leases,
+            lambda: store.renew_lease("me", 1.0),
             lambda: store.append(whole("s")),
             lambda: store.add_feedback(score("r")),
             lambda: store.put_mark(mark(), state(0)),
@@ -323,3 +355,11 @@ class TraceStoreContract(LearningLogContract):
         ):
             with pytest.raises(StoreError, match="closed"):
                 ask()
+
+    def test_a_repair_leaves_what_is_sound_as_it_is_and_gives_no_lost_event_back(self) -> None:
+        """A hole is still named afterwards."""
+        with self.make_store() as store:
+            store.append([*whole("fine"), decided("fine", 3, reason="why"), start("torn"), end("torn", 2)])
+            before = store.tail(), store.runs(), store.check()
+            assert store.repair() == []
+            assert (store.tail(), store.runs(), store.check()) == before

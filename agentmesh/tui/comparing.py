@@ -21,6 +21,9 @@ def diff_lines(found: RunDiff) -> list[str]:
     if found.identical:
         return [f"{found.first} and {found.second} went the same way"]
     lines = [f"{found.first} | {found.second}"]
+    if found.forked is not None:
+        origin = found.first if found.forked == found.second else found.second
+        lines.append(f"{found.forked} was forked from {origin} at event {found.forked_at}")
     if found.event is not None:
         lines.append(f"they part at {found.event}")
     return [*lines, *map(str, found.differences)]

@@ -10,10 +10,20 @@ import pytest
 import agentmesh
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"torch", "torch_geometric", "langgraph", "litellm", "openai", "textual", "sqlalchemy", "networkx"}
+HEAVY = {
+    "torch",
+    "torch_geometric",
+    "langgraph",
+    "litellm",
+    "openai",
+    "opentelemetry",
+    "textual",
+    "sqlalchemy",
+    "networkx",
+}
 HELP = "import sys; sys.argv = ['agentmesh', '--help']; from agentmesh.cli.app import main; main()"
 PUBLIC = """
-    Agent AgentCard AgentMeshError Answer Approval Feedback Health Learning Limits Mesh Objective Preference
+    Agent AgentCard AgentMeshError Answer Approval Capture Feedback Health Learning Limits Mesh Objective Preference
     PromptedAgent PromptedRefiner RecordedAgent Refiner Replay RouteDecision Router Run RunStatus ScoringRouter Secrets
     Task Team Usage
     VoteRefiner agent diff open_store replay rerun whatif
@@ -53,6 +63,8 @@ def test_help_loads_click_and_nothing_heavy():
         "cli.runs",
         "cli.doctor",
         "cli.knowledge",
+        "cli.telemetry",
+        "telemetry",
     ],
 )
 def test_the_seams_load_nothing_heavy(module):

@@ -14,11 +14,15 @@ WHOLE = [
         "approval.md",
         "choosing.md",
         "decision_models.md",
+        "export.md",
         "gnn.md",
         "limits.md",
         "preferences.md",
+        "privacy.md",
         "refining.md",
+        "replay.md",
         "secrets.md",
+        "telemetry.md",
         "workflows.md",
     )
 ]

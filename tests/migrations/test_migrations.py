@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData, create_engine, insert, select
+from sqlalchemy import create_engine
 
 from agentmesh.errors import DuplicateFeedbackError, StoreError
 from agentmesh.events import SCHEMA, AnswerChunk, Event
 from agentmesh.store import open_store
-from agentmesh.store.migrate import scripts, upgrade
+from agentmesh.store.migrate import scripts
 from agentmesh.store.postgres import _engine, _parsed
 from agentmesh.store.schema import metadata
 from agentmesh.store.version import HEAD, VERSION_TABLE
@@ -40,37 +40,6 @@ maker = load_maker()
 
 def expected_of(golden):
     return maker.Expected.model_validate_json(golden.with_suffix(".json").read_text(encoding="utf-8"))
-
-
-def copied_to_file(golden, request):
-    copy = request.getfixturevalue("tmp_path") / golden.name
-    shutil.copyfile(golden, copy)
-    return f"sqlite:///{copy}"
-
-
-def copied_to_postgres(golden, request):
-    """Make the tables of the golden database's schema in PostgreSQL, and fill them with its rows."""
-    url = request.getfixturevalue("postgres_url")
-    engine, source = _engine(_parsed(url), wait_s=5.0), create_engine(f"sqlite:///{golden}")
-    with engine.begin() as there, source.connect() as here:
-        upgrade(there, since=None, until=f"{int(golden.stem.removeprefix('schema')):04}")
-        rows_of = MetaData()
-        rows_of.reflect(here)
-        for table in rows_of.sorted_tables:
-            rows = [row._asdict() for row in here.execute(select(table))] if table.name != VERSION_TABLE else []
-            if rows:
-                there.execute(insert(table), rows)
-        last = there.exec_driver_sql("SELECT setval('events_place_seq', max(place)) FROM events")
-        assert last.scalar() > 0
-    engine.dispose()
-    source.dispose()
-    return url
-
-
-@pytest.fixture(params=[copied_to_file, copied_to_postgres], ids=["sqlite", "postgres"])
-def copied(request):
-    """Return what copies a golden database and returns the URL of the copy, which may be changed."""
-    return lambda golden: request.param(golden, request)
 
 
 @pytest.fixture(params=GOLDEN, ids=lambda path: path.stem)
@@ -155,6 +124,37 @@ open_store(sys.argv[1])
         assert store.check() == []
 
 
+MIGRATING = """
+import sys
+from multiprocessing import get_context
+from agentmesh.store import open_store
+import agentmesh.store.migrate, agentmesh.store.sql, agentmesh.store.sqlite, agentmesh.store.postgres
+forks = get_context("fork")
+barrier = forks.Barrier(len(sys.argv[1:]))
+def migrate(url):
+    barrier.wait()
+    open_store(url, busy_timeout_s=30).close()
+running = [forks.Process(target=migrate, args=(url,)) for url in sys.argv[1:]]
+for process in running:
+    process.start()
+for process in running:
+    process.join()
+print({process.exitcode for process in running})
+"""
+
+
+@pytest.mark.timeout(120)  # it starts many processes
+def test_processes_that_migrate_each_golden_database_at_once_leave_it_as_it_was_written(copied_anew):
+    urls = [copied_anew(golden) for golden in GOLDEN]
+    at_once = [*urls[:1] * 6, *urls[1:] * 2]  # the oldest has the longest way
+    done = subprocess.run([sys.executable, "-c", MIGRATING, *at_once], capture_output=True, text=True, check=True)
+    assert done.stdout == "{0}\n", done.stderr
+    for golden, url in zip(GOLDEN, urls, strict=True):
+        with open_store(url) as store:
+            assert maker.read(store) == expected_of(golden)
+            assert store.check() == []
+
+
 def test_the_newest_golden_database_holds_every_kind_of_event():
     stored = {event.kind for run in expected_of(GOLDEN[-1]).runs for event in run.events}
     members = get_args(get_args(Event)[0])
@@ -211,10 +211,10 @@ def test_the_migrations_make_what_schema_describes_in_postgres_down_to_the_order
 
 
 def columns_of(url):
-    """Return table, name, type, collation and whether it may be null of each column, and the indexes."""
+    """Return table, name, type, collation and whether it may be null of each column of a table, and the indexes."""
     with psycopg.connect(url) as connection:
         columns = "table_name, column_name, data_type, collation_name, is_nullable"
-        mine = "table_schema = current_schema()"
+        mine = "table_schema = current_schema() AND table_name NOT LIKE 'v\\_%'"
         found = connection.execute(f"SELECT {columns} FROM information_schema.columns WHERE {mine}").fetchall()  # noqa: S608
         found += connection.execute(
             "SELECT tablename, indexname, replace(indexdef, current_schema() || '.', '') "
@@ -226,7 +226,9 @@ def columns_of(url):
 def statements(path):
     """Return the statements that a SQLite file keeps for its tables and indexes."""
     with sqlite3.connect(path) as connection:
-        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        found = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type != 'view'"
+        ).fetchall()
     connection.close()
     return {name: " ".join(sql.split()) for name, sql in found if not name.startswith("sqlite_")}
 

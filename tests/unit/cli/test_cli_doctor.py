@@ -147,3 +147,32 @@ def test_a_run_that_no_pin_lets_through_exits_3_and_is_explained(command, folder
     found = command("explain", outcome.json["id"], "--json").json
     assert (found["rules"], len(found["faults"])) == (["pin 'gone'", "prefer 'ghost'"], 2)
     assert "Rule: pin 'gone'" in command("runs", "show", outcome.json["id"]).out
+
+
+def test_it_repairs_a_database_says_what_it_did_and_exits_0_when_it_is_clean(command, run_id):
+    with closing(sqlite3.connect("agentmesh.db")) as database, database:
+        database.execute("update runs set status = 'failed'")
+    assert command("doctor", "--json").code == 1
+    outcome = command("doctor", "--repair")
+    copied, drawn, last = outcome.out.splitlines()
+    assert (outcome.code, last) == (0, "sqlite:///agentmesh.db: no damage found")
+    assert "agentmesh.backup.db" in copied
+    assert f"drew the rows of run {run_id!r} anew" in drawn
+    again = command("doctor", "--repair", "--json").json
+    assert (again["ok"], len(again["done"]), again["left"]) == (True, 1, [])
+
+
+def test_what_cannot_be_repaired_exits_1_and_names_the_runs_that_were_lost(command, run_id):
+    with closing(sqlite3.connect("agentmesh.db")) as database, database:
+        database.execute("delete from events where seq = 1")
+    outcome = command("doctor", "--repair")
+    assert outcome.code == 1
+    assert f"lost run {run_id!r}" in outcome.out
+    assert "BROKEN\trun" in outcome.out
+    assert outcome.out.endswith("sqlite:///agentmesh.db: damaged\n")
+
+
+def test_a_repair_of_a_database_that_is_not_there_exits_1_and_makes_none(command):
+    outcome = command("doctor", "--repair", "--db", "sqlite:///nothing.db")
+    assert (outcome.code, Path("nothing.db").exists()) == (1, False)
+    assert "there is no file" in outcome.err

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmesh.learning.gate import agents_taught, is_undecided, rank
+from agentmesh.judging.sources import rank
+from agentmesh.learning.gate import agents_taught, is_undecided
 from agentmesh.learning.sampling import is_judged
 from agentmesh.learning.settings import Learning
 from agentmesh.records import Feedback, Run, RunStatus, Task

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agentmesh.learning.settings import Learning, source_kind
+from agentmesh.judging.sources import source_kind
+from agentmesh.learning.settings import Learning
 
 
 def test_unsaid_everything_is_judged_and_a_judge_counts_half() -> None:

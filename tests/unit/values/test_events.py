@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from agentmesh import events
 from agentmesh.errors import RunNotFoundError
-from agentmesh.events import CallFinished, RunFinished, RunStarted, fold, lift, parse_event, summarize, total_cost
+from agentmesh.events import CallFinished, RunFinished, RunStarted, fold, summarize, total_cost
+from agentmesh.lifting import lift, parse_event
 from agentmesh.records import AgentCall, CallStatus, Limits, RunStatus, Task
 
 STARTED = RunStarted(
