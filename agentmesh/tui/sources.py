@@ -1,6 +1,7 @@
 """Where a watcher's events come from: a store that another process writes, a mesh in this one, or a stored run."""
 
 import threading
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -238,10 +239,12 @@ class PlayedSource:
     def step(self) -> None:
         """Let the time of the next event come at once, and stand still."""
         with self._lock:
+            self._go_by()
             self._paused = True
-            if self._next < len(self._events):
-                self._played_s = self._offsets_s[self._next]
-            self._last = self._clock.monotonic()
+            # not the next one that is asked for: two steps may come before that is done
+            place = bisect_right(self._offsets_s, self._played_s)
+            if place < len(self._offsets_s):
+                self._played_s = self._offsets_s[place]
 
     def seek(self, position: int) -> Sequence[Event]:
         """Go to where ``position`` events have been played, and return these: a board that shows them begins anew."""

@@ -12,7 +12,7 @@ from agentmesh.records import AgentCard
 from agentmesh.tui.agent_presenters import AGENTS, LEGEND, agent_row, card_text, sorted_ids
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import CardsRead
-from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.tallies import AgentTally
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.types import AgentId
@@ -52,11 +52,13 @@ class AgentsScreen(BoardScreen):
         )
         self._show_card()
 
+    @while_shown
     def on_cards_read(self, message: CardsRead) -> None:
         """Show the agents with their cards."""
         self._cards = {card.id: card for card in message.cards}
         self.draw()
 
+    @while_shown
     def on_rows_moved(self) -> None:
         """Show the card of the agent under the cursor."""
         self._show_card()
