@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
 from threading import Event as Signal
+from time import thread_time
 from typing import Any, ClassVar, Final
 
 import click
@@ -19,6 +20,7 @@ from agentmesh.display import escape, escape_line
 from agentmesh.errors import AgentMeshError, StoreError
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import Arrived, SourceFailed
+from agentmesh.tui.pacing import DRAW_S, Pace
 from agentmesh.tui.screens.agents import AgentsScreen
 from agentmesh.tui.screens.approvals import ApprovalsScreen
 from agentmesh.tui.screens.board_screen import BoardScreen
@@ -37,9 +39,6 @@ from agentmesh.types import AgentId, RunId
 
 POLL_S: Final = 0.1
 """How long the source rests between two questions."""
-
-DRAW_S: Final = 0.125
-"""How often the screen in front is drawn at most, in seconds: as often as a reader can follow."""
 
 AGE_S: Final = 1.0
 """How often the screen in front is drawn though nothing came: what it shows has grown older."""
@@ -88,6 +87,7 @@ class WatchApp(App[None]):
         self.watched = watched
         self._folded = Signal()  # set when what the worker sent was folded: it waits, so that a flood cannot pile up
         self._stale = True
+        self._pace = Pace()
         for known in THEMES:
             self.register_theme(known)
         self.theme = theme or THEMES[0].name
@@ -223,11 +223,13 @@ class WatchApp(App[None]):
         self._close_messages_no_wait()
 
     def _draw(self) -> None:
-        if not self._stale and not self.watched.board.totals.under_way:  # what is under way gets older, and shows it
-            return
-        self._stale = False
-        if isinstance(self.screen, BoardScreen):
-            self.screen.draw()
+        is_stale = self._stale or self.watched.board.totals.under_way > 0  # what is under way gets older, and shows it
+        if is_stale and self._pace.is_time():
+            self._stale = False
+            if isinstance(self.screen, BoardScreen):
+                begun_s = thread_time()
+                self.screen.draw()
+                self.screen.call_after_refresh(lambda: self._pace.rest_after(thread_time() - begun_s))
 
     @work(thread=True, exclusive=True, group="source")
     def _read(self) -> None:

@@ -15,6 +15,7 @@ from agentmesh.tui.messages import CardsRead
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.tallies import AgentTally
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.words import Words
 from agentmesh.types import AgentId
 
 
@@ -32,7 +33,7 @@ class AgentsScreen(BoardScreen):
         yield Header()
         yield Rows(AGENTS, id="agents", empty="no agents yet")
         with VerticalScroll(classes="text"):
-            yield Static(id="card", markup=False)
+            yield Words(id="card")
         yield Static("\n".join(LEGEND), id="legend", markup=False)
         yield Footer()
 
@@ -67,7 +68,7 @@ class AgentsScreen(BoardScreen):
         agent_id = self.query_one("#agents", Rows).key
         if agent_id is not None:
             tally = self.watched.board.agents.get(agent_id, AgentTally())
-            self.query_one("#card", Static).update(card_text(self._cards.get(agent_id), tally))
+            self.query_one("#card", Words).show(card_text(self._cards.get(agent_id), tally))
 
     @work(thread=True, exclusive=True, group="cards")
     def _read_cards(self) -> None:
