@@ -228,7 +228,9 @@ def written(arguments: argparse.Namespace) -> None:
     clock = SystemClock()
     with open_store(arguments.url) as store:
         flood = Flood(asyncio.run(models()), live=LIVE)
-        Path(arguments.into).write_text("ready")
+        Path(arguments.into, "ready").touch()
+        while not Path(arguments.into, "go").exists():
+            time.sleep(0.01)
         pace = Paced(arguments.rate, arguments.seconds, clock)
         while flood.told < int(arguments.rate * arguments.seconds):
             store.append(flood.take(pace.due(), clock.now()))
@@ -278,30 +280,33 @@ class Terminal:
             except OSError:
                 return
             self.received += len(piece)
-            if b"events" in piece or self.received > 20_000:
+            if b"under way" in piece:
                 self._drawn.set()
 
 
 def measure(source: str, rate: float, seconds: float, *, drawn: bool = True) -> dict[str, Any]:
     """Return the figures of one flood."""
     with tempfile.TemporaryDirectory() as folder:
-        into, ready = Path(folder, "told.json"), Path(folder, "ready")
+        into = Path(folder, "told.json")
         options = ["--rate", str(rate), "--seconds", str(seconds)] + ([] if drawn else ["--undrawn"])
         url = f"sqlite:///{Path(folder, 'flood.db')}"
         writer = None
         if source == "tail":
             open_store(url).close()
-            writer = subprocess.Popen([sys.executable, __file__, "write", *options, "--url", url, "--into", ready])
-            while not ready.exists():
+            writer = subprocess.Popen([sys.executable, __file__, "write", *options, "--url", url, "--into", folder])
+            while not Path(folder, "ready").exists():
                 time.sleep(0.05)
             options += ["--url", url]
         terminal = Terminal([sys.executable, __file__, "show", *options, "--into", str(into)])
         terminal.wait_until_drawn(60)
+        Path(folder, "go").touch()
         begun = time.monotonic()
         while time.monotonic() < begun + seconds:
             time.sleep(KEY_EVERY_S)
             if time.monotonic() > begun + WARM_UP_S and drawn:
-                terminal.press("jg"[len(terminal.typed_at) % 2])  # down from the first row, and back: each leads somewhere
+                terminal.press(
+                    "jg"[len(terminal.typed_at) % 2]
+                )  # down from the first row, and back: each leads somewhere
         if writer is not None:
             writer.wait(60)
         time.sleep(3.0)  # for the last events to be taken in
@@ -311,7 +316,7 @@ def measure(source: str, rate: float, seconds: float, *, drawn: bool = True) -> 
 
 def figures(told: dict[str, Any], terminal: Terminal, seconds: float) -> dict[str, Any]:
     """Return what was measured between the warm-up and the end of the flood."""
-    begun = told["measured"][0]["at"]
+    begun = next(one["at"] for one in told["measured"] if one["events"])
     counted = [one for one in told["measured"] if WARM_UP_S <= one["at"] - begun <= seconds]
     first, last = counted[0], counted[-1]
     over = {key: (last[key] - first[key]) / (last["at"] - first["at"]) for key in first}

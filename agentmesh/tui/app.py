@@ -244,6 +244,7 @@ class WatchApp(App[None]):
                 continue
             if events:
                 self.post_message(Arrived(events))
-                self._folded.wait(RETRY_S)
+                while not self._folded.wait(RETRY_S) and self.is_running:
+                    pass
             else:
                 self._folded.wait(POLL_S)

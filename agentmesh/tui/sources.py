@@ -17,6 +17,9 @@ from agentmesh.types import Clock, RunId
 RECENT: Final = 100
 """Runs from before the watching began that are shown with those that come."""
 
+OPEN: Final = 1000
+"""Runs under way that are shown from the beginning, whatever ``RECENT`` says."""
+
 BATCH: Final = 2000
 """Events that are taken in at once, so that a screen stays awake in a flood."""
 
@@ -93,7 +96,7 @@ class TailSource:
         open_runs = [
             summary.id
             for status in (RunStatus.RUNNING, RunStatus.WAITING)
-            for summary in self._store.runs(RunFilter(status=status), limit=self._recent)
+            for summary in self._store.runs(RunFilter(status=status), limit=OPEN)
         ]
         found: list[Event] = []
         for run_id in reversed(dict.fromkeys([*newest, *open_runs])):

@@ -34,6 +34,7 @@ class Rows(ScrollView, can_focus=True):
     It is drawn again when :meth:`show` is called, the cursor moves, or it scrolls.
     """
 
+    DEFAULT_CSS = "Rows { overflow-x: hidden; }"  # its columns always fit; a bar for them would take a line
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--header", "rows--cursor", *_PARTS.values()}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "Down", show=False),
@@ -45,7 +46,7 @@ class Rows(ScrollView, can_focus=True):
         Binding("enter", "choose", "Open"),
     ]
 
-    cursor: reactive[int] = reactive(0, repaint=True)
+    cursor: reactive[int] = reactive(0, repaint=False)  # only the lines that it leaves and comes to
 
     @dataclass
     class Chosen(Message):
@@ -119,6 +120,11 @@ class Rows(ScrollView, can_focus=True):
         self._styles.clear()
         self._lines.clear()
         super().notify_style_update()
+
+    def watch_cursor(self, before: int, now: int) -> None:
+        """Draw the line that the cursor left, and the one it came to."""
+        self.refresh_line(before + HEADER)
+        self.refresh_line(now + HEADER)
 
     def action_move(self, by: int) -> None:
         """Move the cursor by so many rows."""
@@ -202,14 +208,16 @@ class Rows(ScrollView, can_focus=True):
     def _drawn(self, cells: tuple[Cell, ...], width: int, part: str | None) -> Strip:
         if width != self._laid_out[0]:
             self._laid_out = width, laid_out(self.columns, width)
-        segments: list[Segment] = []
         plain = self._style(part or _PARTS[Tone.PLAIN])
+        pieces: list[tuple[str, Style]] = []
         for place, (index, room) in enumerate(self._laid_out[1]):
             cell = cells[index]
             style = plain if part is not None else self._style(_PARTS[cell.tone])
-            text = fitted(cell.text, room, right=self.columns[index].right)
-            segments.append(Segment(" " + text if place else text, style))
-        return Strip(segments).adjust_cell_length(width, plain)
+            text = (" " if place else "") + fitted(cell.text, room, right=self.columns[index].right)
+            if pieces and pieces[-1][1] is style:  # the fewer pieces, the less a terminal is told
+                text = pieces.pop()[0] + text
+            pieces.append((text, style))
+        return Strip([Segment(*piece) for piece in pieces]).adjust_cell_length(width, plain)
 
     def _style(self, part: str) -> Style:
         """Return the style of a part, which is looked up once for each theme."""
