@@ -58,6 +58,8 @@ def show(source: "Source", store: "TraceStore") -> int:
 
     app = WatchApp(Watched(source, store))
     app.run()
+    if app.failure is not None:
+        raise app.failure
     return app.return_code or 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
 from threading import Event as Signal
+from time import thread_time
 from typing import Any, ClassVar, Final
 
 import click
@@ -15,9 +16,11 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.screen import Screen
 
+from agentmesh.display import escape, escape_line
 from agentmesh.errors import AgentMeshError, StoreError
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import Arrived, SourceFailed
+from agentmesh.tui.pacing import DRAW_S, Pace
 from agentmesh.tui.screens.agents import AgentsScreen
 from agentmesh.tui.screens.approvals import ApprovalsScreen
 from agentmesh.tui.screens.board_screen import BoardScreen
@@ -29,6 +32,7 @@ from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
 from agentmesh.tui.screens.small import LEAST, SmallScreen
 from agentmesh.tui.sources import PlayedSource
+from agentmesh.tui.steering import STEERING, change_speed, jump, step
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
@@ -36,12 +40,11 @@ from agentmesh.types import AgentId, RunId
 POLL_S: Final = 0.1
 """How long the source rests between two questions."""
 
-DRAW_S: Final = 0.125
-"""How often the screen in front is drawn at most, in seconds: as often as a reader can follow."""
+AGE_S: Final = 1.0
+"""How often the screen in front is drawn though nothing came: what it shows has grown older."""
 
 RETRY_S: Final = 1.0
 """How long a source that failed is left alone."""
-
 
 SCREENS: Final[dict[str, Callable[[], Screen[Any]]]] = {
     "live": LiveScreen,
@@ -52,11 +55,6 @@ SCREENS: Final[dict[str, Callable[[], Screen[Any]]]] = {
     "approvals": ApprovalsScreen,
 }
 """The screens, in the order of the keys that show them."""
-
-SPEEDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0)
-STEERING: Final = frozenset({"step", "slower", "faster", "seek"})
-JUMPS: Final = 20
-"""Into how many parts a jump divides a run that is played."""
 
 
 class WatchApp(App[None]):
@@ -89,6 +87,7 @@ class WatchApp(App[None]):
         self.watched = watched
         self._folded = Signal()  # set when what the worker sent was folded: it waits, so that a flood cannot pile up
         self._stale = True
+        self._pace = Pace()
         for known in THEMES:
             self.register_theme(known)
         self.theme = theme or THEMES[0].name
@@ -98,7 +97,17 @@ class WatchApp(App[None]):
         with suppress(NotImplementedError, RuntimeError):  # Windows has no such signal; a thread may not listen to it
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_interval(DRAW_S, self._draw)
+        self.set_interval(AGE_S, self.draw_soon)
         self._read()
+
+    def on_unmount(self) -> None:
+        """Have the worker see at once that the app has ended."""
+        self._folded.set()
+
+    @property
+    def failure(self) -> Exception | None:
+        """Return the error that ended the app, ``None`` where it was left."""
+        return self._exception
 
     def on_resize(self, event: Resize) -> None:
         """Say so where the terminal has become too small to show anything, until it is larger again."""
@@ -113,11 +122,11 @@ class WatchApp(App[None]):
         self.watched.board.take(message.events)
         self._folded.set()
         self._stale = True
-        self.sub_title = self.watched.source.label
+        self.sub_title = escape_line(self.watched.source.label)
 
     def on_source_failed(self, message: SourceFailed) -> None:
         """Say why nothing comes."""
-        self.notify(message.reason, title="The source cannot be read; trying again", severity="error", timeout=RETRY_S)
+        self._tell(message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=RETRY_S)
 
     def open_run(self, run_id: str) -> None:
         """Show one run by itself."""
@@ -153,7 +162,7 @@ class WatchApp(App[None]):
     async def action_show(self, name: str) -> None:
         """Show one of the screens, without what lies above it."""
         while len(self.screen_stack) > 1:
-            await self.pop_screen()
+            self.pop_screen()  # not awaited: the key may have been pressed on the very screen that goes
         await self.switch_mode(name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual has it
@@ -162,24 +171,27 @@ class WatchApp(App[None]):
 
     def action_step(self) -> None:
         """Play the next event, and stand still."""
-        if isinstance(self.watched.source, PlayedSource):
-            self.watched.source.step()
+        step(self.watched.source)
 
     def action_slower(self) -> None:
         """Play slower."""
-        self._change_speed(-1)
+        change_speed(self.watched.source, -1)
 
     def action_faster(self) -> None:
         """Play faster."""
-        self._change_speed(1)
+        change_speed(self.watched.source, 1)
 
     def action_seek(self, by: int) -> None:
         """Jump ahead or back by a twentieth of the run: what was seen is told anew up to there."""
-        if isinstance(self.watched.source, PlayedSource):
-            place, length = self.watched.source.position
+        played = jump(self.watched.source, by)
+        if played is not None:
             self.watched.board = Board()
-            self.watched.board.take(self.watched.source.seek(place + by * max(length // JUMPS, 1)))
+            self.watched.board.take(played)
             self._stale = True
+
+    def action_help_quit(self) -> None:
+        """Quit by Ctrl-C, too, as other programs do; where text is selected, it copies that before it comes here."""
+        self.exit()
 
     def action_help(self) -> None:
         """Show what the keys do, and what the words mean."""
@@ -194,24 +206,30 @@ class WatchApp(App[None]):
         """Have the screen in front drawn again, though nothing came."""
         self._stale = True
 
-    def _change_speed(self, by: int) -> None:
-        source = self.watched.source
-        if isinstance(source, PlayedSource):
-            nearest = min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - source.speed))
-            source.set_speed(SPEEDS[min(max(nearest + by, 0), len(SPEEDS) - 1)])
-
     async def _written(self, writing: Coroutine[Any, Any, str]) -> None:
         try:
-            self.notify(await writing)
+            self._tell(await writing)
         except AgentMeshError as error:
-            self.notify(str(error), severity="error")
+            self._tell(str(error), is_bad=True)
+
+    def _tell(self, text: str, *, title: str = "", is_bad: bool = False, timeout: float | None = None) -> None:
+        """Say something in a corner; it may hold the words of a stranger."""
+        self.notify(
+            escape(text), title=title, severity="error" if is_bad else "information", timeout=timeout, markup=False
+        )
+
+    def _fatal_error(self) -> None:
+        """End without the traceback that would print every value at hand; whoever ran the app tells its ``failure``."""
+        self._close_messages_no_wait()
 
     def _draw(self) -> None:
-        if not self._stale and not self.watched.board.totals.under_way:  # what is under way gets older, and shows it
-            return
-        self._stale = False
-        if isinstance(self.screen, BoardScreen):
-            self.screen.draw()
+        is_stale = self._stale or self.watched.board.totals.under_way > 0  # what is under way gets older, and shows it
+        if is_stale and self._pace.is_time():
+            self._stale = False
+            if isinstance(self.screen, BoardScreen):
+                begun_s = thread_time()
+                self.screen.draw()
+                self.screen.call_after_refresh(lambda: self._pace.rest_after(thread_time() - begun_s))
 
     @work(thread=True, exclusive=True, group="source")
     def _read(self) -> None:
@@ -226,6 +244,7 @@ class WatchApp(App[None]):
                 continue
             if events:
                 self.post_message(Arrived(events))
-                self._folded.wait(RETRY_S)
+                while not self._folded.wait(RETRY_S) and self.is_running:
+                    pass
             else:
                 self._folded.wait(POLL_S)

@@ -223,3 +223,4 @@ class Board:
             oldest = next(iter(self._ended))
             del self._ended[oldest]
             self.runs.pop(oldest, None)
+            self._changed.pop(oldest, None)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -52,7 +53,12 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
     >>> fitted("routing", 5), fitted("7", 3, right=True), fitted("日本語", 4), fitted("a\x1b[1m", 9)
     ('rout…', '  7', '日 …', 'a\\x1b[1m ')
     """
-    line = escape_line(text[: 4 * width + 1])  # one that is long is not read to its end
+    return _fitted(text[: 4 * width + 1], width, right)  # one that is long is not read to its end
+
+
+@lru_cache(4096)  # the same names and numbers stand on the screen again and again
+def _fitted(text: str, width: int, right: bool) -> str:
+    line = escape_line(text)
     size = cell_len(line)
     if size > width:
         return set_cell_size(line, width - 1) + ELLIPSIS if width else ""

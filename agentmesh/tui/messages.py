@@ -77,8 +77,9 @@ class Compared(Message):
 
 @dataclass
 class TraceRead(Message):
-    """The events of a run were read, and those of the runs of its stages; ``reason`` says why not."""
+    """The events of a run were read, and what they come to; ``reason`` says why not."""
 
     run_id: RunId
     events: Sequence[Event] = ()
+    run: Run | None = None
     reason: str = ""

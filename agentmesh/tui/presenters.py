@@ -152,7 +152,10 @@ def totals_lines(board: Board, now: float) -> tuple[str, str]:
     ]
     best, share = board.best_single(), board.share_of_best_single_cost()
     against = "" if share is None or best is None else f", {share:.0%} of best single ({shorten(best, 20)})"
-    second = [f"cost {usd(totals.cost_usd)}{against}", f"{totals.events} events"]
+    second = [
+        f"cost {usd(totals.cost_usd)}{against}",
+        f"{totals.events} events, the last {age(board.now or None, now)}",
+    ]
     return "   ".join(first), "   ".join(second)
 
 
@@ -250,13 +253,9 @@ TIMELINE: Final = (
 """The columns of the events of one run."""
 
 
-def timeline_rows(events: Sequence[Event]) -> list[tuple[Cell, ...]]:
-    """Return a row under ``TIMELINE`` for each event of a run."""
-    begun = events[0].at if events else 0.0
-    return [
-        (Cell(str(event.seq), Tone.DIM), Cell(f"{event.at - begun:.3f}", Tone.DIM), Cell(told(event)))
-        for event in events
-    ]
+def timeline_row(event: Event, begun: float) -> tuple[Cell, ...]:
+    """Return the cells of an event under ``TIMELINE``, of a run that began at ``begun``."""
+    return Cell(str(event.seq), Tone.DIM), Cell(f"{event.at - begun:.3f}", Tone.DIM), Cell(told(event))
 
 
 def age(then: float | None, now: float) -> str:

@@ -50,11 +50,6 @@ def headline(run: Run) -> str:
     return escape_line("  ".join([*parts, *part_of])) + "\n" + escape_line(run.task.text[:1000])
 
 
-def call_rows(run: Run) -> list[tuple[Cell, ...]]:
-    """Return a row under ``CALLS`` for each attempt."""
-    return [_call_row(call) for call in run.calls]
-
-
 def call_text(call: AgentCall) -> str:
     """Return all that an agent said, or why it said nothing."""
     if call.answer is not None:
@@ -112,7 +107,8 @@ def shown(text: str) -> str:
     return cut if left <= 0 else f"{cut}\n... {left:,} more characters; o shows all in $PAGER"
 
 
-def _call_row(call: AgentCall) -> tuple[Cell, ...]:
+def call_row(call: AgentCall) -> tuple[Cell, ...]:
+    """Return the cells of an attempt under ``CALLS``."""
     usage = call.answer.usage if call.answer is not None else None
     said = call.answer.text if call.answer is not None else call.error or NONE
     return (

@@ -1,6 +1,7 @@
 """Where a watcher's events come from: a store that another process writes, a mesh in this one, or a stored run."""
 
 import threading
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,9 @@ from agentmesh.types import Clock, RunId
 
 RECENT: Final = 100
 """Runs from before the watching began that are shown with those that come."""
+
+OPEN: Final = 1000
+"""Runs under way that are shown from the beginning, whatever ``RECENT`` says."""
 
 BATCH: Final = 2000
 """Events that are taken in at once, so that a screen stays awake in a flood."""
@@ -92,7 +96,7 @@ class TailSource:
         open_runs = [
             summary.id
             for status in (RunStatus.RUNNING, RunStatus.WAITING)
-            for summary in self._store.runs(RunFilter(status=status), limit=self._recent)
+            for summary in self._store.runs(RunFilter(status=status), limit=OPEN)
         ]
         found: list[Event] = []
         for run_id in reversed(dict.fromkeys([*newest, *open_runs])):
@@ -238,10 +242,12 @@ class PlayedSource:
     def step(self) -> None:
         """Let the time of the next event come at once, and stand still."""
         with self._lock:
+            self._go_by()
             self._paused = True
-            if self._next < len(self._events):
-                self._played_s = self._offsets_s[self._next]
-            self._last = self._clock.monotonic()
+            # not the next one that is asked for: two steps may come before that is done
+            place = bisect_right(self._offsets_s, self._played_s)
+            if place < len(self._offsets_s):
+                self._played_s = self._offsets_s[place]
 
     def seek(self, position: int) -> Sequence[Event]:
         """Go to where ``position`` events have been played, and return these: a board that shows them begins anew."""

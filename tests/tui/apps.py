@@ -1,6 +1,6 @@
 """The real app on a store, in a terminal that is not there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
@@ -9,6 +9,7 @@ from agentmesh.store import TraceStore
 from agentmesh.tui.app import WatchApp
 from agentmesh.tui.sources import Source, TailSource
 from agentmesh.tui.watching import Watched
+from agentmesh.tui.widgets.rows import Rows
 from tests.tui.story import StandingClock, told_store
 
 SMALL, LARGE = (80, 24), (160, 48)
@@ -18,21 +19,28 @@ SMALL, LARGE = (80, 24), (160, 48)
 async def shown(
     store: TraceStore | None = None, *, source: Source | None = None, size: tuple[int, int] = SMALL, **watched: object
 ) -> AsyncIterator[tuple[WatchApp, Pilot]]:
-    """Show a store in the app, the story by default, once the app has seen all of it."""
+    """Show a store in the app, the story by default, once the first screen shows all runs of it that are known."""
     store = told_store() if store is None else store
     app = WatchApp(Watched(source or TailSource(store), store, clock=StandingClock(), **watched))
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.watched.board.totals.events > 0 or not store.runs(limit=1))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: app.watched.board.runs or not store.runs(limit=1))
+        await until(pilot, lambda: len(app.screen.query_one(Rows)) == len(app.watched.board.runs))
         yield app, pilot
 
 
-async def until(pilot: Pilot, is_so, *, rounds: int = 200) -> None:
-    """Let the app work until something is so."""
+async def until(pilot: Pilot, is_so: Callable[[], object], *, rounds: int = 300) -> None:
+    """Let the app work until something is so; on a busy machine that may take its time."""
     for _ in range(rounds):
-        await pilot.pause(0.02)
         if is_so():
             return
-    raise AssertionError(f"it did not come to be so in {rounds} rounds")
+        await pilot.pause(0.01)
+    raise AssertionError(f"it did not come to be so in {rounds} rounds; the screen shows\n{text_of(pilot.app)}")
+
+
+async def reads(pilot: Pilot, *words: str) -> str:
+    """Wait until all the words stand on the screen, and return all that does."""
+    await until(pilot, lambda: all(word in text_of(pilot.app) for word in words))
+    return text_of(pilot.app)
 
 
 def text_of(app: WatchApp) -> str:

@@ -9,134 +9,109 @@ from agentmesh import Approval, Learning, Mesh, agent, open_store
 from agentmesh.errors import StoreError
 from agentmesh.records import RunStatus
 from agentmesh.store import TraceStore
-from agentmesh.tui.app import SCREENS
+from agentmesh.tui.app import SCREENS, WatchApp
 from agentmesh.tui.sources import MeshSource, PlayedSource
 from agentmesh.tui.themes import THEMES
+from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
-from tests.tui.apps import LARGE, SMALL, shown, text_of, until
+from tests.tui.apps import LARGE, SMALL, reads, shown, text_of, until
 from tests.tui.story import StandingClock, sum_asked, told_store
 
 LEADS = {
     "live": "4 ended, 3 under way",
     "runs": "7 runs, all states",
     "agents": "Solves arithmetic and algebra.",
-    "routers": "no router is stored yet",
+    "routers": "no router yet",
     "compare": "what would this router have done",
     "approvals": "may poetry be called",
 }
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE])
-async def test_each_screen_is_a_key_away_and_says_what_it_is(size: tuple[int, int]) -> None:
-    async with shown(size=size) as (app, pilot):
+async def test_each_screen_is_a_key_away_and_says_what_it_is() -> None:
+    async with shown() as (app, pilot):
+        for word in ("state", "task", "asked", "score", "USD", " s", "quality", "cost", "margin: its lead"):
+            assert word in text_of(app)
+        assert "What is 12 * 7?" in text_of(app)
+        assert "the last 50.70 s ago" in text_of(app)
         for place, name in enumerate(SCREENS, start=1):
             await pilot.press(str(place))
-            await until(pilot, lambda name=name: LEADS[name] in text_of(app))
-            assert f"agentmesh {name}" in text_of(app)
+            await reads(pilot, f"agentmesh {name}", LEADS[name])
 
 
-async def test_the_live_screen_tells_titles_units_and_words() -> None:
-    async with shown() as (app, _):
-        text = text_of(app)
-        for word in ("state", "task", "asked", "score", "margin", "USD", " s", "quality", "cost", "margin: its lead"):
-            assert word in text
-        assert "What is 12 * 7?" in text
-        assert "\x1b" not in text
-
-
-@pytest.mark.parametrize(
-    ("keys", "row"),
-    [
-        ("j", 1),
-        ("jjk", 1),
-        ("G", 7),
-        ("Gg", 0),
-        ("down", 1),
-        ("end", 7),
-        ("end home", 0),
-        ("ctrl+d", 7),
-        ("pagedown ctrl+u", 0),
-    ],
-)
-async def test_tables_are_walked_by_vim_keys_and_by_arrows(keys: str, row: int) -> None:
+async def test_tables_are_walked_by_vim_keys_and_by_arrows() -> None:
     async with shown() as (app, pilot):
-        await pilot.press(*(keys.split() if " " in keys or len(keys) > 3 else keys))
-        await pilot.pause()
-        assert app.screen.query_one(Rows).cursor == row
+        rows = app.screen.query_one(Rows)
+        for keys, row in (
+            ("j j k", 1), ("G", 7), ("g", 0), ("down down up", 1), ("end", 7), ("home", 0), ("ctrl+d", 7),
+            ("ctrl+u", 0), ("pagedown", 7), ("pageup", 0),
+        ):  # fmt: skip
+            await pilot.press(*keys.split())
+            await until(pilot, lambda row=row: rows.cursor == row)
+        await pilot.click(Rows, offset=(5, 3))
+        assert rows.cursor == 2
+        await pilot.click(Rows, offset=(5, 3), times=2)
+        await reads(pilot, "agentmesh run —")
 
 
 async def test_a_run_is_opened_walked_through_and_left() -> None:
     async with shown(size=LARGE) as (app, pilot):
         rows = app.screen.query_one(Rows)
-        while rows.key != "battle":
-            await pilot.press("j")
+        rows.action_move([*rows._keys].index("battle"))
         await pilot.press("enter")
-        await until(pilot, lambda: "would need" in text_of(app))
-        assert "drawn to explore" in text_of(app)
-        for part, word in (
-            ("timeline", "they do not agree"),
-            ("calls", "tokens in/out"),
-            ("answer", "left out, maths: outvoted"),
-            ("context", "names Hastings"),
+        assert "drawn to explore" in await reads(pilot, "would need")
+        for part, words in (
+            ("timeline", ("they do not agree",)),
+            ("calls", ("tokens in/out", "1067")),
+            ("answer", ("left out, maths: outvoted", "by history")),
+            ("context", ("names Hastings",)),
         ):
             await pilot.press("l")
-            await until(pilot, lambda word=word: word in text_of(app))
+            await reads(pilot, *words)
             assert app.screen.query_one("#parts").active == part
         await pilot.press("h", "left", "right")
         assert app.screen.query_one("#parts").active == "answer"
-        await pilot.press("escape")
-        assert "agentmesh live" in text_of(app)
-
-
-async def test_the_answer_of_the_call_under_the_cursor_is_shown_whole() -> None:
-    async with shown() as (app, pilot):
-        app.open_run("battle")
-        await until(pilot, lambda: "would need" in text_of(app))
-        await pilot.press("l", "l", "j")
+        await pilot.press("h", "j")
         await until(pilot, lambda: app.screen.query_one("#said").content == "1066")
+        await pilot.press("escape")
+        await reads(pilot, "agentmesh live")
+        app.open_run("never")
+        await until(pilot, lambda: "never" in text_of(app) and "reading" not in text_of(app))
+        await pilot.press("1")  # a screen may be asked for on one that lies above another
+        await reads(pilot, "agentmesh live")
 
 
-async def test_the_list_is_held_and_goes_on() -> None:
+async def test_the_list_is_held_and_goes_on_and_its_cursor_keeps_to_its_run() -> None:
     store = told_store()
     async with shown(store) as (app, pilot):
-        await pilot.press("space")
-        store.append(sum_asked("later", 20.0).events)
-        await until(pilot, lambda: "5 ended" in text_of(app))
-        assert "held" in text_of(app)
-        assert len(app.screen.query_one(Rows)) == 8
-        await pilot.press("space")
-        assert len(app.screen.query_one(Rows)) == 9
-
-
-async def test_the_cursor_keeps_to_its_run_while_others_come() -> None:
-    store = told_store()
-    async with shown(store) as (app, pilot):
-        await pilot.press("j", "j")
         rows = app.screen.query_one(Rows)
+        await pilot.press("j", "j", "space")
         before = rows.key
         store.append(sum_asked("later", 20.0).events)
+        await reads(pilot, "5 ended", "held")
+        assert len(rows) == 8
+        await pilot.press("space")
         await until(pilot, lambda: len(rows) == 9)
         assert (rows.key, rows.cursor) == (before, 3)
 
 
-@pytest.mark.parametrize(
-    ("typed", "found"),
-    [
-        ("battle", {"battle"}),
-        ("agent:history", {"battle", "flow-facts"}),
-        ("id:po", {"poem"}),
-        ("reason:nobody knows", {"lottery"}),
-    ],
-)
-async def test_stored_runs_are_searched(typed: str, found: set[str]) -> None:
+async def test_stored_runs_are_searched() -> None:
     async with shown() as (app, pilot):
-        await pilot.press("2", "slash")
-        app.screen.query_one("#search").value = typed
-        await pilot.press("enter")
+        await pilot.press("2")
         rows = app.screen.query_one(Rows)
-        await until(pilot, lambda: {rows._keys[place] for place in range(len(rows))} == found)
+        for typed, found in (
+            ("battle", {"battle"}),
+            ("agent:history", {"battle", "flow-facts"}),
+            ("id:po", {"poem"}),
+            ("reason:nobody knows", {"lottery"}),
+        ):
+            await pilot.press("slash")
+            app.screen.query_one("#search").value = typed
+            await pilot.press("enter")
+            await until(pilot, lambda found=found: {rows._keys[place] for place in range(len(rows))} == found)
         await pilot.press("escape")
         await until(pilot, lambda: len(rows) == 7)
+        await pilot.press("enter")
+        await reads(pilot, "agentmesh run —", "What is 6 * 9?")
 
 
 async def test_stored_runs_are_filtered_pinned_and_compared() -> None:
@@ -144,25 +119,22 @@ async def test_stored_runs_are_filtered_pinned_and_compared() -> None:
         await pilot.press("2")
         rows = app.screen.query_one(Rows)
         await until(pilot, lambda: len(rows) == 7)
+        await pilot.press("c")
+        await reads(pilot, "mark one run with m")
         await pilot.press("s", "s")
-        await until(pilot, lambda: "1 runs, waiting" in text_of(app))
+        await reads(pilot, "1 runs, waiting")
         while app.screen._state is not None:
             await pilot.press("s")
         await pilot.press("a")
-        await until(pilot, lambda: "8 runs, all states, with runs of stages" in text_of(app))
+        await reads(pilot, "8 runs, all states, with runs of stages")
         await pilot.press("G", "p")
-        await until(pilot, lambda: rows._keys[0] == "sum")
-        await pilot.press("g", "m", "j", "c")
-        await until(pilot, lambda: "they part at" in text_of(app))
-        assert "agentmesh compare" in text_of(app)
-
-
-async def test_comparing_wants_two_runs() -> None:
-    async with shown() as (app, pilot):
-        await pilot.press("2")
-        await until(pilot, lambda: len(app.screen.query_one(Rows)) == 7)
-        await pilot.press("c")
-        await until(pilot, lambda: "mark one run with m" in text_of(app))
+        await until(pilot, lambda: rows._keys[0] == "sum" and len(rows) == 9)
+        await pilot.press("g", "m")
+        await until(pilot, lambda: app.screen._marked == "sum")
+        await pilot.press("j", "c")
+        await reads(pilot, "agentmesh compare", "they part at")
+        await pilot.press("2", "g", "p")
+        await until(pilot, lambda: len(rows) == 8)
 
 
 async def test_what_another_router_would_have_done_is_asked_by_enter() -> None:
@@ -170,50 +142,56 @@ async def test_what_another_router_would_have_done_is_asked_by_enter() -> None:
         await pilot.press("5", "enter")
         await until(pilot, lambda: "What if" in text_of(app))
         await pilot.press("escape")
-        assert "stopped" in text_of(app)
+        await reads(pilot, "stopped")
 
 
-async def test_help_lists_the_keys_of_the_screen_and_the_words() -> None:
+async def test_help_palette_and_themes_are_keys_away() -> None:
     async with shown(size=LARGE) as (app, pilot):
         await pilot.press("2", "question_mark")
-        await until(pilot, lambda: "Keys" in text_of(app))
-        for word in ("Search", "Pin", "Compare", "best single", "would need"):
-            assert word in text_of(app)
+        await reads(pilot, "Keys", "Search", "Pin", "Compare")
+        await pilot.press("end")
+        await reads(pilot, "best single", "would need")
         await pilot.press("escape")
-        assert "agentmesh runs" in text_of(app)
-
-
-async def test_themes_take_turns() -> None:
-    async with shown() as (app, pilot):
+        await reads(pilot, "agentmesh runs")
         seen = []
         for _ in THEMES:
             await pilot.press("t")
             seen.append(app.theme)
         assert set(seen) == {theme.name for theme in THEMES}
-
-
-async def test_the_palette_offers_the_screens() -> None:
-    async with shown(size=LARGE) as (app, pilot):
-        await pilot.press("ctrl+p")
-        await pilot.press(*"approv")
-        await until(pilot, lambda: "Approvals" in text_of(app))
-
-
-async def test_a_row_is_opened_by_two_clicks() -> None:
-    async with shown() as (app, pilot):
-        rows = app.screen.query_one(Rows)
-        await pilot.click(Rows, offset=(5, 3))
-        assert rows.cursor == 2
-        await pilot.click(Rows, offset=(5, 3), times=2)
-        await until(pilot, lambda: "agentmesh run" in text_of(app) and "runs" not in text_of(app).splitlines()[0])
+        await pilot.press("ctrl+p", *"approv")
+        await reads(pilot, "Show the screen approvals")
+        await pilot.press("enter")
+        await reads(pilot, LEADS["approvals"])
 
 
 async def test_a_terminal_that_shrinks_says_so_and_goes_on() -> None:
     async with shown() as (app, pilot):
         await pilot.resize_terminal(20, 5)
-        await until(pilot, lambda: "too small" in text_of(app))
+        await reads(pilot, "too small")
         await pilot.resize_terminal(*SMALL)
-        await until(pilot, lambda: "What is 12 * 7?" in text_of(app))
+        await reads(pilot, "What is 12 * 7?")
+        await pilot.resize_terminal(20, 5)
+        await reads(pilot, "too small")
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit)
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_a_key_quits_from_every_screen(key: str) -> None:
+    async with shown() as (app, pilot):
+        await pilot.press("4", key)
+        await until(pilot, lambda: app._exit)
+    assert (app.return_code, app.failure) == (0, None)
+
+
+async def test_an_error_inside_the_app_ends_it_and_is_kept_for_who_ran_it(capsys) -> None:
+    store = told_store()
+    app = WatchApp(Watched(Failing(store, ValueError("no such thing")), store, clock=StandingClock()))
+    with pytest.raises(Exception, match="no such thing"):
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app.failure)
+    assert app.return_code == 1
+    assert capsys.readouterr() == ("", "")  # no traceback with all the values at hand
 
 
 async def test_scores_and_answers_are_written_into_a_database_that_is_watched(tmp_path: Path) -> None:
@@ -222,17 +200,25 @@ async def test_scores_and_answers_are_written_into_a_database_that_is_watched(tm
     with open_store(url, read_only=True) as store:
         async with shown(store, size=LARGE) as (app, pilot):
             app.open_run("asking")
-            await until(pilot, lambda: "What is 6 * 9?" in text_of(app))
+            await reads(pilot, "What is 6 * 9?", "would need")
             await pilot.press("plus")
-            await until(pilot, lambda: "not finished" in text_of(app) or "has not" in text_of(app))
-            await pilot.press("escape", "6")
-            await until(pilot, lambda: "may poetry be called" in text_of(app))
-            await pilot.press("e")
+            await reads(pilot, "run 'asking' in")
+            await pilot.press("y")
+            await reads(pilot, "there is no answer yet")
+            await pilot.press("escape")
+            app.open_run("flow-facts")
+            await reads(pilot, "part of flow", "would need")
+            await pilot.press("y", "minus")
+            assert app.clipboard == "Many."
+            await reads(pilot, "scored 0; it counts for history")
+            await pilot.press("6")
+            await reads(pilot, "may poetry be called")
+            await pilot.press("e", "escape", "e")
             app.screen.query_one("#instead").value = "A poem on tin"
             await pilot.press("enter")
             await until(pilot, lambda: store.run("poem").status is not RunStatus.WAITING)
-            assert "agentmesh runs resume poem" in text_of(app)
-            await until(pilot, lambda: "nothing waits for a person" in text_of(app))
+            await reads(pilot, "agentmesh runs resume poem")
+            await reads(pilot, "nothing waits for a person")
 
 
 @agent(description="Solves arithmetic.", price_per_call_usd="0.001")
@@ -248,18 +234,18 @@ async def test_a_mesh_in_this_process_goes_on_when_it_is_approved_here() -> None
     async with mesh, shown(store, source=source, mesh=mesh, size=LARGE) as (app, pilot):
         first, second = await asyncio.gather(mesh.run("What is 12 * 7?"), mesh.run("What is 6 * 9?"))
         await pilot.press("6")
-        await until(pilot, lambda: "may maths be called" in text_of(app))
+        await reads(pilot, "may maths be called")
+        await until(pilot, lambda: len(app.screen.query_one(Rows)) == 2)
         await pilot.press("a")
         await until(pilot, lambda: sum(store.run(run.id).status == "completed" for run in (first, second)) == 1)
         await until(pilot, lambda: len(app.screen.query_one(Rows)) == 1)
         await pilot.press("r")
         await until(pilot, lambda: all(store.run(run.id).status.has_ended for run in (first, second)))
         done = next(run.id for run in (first, second) if store.run(run.id).status == "completed")
-        await pilot.press("1")
         app.open_run(done)
-        await until(pilot, lambda: "would need" in text_of(app))
+        await reads(pilot, "would need")
         await pilot.press("plus")
-        await until(pilot, lambda: app.watched.board.totals.worth.count == 1)
+        await until(pilot, lambda: store.events(done)[-1].kind == "feedback_given")
 
 
 async def test_a_run_that_is_played_is_steered_by_keys() -> None:
@@ -279,8 +265,8 @@ async def test_a_run_that_is_played_is_steered_by_keys() -> None:
         assert "event 2 of 7" in app.watched.source.label
         await pilot.press("space")
         clock.at = 99.0
-        await until(pilot, lambda: source.is_over)
-        await until(pilot, lambda: "1 ended" in text_of(app))
+        await reads(pilot, "1 ended")
+        assert source.is_over
 
 
 class Failing:
@@ -288,13 +274,13 @@ class Failing:
 
     label, is_over = "flaky", False
 
-    def __init__(self, store: TraceStore) -> None:
-        self.asked, self._store = 0, store
+    def __init__(self, store: TraceStore, error: Exception) -> None:
+        self.asked, self._store, self._error = 0, store, error
 
     def more(self):
         self.asked += 1
         if self.asked == 1:
-            raise StoreError("the file is gone")
+            raise self._error
         return self._store.events("sum") if self.asked == 2 else []
 
     def trace(self, run_id):
@@ -303,32 +289,8 @@ class Failing:
 
 async def test_a_source_that_fails_is_told_and_tried_again() -> None:
     store = told_store()
-    async with shown(store, source=Failing(store), size=LARGE) as (app, pilot):
-        await until(pilot, lambda: "the file is gone" in text_of(app))
-        await until(pilot, lambda: "What is 12 * 7?" in text_of(app))
-
-
-async def test_a_run_that_was_deleted_meanwhile_is_told() -> None:
-    async with shown() as (app, pilot):
-        app.open_run("never")
-        await until(pilot, lambda: "never" in text_of(app) and "reading" not in text_of(app))
-
-
-async def test_copying_and_paging_take_the_run_as_it_is() -> None:
-    async with shown() as (app, pilot):
-        app.open_run("sum")
-        await until(pilot, lambda: "would need" in text_of(app))
-        await pilot.press("y")
-        assert app.clipboard == "84"
-        await pilot.press("escape")
-        app.open_run("asking")
-        await until(pilot, lambda: "would need" in text_of(app))
-        await pilot.press("y")
-        await until(pilot, lambda: "there is no answer yet" in text_of(app))
-
-
-async def test_q_quits() -> None:
-    async with shown() as (app, pilot):
-        await pilot.press("q")
-        await pilot.pause()
-        assert not app.is_running or app._exit
+    hostile = StoreError("the file [/red] is gone \x1b[2J")
+    app = WatchApp(Watched(Failing(store, hostile), store, clock=StandingClock()))
+    async with app.run_test(size=LARGE, notifications=True) as pilot:
+        await reads(pilot, r"the file [/red] is gone \x1b[2J")
+        await reads(pilot, "What is 12 * 7?")

@@ -28,7 +28,7 @@ from agentmesh.tui.presenters import (
     plain_line,
     request_text,
     stored_row,
-    timeline_rows,
+    timeline_row,
     totals_lines,
     waiting_rows,
 )
@@ -39,7 +39,7 @@ from agentmesh.tui.run_presenters import (
     SLICES,
     against_text,
     answer_text,
-    call_rows,
+    call_row,
     call_text,
     headline,
     run_text,
@@ -93,8 +93,8 @@ def test_every_table_has_a_cell_for_each_column() -> None:
     store = told_store()
     assert {len(live_row(run, BEGUN)) for run in made.runs.values()} == {len(LIVE)}
     assert {len(row) for row in candidate_rows(battle.decision)} == {len(CANDIDATES)}
-    assert {len(row) for row in timeline_rows(TOLD["battle"])} == {len(TIMELINE)}
-    assert {len(row) for row in call_rows(battle)} == {len(CALLS)}
+    assert {len(row) for row in (timeline_row(event, BEGUN) for event in TOLD["battle"])} == {len(TIMELINE)}
+    assert {len(row) for row in map(call_row, battle.calls)} == {len(CALLS)}
     assert {len(row) for row in slice_rows(TOLD["battle"])} == {len(SLICES)}
     assert {len(row) for row in waiting_rows([waiting], BEGUN)} == {len(WAITING)}
     for summary in (*store.runs(), None):

@@ -12,9 +12,10 @@ from agentmesh.records import AgentCard
 from agentmesh.tui.agent_presenters import AGENTS, LEGEND, agent_row, card_text, sorted_ids
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import CardsRead
-from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.tallies import AgentTally
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.words import Words
 from agentmesh.types import AgentId
 
 
@@ -32,7 +33,7 @@ class AgentsScreen(BoardScreen):
         yield Header()
         yield Rows(AGENTS, id="agents", empty="no agents yet")
         with VerticalScroll(classes="text"):
-            yield Static(id="card", markup=False)
+            yield Words(id="card")
         yield Static("\n".join(LEGEND), id="legend", markup=False)
         yield Footer()
 
@@ -52,11 +53,13 @@ class AgentsScreen(BoardScreen):
         )
         self._show_card()
 
+    @while_shown
     def on_cards_read(self, message: CardsRead) -> None:
         """Show the agents with their cards."""
         self._cards = {card.id: card for card in message.cards}
         self.draw()
 
+    @while_shown
     def on_rows_moved(self) -> None:
         """Show the card of the agent under the cursor."""
         self._show_card()
@@ -65,7 +68,7 @@ class AgentsScreen(BoardScreen):
         agent_id = self.query_one("#agents", Rows).key
         if agent_id is not None:
             tally = self.watched.board.agents.get(agent_id, AgentTally())
-            self.query_one("#card", Static).update(card_text(self._cards.get(agent_id), tally))
+            self.query_one("#card", Words).show(card_text(self._cards.get(agent_id), tally))
 
     @work(thread=True, exclusive=True, group="cards")
     def _read_cards(self) -> None:

@@ -15,7 +15,7 @@ from agentmesh.store.base import RunFilter
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import WaitingRead
 from agentmesh.tui.presenters import WAITING, request_text, waiting_rows
-from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.rows import Rows
 
 MOST = 500
@@ -62,6 +62,7 @@ class ApprovalsScreen(BoardScreen):
         if self.is_current:
             self._read()
 
+    @while_shown
     def on_waiting_read(self, message: WaitingRead) -> None:
         """Show what was read."""
         self._runs = message.runs
@@ -69,6 +70,7 @@ class ApprovalsScreen(BoardScreen):
         self.query_one(Rows).show([f"{run.id}\n{place}" for run, place in self._places()], rows.__getitem__)
         self._show_request(now)
 
+    @while_shown
     def on_rows_moved(self) -> None:
         """Show the request under the cursor."""
         self._show_request(self.watched.clock.now())

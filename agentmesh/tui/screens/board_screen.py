@@ -1,9 +1,15 @@
 """What all screens that show the board have in common."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
 from textual.screen import Screen
 
 from agentmesh.tui.board import Board
 from agentmesh.tui.watching import Watched
+
+Said = ParamSpec("Said")
 
 
 class BoardScreen(Screen[None]):
@@ -14,6 +20,11 @@ class BoardScreen(Screen[None]):
         """Return what the app watches."""
         return self.app.watched  # type: ignore[attr-defined, no-any-return]  # the only app that has such screens
 
+    @property
+    def is_laid_out(self) -> bool:
+        """Return whether the widgets of the screen are there: all were made, and none is being taken down."""
+        return self.is_mounted and self.display and self.app.is_running
+
     def show_board(self, board: Board, now: float) -> None:
         """Draw what is known; ``now`` is Unix seconds."""
         raise NotImplementedError
@@ -23,8 +34,20 @@ class BoardScreen(Screen[None]):
         self.draw()
 
     def draw(self) -> None:
-        """Draw what is known now, unless the screen is still being laid out: then it is drawn when that is done."""
-        if self.is_mounted:
+        """Draw what is known now, unless the screen is still being laid out: it resumes when that is done."""
+        if self.is_laid_out:
             self.show_board(self.watched.board, self.watched.clock.now())
-        else:
-            self.call_after_refresh(self.draw)
+
+
+Shown = TypeVar("Shown", bound=BoardScreen)
+
+
+def while_shown(handler: Callable[Concatenate[Shown, Said], None]) -> Callable[Concatenate[Shown, Said], None]:
+    """Have a handler do nothing once its screen is taken down: what a worker or a table says may come too late."""
+
+    @wraps(handler)
+    def handle(screen: Shown, /, *args: Said.args, **kwargs: Said.kwargs) -> None:
+        if screen.is_laid_out:
+            handler(screen, *args, **kwargs)
+
+    return handle

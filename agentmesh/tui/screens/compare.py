@@ -18,7 +18,7 @@ from agentmesh.tui.cells import Cell, Column
 from agentmesh.tui.comparing import diff_lines, whatif_lines
 from agentmesh.tui.messages import Compared
 from agentmesh.tui.run_presenters import shown
-from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.types import RunId
 
@@ -60,6 +60,7 @@ class CompareScreen(BoardScreen):
         self.query_one("#compared", Static).update(f"{message.key} decides the newest {NEWEST} stored tasks again ...")
         self._ask(message.key)
 
+    @while_shown
     def on_compared(self, message: Compared) -> None:
         """Show what came of it."""
         self.query_one("#compared", Static).update(shown("\n".join([message.title, "", *message.lines])))

@@ -11,6 +11,7 @@ from agentmesh.tui.presenters import LEGEND, LIVE, live_row, totals_lines
 from agentmesh.tui.screens.board_screen import BoardScreen
 from agentmesh.tui.sources import PlayedSource
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.words import Words
 
 
 class LiveScreen(BoardScreen):
@@ -26,7 +27,7 @@ class LiveScreen(BoardScreen):
     def compose(self) -> ComposeResult:
         """Lay out totals, table and legend."""
         yield Header()
-        yield Static(id="totals", markup=False)
+        yield Words(id="totals", fixed=True)
         yield Rows(LIVE, id="runs", empty="no runs yet: they show up here as soon as a mesh writes them")
         yield Static("\n".join(LEGEND), id="legend", markup=False)
         yield Footer()
@@ -35,11 +36,10 @@ class LiveScreen(BoardScreen):
         """Show totals and runs; while the list is held only the totals move on."""
         held = "   [held: space goes on]" if self._held else ""
         first, second = totals_lines(board, now)
-        self.query_one("#totals", Static).update(f"{first}{held}\n{second}")
+        self.query_one("#totals", Words).show(f"{first}{held}\n{second}")
         if not self._held:
-            runs = board.runs
-            keys = list(reversed(runs))
-            self.query_one(Rows).show(keys, lambda number: live_row(runs[keys[number]], now))
+            runs = list(reversed(board.runs.values()))  # the board may forget some before they are drawn again
+            self.query_one(Rows).show([run.id for run in runs], lambda number: live_row(runs[number], now))
 
     def action_hold(self) -> None:
         """Hold the list still, or let it go on; a run that is played stops with it."""

@@ -16,7 +16,7 @@ from agentmesh.tui.cells import Cell, Column, Tone
 from agentmesh.tui.heat import HeatMap
 from agentmesh.tui.messages import RouterRead, RoutersRead
 from agentmesh.tui.router_presenters import curve_lines, intent_lines, neighbourhood_lines, report_lines
-from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.rows import Rows
 
 COLUMNS = (Column("router", 16, grows=True), Column("newest", 8, right=True))
@@ -36,7 +36,7 @@ class RoutersScreen(BoardScreen):
         """Lay out the list beside what is known."""
         yield Header()
         with Horizontal():
-            yield Rows(COLUMNS, id="routers", empty="no router is stored yet")
+            yield Rows(COLUMNS, id="routers", empty="no router yet")
             with VerticalScroll(id="learned"):
                 yield Static(id="about", markup=False)
                 yield Static(id="trails", markup=False)
@@ -55,6 +55,7 @@ class RoutersScreen(BoardScreen):
         parts = ["Kinds of task, of all decisions seen", *intent_lines(board.intents), ""]
         self.query_one("#seen", Static).update("\n".join([*parts, "What the newest such decision rests on", *tree]))
 
+    @while_shown
     def on_routers_read(self, message: RoutersRead) -> None:
         """Show the list."""
         names = list(message.names)
@@ -66,11 +67,13 @@ class RoutersScreen(BoardScreen):
         ]
         self.query_one(Rows).show(names, rows.__getitem__)
 
+    @while_shown
     def on_rows_moved(self, message: Rows.Moved) -> None:
         """Read what the router under the cursor has learned."""
         self.query_one("#about", Static).update(f"reading {message.key} ...")
         self._read_router(message.key)
 
+    @while_shown
     def on_router_read(self, message: RouterRead) -> None:
         """Show what was read, if the cursor is still there."""
         if message.name != self.query_one(Rows).key:

@@ -9,25 +9,26 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Footer, Header, Static, TabbedContent, TabPane
 
+from agentmesh.display import escape
 from agentmesh.errors import AgentMeshError
 from agentmesh.events import Event, RunStarted, fold
 from agentmesh.records import Run
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import TraceRead
-from agentmesh.tui.presenters import CANDIDATES, TIMELINE, candidate_rows, timeline_rows
+from agentmesh.tui.presenters import CANDIDATES, TIMELINE, candidate_rows, timeline_row
 from agentmesh.tui.run_presenters import (
     CALLS,
     SLICES,
     against_text,
     answer_text,
-    call_rows,
+    call_row,
     call_text,
     headline,
     run_text,
     shown,
     slice_rows,
 )
-from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.rows import Rows
 
 PARTS = ("decision", "timeline", "calls", "answer", "context")
@@ -52,7 +53,9 @@ class RunScreen(BoardScreen):
         super().__init__()
         self.run_id = run_id
         self._events: Sequence[Event] = ()
+        self._run: Run | None = None
         self._seen = NEVER
+        self._is_reading = False
 
     def compose(self) -> ComposeResult:
         """Lay out the tabs."""
@@ -82,20 +85,23 @@ class RunScreen(BoardScreen):
         """Read the trace again where the run has gone on, and follow what is being said."""
         run = board.runs.get(self.run_id)
         seen = -1 if run is None else run.last_seq
-        if seen != self._seen:
-            self._seen = seen
+        if seen != self._seen and not self._is_reading:  # a long trace takes longer to read than to be drawn
+            self._seen, self._is_reading = seen, True
             self._read_trace()
         elif run is not None and run.said:
             self._show_said()
 
+    @while_shown
     def on_trace_read(self, message: TraceRead) -> None:
         """Show what was read."""
-        if message.reason or not any(isinstance(event, RunStarted) for event in message.events):
-            self.query_one("#headline", Static).update(message.reason or "it has not begun yet")
+        self._is_reading = False
+        if message.run is None:
+            self.query_one("#headline", Static).update(escape(message.reason))
             return
-        self._events = message.events
-        self._show(fold(message.events))
+        self._events, self._run = message.events, message.run
+        self._show(message.run)
 
+    @while_shown
     def on_rows_moved(self, message: Rows.Moved) -> None:
         """Show what was said in the call under the cursor."""
         if message.rows.id == "attempts":
@@ -114,7 +120,7 @@ class RunScreen(BoardScreen):
 
     def action_copy(self) -> None:
         """Copy the answer."""
-        answer = fold(self._events).answer if self._events else None
+        answer = None if self._run is None else self._run.answer
         if answer is None:
             self.notify("there is no answer yet")
             return
@@ -132,9 +138,13 @@ class RunScreen(BoardScreen):
             ids = [candidate.agent_id for candidate in run.decision.candidates]
             self.query_one("#candidates", Rows).show(ids, rows.__getitem__)
             self.query_one("#words", Static).update(shown(run.decision.explain(most=5)))
-        told, calls, slices = timeline_rows(self._events), call_rows(run), slice_rows(self._events)
-        self.query_one("#events", Rows).show([str(event.seq) for event in self._events], told.__getitem__)
-        self.query_one("#attempts", Rows).show([str(place) for place in range(len(calls))], calls.__getitem__)
+        events, slices = self._events, slice_rows(self._events)
+        self.query_one("#events", Rows).show(
+            [str(event.seq) for event in events], lambda place: timeline_row(events[place], events[0].at)
+        )
+        self.query_one("#attempts", Rows).show(
+            [str(place) for place in range(len(run.calls))], lambda place: call_row(run.calls[place])
+        )
         self.query_one("#slices", Rows).show([str(place) for place in range(len(slices))], slices.__getitem__)
         self.query_one("#final", Static).update(answer_text(run))
         self.query_one("#against", Static).update(against_text(run))
@@ -143,7 +153,7 @@ class RunScreen(BoardScreen):
     def _show_said(self) -> None:
         """Show the answer of the call under the cursor, and what agents under way have said so far."""
         table, run = self.query_one("#attempts", Rows), self.watched.board.runs.get(self.run_id)
-        calls = fold(self._events).calls if self._events else ()
+        calls = () if self._run is None else self._run.calls
         parts = [call_text(calls[int(table.key)])] if table.key is not None and int(table.key) < len(calls) else []
         parts += [] if run is None else [f"{agent_id} ...\n{shown(text)}" for agent_id, text in run.said.items()]
         self.query_one("#said", Static).update("\n\n".join(parts))
@@ -155,5 +165,8 @@ class RunScreen(BoardScreen):
             events = self.watched.source.trace(self.run_id)
         except AgentMeshError as error:
             self.post_message(TraceRead(self.run_id, reason=str(error)))
+            return
+        if any(isinstance(event, RunStarted) for event in events):
+            self.post_message(TraceRead(self.run_id, events, fold(events)))
         else:
-            self.post_message(TraceRead(self.run_id, events))
+            self.post_message(TraceRead(self.run_id, reason="it has not begun yet"))

@@ -16,7 +16,7 @@ from agentmesh.tui.cells import Cell
 from agentmesh.tui.messages import PageRead
 from agentmesh.tui.pages import PAGE, RunPages
 from agentmesh.tui.presenters import STORED, stored_row
-from agentmesh.tui.screens.board_screen import BoardScreen
+from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.types import RunId
 
@@ -71,6 +71,7 @@ class RunsScreen(BoardScreen):
     def show_board(self, board: Board, now: float) -> None:
         """Leave the list as it is: it is read anew now and then, so that a reader keeps the place."""
 
+    @while_shown
     def on_page_read(self, message: PageRead) -> None:
         """Keep a page, and draw it."""
         if message.asked != self._asked:
@@ -85,6 +86,7 @@ class RunsScreen(BoardScreen):
         self._pages.put(message.number, message.runs)
         self._show()
 
+    @while_shown
     def on_rows_moved(self) -> None:
         """Read what is coming into sight."""
         self._read_ahead()
@@ -139,13 +141,13 @@ class RunsScreen(BoardScreen):
         self._marked = self.query_one(Rows).key or None
         self._show()
 
-    def action_compare(self) -> None:
+    async def action_compare(self) -> None:
         """Say where the marked run and the one under the cursor parted."""
         other = self.query_one(Rows).key
         if self._marked is None or not other or other == self._marked:
             self.notify("mark one run with m, go to another one, and press c")
             return
-        self.app.compare(self._marked, other)  # type: ignore[attr-defined]  # as in BoardScreen
+        await self.app.compare(self._marked, other)  # type: ignore[attr-defined]  # as in BoardScreen
 
     def action_score(self, score: int) -> None:
         """Say what the answer of the run under the cursor was worth."""

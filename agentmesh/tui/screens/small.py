@@ -1,8 +1,9 @@
 """Small: what is said in a terminal that has no room for anything else."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -13,6 +14,8 @@ LEAST: Final = Size(40, 10)
 
 class SmallScreen(ModalScreen[None]):
     """Stands above all others while the terminal is too small."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "app.quit", "Quit")]
 
     def compose(self) -> ComposeResult:
         """Say so."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
 from textual.events import Click
 from textual.geometry import Size
 from textual.message import Message
@@ -21,6 +22,11 @@ RowAt = Callable[[int], Sequence[Cell]]
 
 HEADER: Final = 1
 
+KEPT_LINES: Final = 256
+"""Lines that are kept as they were drawn: as many as fit on a large screen, a few times over."""
+
+_PARTS: Final = {tone: f"rows--{tone}" for tone in Tone}
+
 
 class Rows(ScrollView, can_focus=True):
     """A table with a cursor that keeps to its row's key while rows come and go.
@@ -28,7 +34,8 @@ class Rows(ScrollView, can_focus=True):
     It is drawn again when :meth:`show` is called, the cursor moves, or it scrolls.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--header", "rows--cursor", *(f"rows--{tone}" for tone in Tone)}
+    DEFAULT_CSS = "Rows { overflow-x: hidden; }"  # its columns always fit; a bar for them would take a line
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--header", "rows--cursor", *_PARTS.values()}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "Down", show=False),
         Binding("k,up", "move(-1)", "Up", show=False),
@@ -39,7 +46,7 @@ class Rows(ScrollView, can_focus=True):
         Binding("enter", "choose", "Open"),
     ]
 
-    cursor: reactive[int] = reactive(0, repaint=True)
+    cursor: reactive[int] = reactive(0, repaint=False)  # only the lines that it leaves and comes to
 
     @dataclass
     class Chosen(Message):
@@ -71,6 +78,9 @@ class Rows(ScrollView, can_focus=True):
         self._empty = empty
         self._keys: Sequence[str] = ()
         self._row_at: RowAt = _no_row
+        self._styles: dict[str, Style] = {}
+        self._lines: LRUCache[tuple[tuple[Cell, ...], int, str | None], Strip] = LRUCache(KEPT_LINES)
+        self._laid_out: tuple[int, Sequence[tuple[int, int]]] = (-1, ())
 
     @property
     def key(self) -> str | None:
@@ -85,7 +95,7 @@ class Rows(ScrollView, can_focus=True):
         """Show other rows; the cursor stays with its key where that is still there, else with its number."""
         before = self.key
         self._keys, self._row_at = keys, row_at
-        self.virtual_size = Size(self.size.width, len(keys) + HEADER)
+        self._take_length()
         kept = self._place_of(before)
         self.set_reactive(Rows.cursor, kept)
         if before is None or before != self.key:
@@ -96,16 +106,25 @@ class Rows(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Draw one line of what is in sight: the titles first, below them the rows."""
         width = self.scrollable_content_region.width
-        layout = laid_out(self.columns, width)
         if y < HEADER:
-            titles = [Cell(column.title) for column in self.columns]
-            return self._line(titles, layout, width, self.get_component_rich_style("rows--header"))
+            return self._line(tuple(Cell(column.title) for column in self.columns), width, "rows--header")
         number = self.scroll_offset.y + y - HEADER
         if number >= len(self._keys):
             note = self._empty if not self._keys and number == 0 else ""
-            return Strip([Segment(fitted(note, width), self.get_component_rich_style("rows--dim"))])
-        base = self.get_component_rich_style("rows--cursor") if number == self.cursor and self.has_focus else None
-        return self._line(self._row_at(number), layout, width, base)
+            return Strip([Segment(fitted(note, width), self._style("rows--dim"))], width)
+        part = "rows--cursor" if number == self.cursor and self.has_focus else None
+        return self._line(tuple(self._row_at(number)), width, part)
+
+    def notify_style_update(self) -> None:
+        """Forget what was drawn in other colours."""
+        self._styles.clear()
+        self._lines.clear()
+        super().notify_style_update()
+
+    def watch_cursor(self, before: int, now: int) -> None:
+        """Draw the line that the cursor left, and the one it came to."""
+        self.refresh_line(before + HEADER)
+        self.refresh_line(now + HEADER)
 
     def action_move(self, by: int) -> None:
         """Move the cursor by so many rows."""
@@ -135,8 +154,19 @@ class Rows(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
-        self.virtual_size = Size(self.size.width, len(self._keys) + HEADER)
+        self._take_length()
         self._scroll_to_cursor()
+
+    def _take_length(self) -> None:
+        """Tell how long the table is; the screen is laid out anew only where a scroll bar comes or goes."""
+        size = Size(self.size.width, len(self._keys) + HEADER)
+        if self.show_vertical_scrollbar != (size.height > self.container_size.height):
+            self.virtual_size = size
+        elif size != self.virtual_size:
+            self.set_reactive(Rows.virtual_size, size)
+            if self.show_vertical_scrollbar:
+                self.vertical_scrollbar.window_virtual_size = size.height
+            self.scroll_y = min(self.scroll_y, self.max_scroll_y)
 
     def _go_to(self, number: int) -> None:
         if not self._keys:
@@ -168,16 +198,33 @@ class Rows(ScrollView, can_focus=True):
         elif height > 0 and self.cursor >= top + height:
             self.scroll_to(y=self.cursor - height + 1, animate=False)
 
-    def _line(self, cells: Sequence[Cell], layout: Sequence[tuple[int, int]], width: int, base: Style | None) -> Strip:
-        segments: list[Segment] = []
-        plain = base if base is not None else self.get_component_rich_style(f"rows--{Tone.PLAIN}")
-        for place, (index, room) in enumerate(layout):
-            if place:
-                segments.append(Segment(" ", plain))
+    def _line(self, cells: tuple[Cell, ...], width: int, part: str | None) -> Strip:
+        """Return a line, all of it in the style of ``part`` where one is named; one that was drawn is drawn by now."""
+        drawn = self._lines.get((cells, width, part))
+        if drawn is None:
+            drawn = self._lines[cells, width, part] = self._drawn(cells, width, part)
+        return drawn
+
+    def _drawn(self, cells: tuple[Cell, ...], width: int, part: str | None) -> Strip:
+        if width != self._laid_out[0]:
+            self._laid_out = width, laid_out(self.columns, width)
+        plain = self._style(part or _PARTS[Tone.PLAIN])
+        pieces: list[tuple[str, Style]] = []
+        for place, (index, room) in enumerate(self._laid_out[1]):
             cell = cells[index]
-            style = base if base is not None else self.get_component_rich_style(f"rows--{cell.tone}")
-            segments.append(Segment(fitted(cell.text, room, right=self.columns[index].right), style))
-        return Strip(segments).adjust_cell_length(width, plain)
+            style = plain if part is not None else self._style(_PARTS[cell.tone])
+            text = (" " if place else "") + fitted(cell.text, room, right=self.columns[index].right)
+            if pieces and pieces[-1][1] is style:  # the fewer pieces, the less a terminal is told
+                text = pieces.pop()[0] + text
+            pieces.append((text, style))
+        return Strip([Segment(*piece) for piece in pieces]).adjust_cell_length(width, plain)
+
+    def _style(self, part: str) -> Style:
+        """Return the style of a part, which is looked up once for each theme."""
+        style = self._styles.get(part)
+        if style is None:
+            style = self._styles[part] = self.get_component_rich_style(part)
+        return style
 
 
 def _no_row(_number: int) -> Sequence[Cell]:
