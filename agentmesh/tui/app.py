@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from agentmesh.display import escape, escape_line
 from agentmesh.errors import AgentMeshError, StoreError
@@ -107,7 +108,8 @@ class WatchApp(App[None]):
     @property
     def failure(self) -> Exception | None:
         """Return the error that ended the app, ``None`` where it was left."""
-        return self._exception
+        found = self._exception.error if isinstance(self._exception, WorkerFailed) else self._exception
+        return found if isinstance(found, Exception) else None
 
     def on_resize(self, event: Resize) -> None:
         """Say so where the terminal has become too small to show anything, until it is larger again."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from textual.events import Key
 from textual.pilot import Pilot
 
 from agentmesh.store import TraceStore
@@ -35,6 +36,14 @@ async def until(pilot: Pilot, is_so: Callable[[], object], *, rounds: int = 300)
             return
         await pilot.pause(0.01)
     raise AssertionError(f"it did not come to be so in {rounds} rounds; the screen shows\n{text_of(pilot.app)}")
+
+
+async def press(pilot: Pilot, *keys: str) -> None:
+    """Press keys one after the other; the pilot's own way waits for each until the whole process is idle."""
+    for key in keys:
+        pilot.app.post_message(Key(key, key if len(key) == 1 else None))
+        for _ in range(3):  # from the app to the screen, from there to the widget, and back
+            await pilot.pause(0)
 
 
 async def reads(pilot: Pilot, *words: str) -> str:

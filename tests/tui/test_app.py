@@ -14,7 +14,7 @@ from agentmesh.tui.sources import MeshSource, PlayedSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
-from tests.tui.apps import LARGE, SMALL, reads, shown, text_of, until
+from tests.tui.apps import LARGE, SMALL, press, reads, shown, text_of, until
 from tests.tui.story import StandingClock, sum_asked, told_store
 
 LEADS = {
@@ -34,7 +34,7 @@ async def test_each_screen_is_a_key_away_and_says_what_it_is() -> None:
         assert "What is 12 * 7?" in text_of(app)
         assert "the last 50.70 s ago" in text_of(app)
         for place, name in enumerate(SCREENS, start=1):
-            await pilot.press(str(place))
+            await press(pilot, str(place))
             await reads(pilot, f"agentmesh {name}", LEADS[name])
 
 
@@ -45,7 +45,7 @@ async def test_tables_are_walked_by_vim_keys_and_by_arrows() -> None:
             ("j j k", 1), ("G", 7), ("g", 0), ("down down up", 1), ("end", 7), ("home", 0), ("ctrl+d", 7),
             ("ctrl+u", 0), ("pagedown", 7), ("pageup", 0),
         ):  # fmt: skip
-            await pilot.press(*keys.split())
+            await press(pilot, *keys.split())
             await until(pilot, lambda row=row: rows.cursor == row)
         await pilot.click(Rows, offset=(5, 3))
         assert rows.cursor == 2
@@ -57,7 +57,7 @@ async def test_a_run_is_opened_walked_through_and_left() -> None:
     async with shown(size=LARGE) as (app, pilot):
         rows = app.screen.query_one(Rows)
         rows.action_move([*rows._keys].index("battle"))
-        await pilot.press("enter")
+        await press(pilot, "enter")
         assert "drawn to explore" in await reads(pilot, "would need")
         for part, words in (
             ("timeline", ("they do not agree",)),
@@ -65,18 +65,18 @@ async def test_a_run_is_opened_walked_through_and_left() -> None:
             ("answer", ("left out, maths: outvoted", "by history")),
             ("context", ("names Hastings",)),
         ):
-            await pilot.press("l")
+            await press(pilot, "l")
             await reads(pilot, *words)
             assert app.screen.query_one("#parts").active == part
-        await pilot.press("h", "left", "right")
+        await press(pilot, "h", "left", "right")
         assert app.screen.query_one("#parts").active == "answer"
-        await pilot.press("h", "j")
+        await press(pilot, "h", "j")
         await until(pilot, lambda: app.screen.query_one("#said").content == "1066")
-        await pilot.press("escape")
+        await press(pilot, "escape")
         await reads(pilot, "agentmesh live")
         app.open_run("never")
         await until(pilot, lambda: "never" in text_of(app) and "reading" not in text_of(app))
-        await pilot.press("1")  # a screen may be asked for on one that lies above another
+        await press(pilot, "1")  # a screen may be asked for on one that lies above another
         await reads(pilot, "agentmesh live")
 
 
@@ -84,19 +84,19 @@ async def test_the_list_is_held_and_goes_on_and_its_cursor_keeps_to_its_run() ->
     store = told_store()
     async with shown(store) as (app, pilot):
         rows = app.screen.query_one(Rows)
-        await pilot.press("j", "j", "space")
+        await press(pilot, "j", "j", "space")
         before = rows.key
         store.append(sum_asked("later", 20.0).events)
         await reads(pilot, "5 ended", "held")
         assert len(rows) == 8
-        await pilot.press("space")
+        await press(pilot, "space")
         await until(pilot, lambda: len(rows) == 9)
         assert (rows.key, rows.cursor) == (before, 3)
 
 
 async def test_stored_runs_are_searched() -> None:
     async with shown() as (app, pilot):
-        await pilot.press("2")
+        await press(pilot, "2")
         rows = app.screen.query_one(Rows)
         for typed, found in (
             ("battle", {"battle"}),
@@ -104,63 +104,63 @@ async def test_stored_runs_are_searched() -> None:
             ("id:po", {"poem"}),
             ("reason:nobody knows", {"lottery"}),
         ):
-            await pilot.press("slash")
+            await press(pilot, "slash")
             app.screen.query_one("#search").value = typed
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda found=found: {rows._keys[place] for place in range(len(rows))} == found)
-        await pilot.press("escape")
+        await press(pilot, "escape")
         await until(pilot, lambda: len(rows) == 7)
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await reads(pilot, "agentmesh run —", "What is 6 * 9?")
 
 
 async def test_stored_runs_are_filtered_pinned_and_compared() -> None:
     async with shown(size=LARGE) as (app, pilot):
-        await pilot.press("2")
+        await press(pilot, "2")
         rows = app.screen.query_one(Rows)
         await until(pilot, lambda: len(rows) == 7)
-        await pilot.press("c")
+        await press(pilot, "c")
         await reads(pilot, "mark one run with m")
-        await pilot.press("s", "s")
+        await press(pilot, "s", "s")
         await reads(pilot, "1 runs, waiting")
         while app.screen._state is not None:
-            await pilot.press("s")
-        await pilot.press("a")
+            await press(pilot, "s")
+        await press(pilot, "a")
         await reads(pilot, "8 runs, all states, with runs of stages")
-        await pilot.press("G", "p")
+        await press(pilot, "G", "p")
         await until(pilot, lambda: rows._keys[0] == "sum" and len(rows) == 9)
-        await pilot.press("g", "m")
+        await press(pilot, "g", "m")
         await until(pilot, lambda: app.screen._marked == "sum")
-        await pilot.press("j", "c")
+        await press(pilot, "j", "c")
         await reads(pilot, "agentmesh compare", "they part at")
-        await pilot.press("2", "g", "p")
+        await press(pilot, "2", "g", "p")
         await until(pilot, lambda: len(rows) == 8)
 
 
 async def test_what_another_router_would_have_done_is_asked_by_enter() -> None:
     async with shown(size=LARGE) as (app, pilot):
-        await pilot.press("5", "enter")
+        await press(pilot, "5", "enter")
         await until(pilot, lambda: "What if" in text_of(app))
-        await pilot.press("escape")
+        await press(pilot, "escape")
         await reads(pilot, "stopped")
 
 
 async def test_help_palette_and_themes_are_keys_away() -> None:
     async with shown(size=LARGE) as (app, pilot):
-        await pilot.press("2", "question_mark")
+        await press(pilot, "2", "question_mark")
         await reads(pilot, "Keys", "Search", "Pin", "Compare")
-        await pilot.press("end")
+        await press(pilot, "end")
         await reads(pilot, "best single", "would need")
-        await pilot.press("escape")
+        await press(pilot, "escape")
         await reads(pilot, "agentmesh runs")
         seen = []
         for _ in THEMES:
-            await pilot.press("t")
+            await press(pilot, "t")
             seen.append(app.theme)
         assert set(seen) == {theme.name for theme in THEMES}
-        await pilot.press("ctrl+p", *"approv")
+        await press(pilot, "ctrl+p", *"approv")
         await reads(pilot, "Show the screen approvals")
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await reads(pilot, LEADS["approvals"])
 
 
@@ -172,14 +172,14 @@ async def test_a_terminal_that_shrinks_says_so_and_goes_on() -> None:
         await reads(pilot, "What is 12 * 7?")
         await pilot.resize_terminal(20, 5)
         await reads(pilot, "too small")
-        await pilot.press("q")
+        await press(pilot, "q")
         await until(pilot, lambda: app._exit)
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
 async def test_a_key_quits_from_every_screen(key: str) -> None:
     async with shown() as (app, pilot):
-        await pilot.press("4", key)
+        await press(pilot, "4", key)
         await until(pilot, lambda: app._exit)
     assert (app.return_code, app.failure) == (0, None)
 
@@ -201,21 +201,21 @@ async def test_scores_and_answers_are_written_into_a_database_that_is_watched(tm
         async with shown(store, size=LARGE) as (app, pilot):
             app.open_run("asking")
             await reads(pilot, "What is 6 * 9?", "would need")
-            await pilot.press("plus")
+            await press(pilot, "plus")
             await reads(pilot, "run 'asking' in")
-            await pilot.press("y")
+            await press(pilot, "y")
             await reads(pilot, "there is no answer yet")
-            await pilot.press("escape")
+            await press(pilot, "escape")
             app.open_run("flow-facts")
             await reads(pilot, "part of flow", "would need")
-            await pilot.press("y", "minus")
+            await press(pilot, "y", "minus")
             assert app.clipboard == "Many."
             await reads(pilot, "scored 0; it counts for history")
-            await pilot.press("6")
+            await press(pilot, "6")
             await reads(pilot, "may poetry be called")
-            await pilot.press("e", "escape", "e")
+            await press(pilot, "e", "escape", "e")
             app.screen.query_one("#instead").value = "A poem on tin"
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: store.run("poem").status is not RunStatus.WAITING)
             await reads(pilot, "agentmesh runs resume poem")
             await reads(pilot, "nothing waits for a person")
@@ -233,18 +233,18 @@ async def test_a_mesh_in_this_process_goes_on_when_it_is_approved_here() -> None
     mesh = Mesh([maths], store=store, learning=Learning(mode="off"), listeners=[source], approvals=[rule])
     async with mesh, shown(store, source=source, mesh=mesh, size=LARGE) as (app, pilot):
         first, second = await asyncio.gather(mesh.run("What is 12 * 7?"), mesh.run("What is 6 * 9?"))
-        await pilot.press("6")
+        await press(pilot, "6")
         await reads(pilot, "may maths be called")
         await until(pilot, lambda: len(app.screen.query_one(Rows)) == 2)
-        await pilot.press("a")
+        await press(pilot, "a")
         await until(pilot, lambda: sum(store.run(run.id).status == "completed" for run in (first, second)) == 1)
         await until(pilot, lambda: len(app.screen.query_one(Rows)) == 1)
-        await pilot.press("r")
+        await press(pilot, "r")
         await until(pilot, lambda: all(store.run(run.id).status.has_ended for run in (first, second)))
         done = next(run.id for run in (first, second) if store.run(run.id).status == "completed")
         app.open_run(done)
         await reads(pilot, "would need")
-        await pilot.press("plus")
+        await press(pilot, "plus")
         await until(pilot, lambda: store.events(done)[-1].kind == "feedback_given")
 
 
@@ -252,18 +252,18 @@ async def test_a_run_that_is_played_is_steered_by_keys() -> None:
     clock = StandingClock(0.0)
     source = PlayedSource(sum_asked().events, clock)
     async with shown(source=source) as (app, pilot):
-        await pilot.press("space")
+        await press(pilot, "space")
         assert source.paused
-        await pilot.press("full_stop", "full_stop")
+        await press(pilot, "full_stop", "full_stop")
         await until(pilot, lambda: app.watched.board.totals.events == 3)
-        await pilot.press("greater_than_sign", "greater_than_sign", "less_than_sign")
+        await press(pilot, "greater_than_sign", "greater_than_sign", "less_than_sign")
         assert source.speed == 2.0
-        await pilot.press("right_square_bracket")
+        await press(pilot, "right_square_bracket")
         await until(pilot, lambda: source.position[0] == 4)
-        await pilot.press("left_square_bracket", "left_square_bracket")
+        await press(pilot, "left_square_bracket", "left_square_bracket")
         assert app.watched.board.totals.events == 2
         assert "event 2 of 7" in app.watched.source.label
-        await pilot.press("space")
+        await press(pilot, "space")
         clock.at = 99.0
         await reads(pilot, "1 ended")
         assert source.is_over
