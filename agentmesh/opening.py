@@ -162,6 +162,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     if setup.team is not None:
         await asyncio.to_thread(store.put_router, TEAM, setup.team.fingerprint, setup.team.model_dump_json())
     learner = await stack.enter_async_context(await open_learner(follower, setup.learning))
+    learner.listeners = setup.listeners
     await stack.enter_async_context(await open_schedule(follower, setup.learning))
     caller = LiveCaller(setup.registry, setup.clock)
     stack.push_async_callback(caller.aclose)

@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import Self
 
 from agentmesh.errors import AgentMeshError, ConfigError
+from agentmesh.events import FeedbackGiven
 from agentmesh.learning.faults import told
 from agentmesh.learning.feedback import record_feedback
 from agentmesh.learning.learner import Lesson, LogFollower
 from agentmesh.learning.scoring import Score, score_answers
 from agentmesh.learning.settings import Learning
-from agentmesh.protocols import Judge, Verifier
+from agentmesh.protocols import EventSink, Judge, Verifier
 from agentmesh.records import LearningFault, Run
 from agentmesh.types import AgentId, Clock, RunId, SystemClock
 
@@ -33,13 +34,17 @@ logger = logging.getLogger(__name__)
 
 
 class Learner(ABC):
-    """Keeps the serving router of an open mesh in step with the log: ``async with`` it, and tell it of each score."""
+    """Keeps the serving router of an open mesh in step with the log: ``async with`` it, and tell it of each score.
+
+    ``listeners`` are told of each score once it is stored.
+    """
 
     def __init__(self, follower: LogFollower, learning: Learning, *, clock: Clock | None = None) -> None:
         """Take a follower whose router is up to date."""
         self._follower = follower
         self._learning = learning
         self._clock = clock or SystemClock()
+        self.listeners: Sequence[EventSink] = ()
         self._verifying = asyncio.Semaphore(VERIFYING)  # guards the loop's threads from being all taken by verifiers
 
     async def take(self, run_id: RunId, score: float, *, agent: AgentId | None, source: str) -> None:
@@ -59,6 +64,8 @@ class Learner(ABC):
             learning=self._learning,
             clock=self._clock,
         )
+        if self.listeners:
+            await self._tell(run_id, agent, source)
         await self._added()
 
     async def score(self, run: Run, verifiers: Sequence[Verifier], judge: Judge | None, *, seed: int) -> None:
@@ -86,6 +93,14 @@ class Learner(ABC):
                 await self._take_found(run.id, score)
         except Exception as error:
             logger.error("run %r could not be scored", run.id, exc_info=store.traced(error))
+
+    async def _tell(self, run_id: RunId, agent: AgentId | None, source: str) -> None:
+        """Tell listeners of the event that a score became in the store."""
+        events = await asyncio.to_thread(self._follower.store.events, run_id)
+        given = [event for event in events if isinstance(event, FeedbackGiven) and event.feedback.agent_id == agent]
+        named = [event for event in given if event.feedback.source == source]  # a policy may not keep who scored
+        for listener in self.listeners:
+            listener((named or given)[-1])
 
     async def _take_found(self, run_id: RunId, score: Score) -> None:
         try:

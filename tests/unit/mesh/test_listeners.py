@@ -13,7 +13,9 @@ async def test_a_listener_of_a_mesh_hears_each_stored_event_of_every_run_in_its_
     heard: list[Event] = []
     flow = Workflow(name="steps", stages=(Stage(name="first"), Stage(name="second", after=("first",))), output="second")
     async with Mesh([anybody], learning=Learning(mode="off"), listeners=[heard.append]) as mesh:
-        await mesh.run("by itself")
+        run = await mesh.run("by itself")
+        await mesh.feedback(run.id, 0.5)
+        await mesh.feedback(run.id, 0.25, agent="anybody", source="ann")
         await mesh.run_workflow(flow, "in stages")
         stored = [one.event for one in mesh.store.tail()]
     told = [event for event in heard if not isinstance(event, AnswerChunk)]
