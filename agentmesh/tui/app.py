@@ -10,13 +10,12 @@ from typing import Any, ClassVar, Final
 
 import click
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.screen import Screen
 
 from agentmesh.errors import AgentMeshError, StoreError
-from agentmesh.tui.board import Board
 from agentmesh.tui.messages import Arrived, SourceFailed
 from agentmesh.tui.screens.agents import AgentsScreen
 from agentmesh.tui.screens.approvals import ApprovalsScreen
@@ -28,8 +27,8 @@ from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
 from agentmesh.tui.screens.small import LEAST, SmallScreen
-from agentmesh.tui.sources import PlayedSource
-from agentmesh.tui.themes import THEMES
+from agentmesh.tui.steering import SteeredApp
+from agentmesh.tui.themes import THEMES, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
 
@@ -53,13 +52,10 @@ SCREENS: Final[dict[str, Callable[[], Screen[Any]]]] = {
 }
 """The screens, in the order of the keys that show them."""
 
-SPEEDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0)
-STEERING: Final = frozenset({"step", "slower", "faster", "seek"})
-JUMPS: Final = 20
-"""Into how many parts a jump divides a run that is played."""
+SCREEN_KEYS: Final = Binding.Group("Screens", compact=True)
 
 
-class WatchApp(App[None]):
+class WatchApp(SteeredApp):
     """Watches runs: who was considered, who was chosen and why, what it cost, and what came of it."""
 
     CSS_PATH = "app.tcss"
@@ -70,28 +66,22 @@ class WatchApp(App[None]):
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = dict(SCREENS)
     DEFAULT_MODE = "live"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", key_display="?"),
         *(
-            Binding(str(place), f"show('{name}')", name.capitalize(), show=name != "approvals")
+            Binding(str(place), f"show('{name}')", name.capitalize(), group=SCREEN_KEYS)
             for place, name in enumerate(SCREENS, start=1)
         ),
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("full_stop", "step", "Step", key_display="."),
-        Binding("less_than_sign", "slower", "Slower", key_display="<"),
-        Binding("greater_than_sign", "faster", "Faster", key_display=">"),
-        Binding("left_square_bracket", "seek(-1)", "Back", key_display="["),
-        Binding("right_square_bracket", "seek(1)", "Ahead", key_display="]"),
         Binding("t", "next_theme", "Theme", show=False),
         Binding("q", "quit", "Quit"),
     ]
 
     def __init__(self, watched: Watched, *, theme: str | None = None) -> None:
-        super().__init__()
-        self.watched = watched
+        super().__init__(watched)
         self._folded = Signal()  # set when what the worker sent was folded: it waits, so that a flood cannot pile up
         self._stale = True
         for known in THEMES:
             self.register_theme(known)
-        self.theme = theme or THEMES[0].name
+        self.theme = theme_named(theme or THEMES[0].name).name
 
     def on_mount(self) -> None:
         """Begin to read, and to draw."""
@@ -99,6 +89,8 @@ class WatchApp(App[None]):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_interval(DRAW_S, self._draw)
         self._read()
+        if self.played is not None and len(self.played.run_ids) == 1:  # there is nothing else to look at
+            self.call_after_refresh(self.open_run, self.played.run_ids[0])
 
     def on_resize(self, event: Resize) -> None:
         """Say so where the terminal has become too small to show anything, until it is larger again."""
@@ -113,7 +105,6 @@ class WatchApp(App[None]):
         self.watched.board.take(message.events)
         self._folded.set()
         self._stale = True
-        self.sub_title = self.watched.source.label
 
     def on_source_failed(self, message: SourceFailed) -> None:
         """Say why nothing comes."""
@@ -156,31 +147,6 @@ class WatchApp(App[None]):
             await self.pop_screen()
         await self.switch_mode(name)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual has it
-        """Offer what steers a run that is played only where one is."""
-        return action not in STEERING or isinstance(self.watched.source, PlayedSource)
-
-    def action_step(self) -> None:
-        """Play the next event, and stand still."""
-        if isinstance(self.watched.source, PlayedSource):
-            self.watched.source.step()
-
-    def action_slower(self) -> None:
-        """Play slower."""
-        self._change_speed(-1)
-
-    def action_faster(self) -> None:
-        """Play faster."""
-        self._change_speed(1)
-
-    def action_seek(self, by: int) -> None:
-        """Jump ahead or back by a twentieth of the run: what was seen is told anew up to there."""
-        if isinstance(self.watched.source, PlayedSource):
-            place, length = self.watched.source.position
-            self.watched.board = Board()
-            self.watched.board.take(self.watched.source.seek(place + by * max(length // JUMPS, 1)))
-            self._stale = True
-
     def action_help(self) -> None:
         """Show what the keys do, and what the words mean."""
         self.push_screen(HelpScreen(self.screen))
@@ -194,12 +160,6 @@ class WatchApp(App[None]):
         """Have the screen in front drawn again, though nothing came."""
         self._stale = True
 
-    def _change_speed(self, by: int) -> None:
-        source = self.watched.source
-        if isinstance(source, PlayedSource):
-            nearest = min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - source.speed))
-            source.set_speed(SPEEDS[min(max(nearest + by, 0), len(SPEEDS) - 1)])
-
     async def _written(self, writing: Coroutine[Any, Any, str]) -> None:
         try:
             self.notify(await writing)
@@ -207,6 +167,7 @@ class WatchApp(App[None]):
             self.notify(str(error), severity="error")
 
     def _draw(self) -> None:
+        self.sub_title = self.watched.source.label
         if not self._stale and not self.watched.board.totals.under_way:  # what is under way gets older, and shows it
             return
         self._stale = False

@@ -48,9 +48,9 @@ async def test_the_live_screen_tells_titles_units_and_words() -> None:
     ("keys", "row"),
     [
         ("j", 1),
-        ("jjk", 1),
+        ("j j k", 1),
         ("G", 7),
-        ("Gg", 0),
+        ("G g", 0),
         ("down", 1),
         ("end", 7),
         ("end home", 0),
@@ -60,7 +60,8 @@ async def test_the_live_screen_tells_titles_units_and_words() -> None:
 )
 async def test_tables_are_walked_by_vim_keys_and_by_arrows(keys: str, row: int) -> None:
     async with shown() as (app, pilot):
-        await pilot.press(*(keys.split() if " " in keys or len(keys) > 3 else keys))
+        await until(pilot, lambda: len(app.screen.query_one(Rows)) == 8)
+        await pilot.press(*keys.split())
         await pilot.pause()
         assert app.screen.query_one(Rows).cursor == row
 
@@ -266,7 +267,12 @@ async def test_a_run_that_is_played_is_steered_by_keys() -> None:
     clock = StandingClock(0.0)
     source = PlayedSource(sum_asked().events, clock)
     async with shown(source=source) as (app, pilot):
+        await until(pilot, lambda: "What is 12 * 7?" in text_of(app) and "plays x1" in text_of(app))
+        assert "agentmesh run" in text_of(app)  # there is nothing else to look at
         await pilot.press("space")
+        assert source.paused
+        await until(pilot, lambda: "paused x1" in text_of(app))
+        await pilot.press("escape", "space", "space")
         assert source.paused
         await pilot.press("full_stop", "full_stop")
         await until(pilot, lambda: app.watched.board.totals.events == 3)

@@ -68,7 +68,7 @@ class Rows(ScrollView, can_focus=True):
     def __init__(self, columns: Sequence[Column], *, id: str, empty: str = "nothing yet") -> None:
         super().__init__(id=id)
         self.columns = tuple(columns)
-        self._empty = empty
+        self.empty = empty
         self._keys: Sequence[str] = ()
         self._row_at: RowAt = _no_row
 
@@ -102,7 +102,7 @@ class Rows(ScrollView, can_focus=True):
             return self._line(titles, layout, width, self.get_component_rich_style("rows--header"))
         number = self.scroll_offset.y + y - HEADER
         if number >= len(self._keys):
-            note = self._empty if not self._keys and number == 0 else ""
+            note = self.empty if not self._keys and number == 0 else ""
             return Strip([Segment(fitted(note, width), self.get_component_rich_style("rows--dim"))])
         base = self.get_component_rich_style("rows--cursor") if number == self.cursor and self.has_focus else None
         return self._line(self._row_at(number), layout, width, base)
