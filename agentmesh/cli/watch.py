@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 POLL_S = 0.1
 
+theme_option = click.option(
+    "--theme", envvar="AGENTMESH_THEME", metavar="NAME", help="Colours: mesh-dark, -light, -contrast or -blue-orange."
+)
+
 
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
@@ -24,20 +28,31 @@ POLL_S = 0.1
 @click.option(
     "--recent", type=click.IntRange(min=0), metavar="N", help="Begin with the last N runs. [default: 100; 10 in lines]"
 )
+@theme_option
 @db_option
-def watch(run_id: str | None, plain: bool, speed: float, recent: int | None, db: str | None) -> int:
+def watch(run_id: str | None, plain: bool, speed: float, recent: int | None, theme: str | None, db: str | None) -> int:
     """Watch runs as they are routed, by whichever process; or play the stored run RUN again.
 
     Ctrl-C ends the lines, q the app.
     """
-    if not plain and not is_terminal(sys.stdout):
-        raise click.UsageError("stdout is no terminal, and the app needs one; 'agentmesh watch --plain' prints lines.")
+    if not plain:
+        check_terminal("'agentmesh watch --plain' prints lines")
     with open_traces(db) as store:
         source = source_of(store, run_id, speed, recent if recent is not None else 10 if plain else 100)
         if plain:
             print_lines(source, ends=run_id is not None)
             return 0
-        return show(source, store)
+        return show(source, store, theme)
+
+
+def check_terminal(instead: str) -> None:
+    """Check that there is a terminal for the app.
+
+    Raises:
+        UsageError: there is none; ``instead`` says what works without.
+    """
+    if not is_terminal(sys.stdout):
+        raise click.UsageError(f"stdout is no terminal, and the app needs one; {instead}.")
 
 
 def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int) -> "Source":
@@ -51,12 +66,12 @@ def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int
     return PlayedSource(stored_family(store, find_run(store, run_id)), SystemClock(), speed=speed)
 
 
-def show(source: "Source", store: "TraceStore") -> int:
+def show(source: "Source", store: "TraceStore", theme: str | None) -> int:
     """Open the app, and return its exit code when it is left."""
     from agentmesh.tui.app import WatchApp
     from agentmesh.tui.watching import Watched
 
-    app = WatchApp(Watched(source, store))
+    app = WatchApp(Watched(source, store), theme=theme)
     app.run()
     if app.failure is not None:
         raise app.failure

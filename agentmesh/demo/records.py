@@ -39,6 +39,21 @@ class Progress(Record):
     cost_usd_per_1k: float
 
 
+class Earned(Record):
+    """What a demo that is watched came to so far: this router, and the best single agent on the same questions."""
+
+    done: int
+    total: int
+    own: Figure
+    best_single: Figure
+    best_single_id: str
+
+    @property
+    def share_of_best_single_cost(self) -> float:
+        """Return what the router spent, as a share of what the best single agent would have cost."""
+        return self.own.cost_usd_per_1k / self.best_single.cost_usd_per_1k
+
+
 class Explained(Record):
     """One decision in words: the question, why this agent, and what came of it."""
 

@@ -1,7 +1,7 @@
 """The demo from end to end: 700 real questions, one by one, to 12 recorded chat models."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.mesh import Mesh
 from agentmesh.routing.base import Router
 from agentmesh.store import open_store
+from agentmesh.store.base import TraceStore
 from agentmesh.types import SystemClock
 
 ProgressSink = Callable[[Progress], None]
@@ -45,7 +46,7 @@ async def run_demo(store_url: str, *, limit: int | None = None, progress: Progre
     knn, pheromone, gnn = [await _learned_beside(team, router) for router in ("knn", "pheromone", trained)]
     mesh = mesh_of(team, router="auto", store=store_url)
     answered = await _answers(team, mesh, progress)
-    tables, own = table_baselines(team), _figure(answered)
+    tables, own = table_baselines(team), figure_of(answered)
     return DemoResult(
         tasks=len(answered),
         quality=own.quality,
@@ -79,18 +80,30 @@ def fresh_store_url(folder: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _check_empty(store_url: str) -> None:
-    with open_store(store_url) as store:
-        runs = store.count_runs()
+def open_empty(store_url: str) -> TraceStore:
+    """Open the store of a demo, which starts from nothing.
+
+    Raises:
+        ConfigError: it holds runs already.
+        StoreError: it cannot be opened.
+    """
+    store = open_store(store_url)
+    runs = store.count_runs()
     if runs:
+        store.close()
         raise ConfigError(
             f"the store {store.url!r} holds {runs} runs; the demo starts from nothing: name a new database"
         )
+    return store
+
+
+def _check_empty(store_url: str) -> None:
+    open_empty(store_url).close()
 
 
 async def _learned_beside(team: Team, router: str | Router) -> Figure:
     """Return what another router brings that learns on the same questions; its traces are not kept."""
-    return _figure(await _answers(team, mesh_of(team, router=router, store=None), None))
+    return figure_of(await _answers(team, mesh_of(team, router=router, store=None), None))
 
 
 async def _answers(team: Team, mesh: Mesh, progress: ProgressSink | None) -> list[Answered]:
@@ -104,9 +117,10 @@ async def _answers(team: Team, mesh: Mesh, progress: ProgressSink | None) -> lis
 
 
 def _progress(answered: list[Answered], total: int) -> Progress:
-    so_far = _figure(answered)
+    so_far = figure_of(answered)
     return Progress(done=len(answered), total=total, quality=so_far.quality, cost_usd_per_1k=so_far.cost_usd_per_1k)
 
 
-def _figure(answered: list[Answered]) -> Figure:
+def figure_of(answered: Sequence[Answered]) -> Figure:
+    """Return the means of what was answered."""
     return figure(np.array([one.quality for one in answered]), np.array([one.cost_usd for one in answered]))

@@ -1,14 +1,16 @@
 """Lets a mesh answer the questions one by one, and learn from each before the next."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from agentmesh.agents.recorded import RecordedAgent
 from agentmesh.demo.team import Team
 from agentmesh.learning.settings import Learning
 from agentmesh.mesh import Mesh
+from agentmesh.protocols import EventSink
 from agentmesh.records import Objective, Run, Task
 from agentmesh.routing.base import Router
+from agentmesh.store.base import TraceStore
 
 OBJECTIVE = Objective(quality=1.0, cost=0.1)
 """Quality first, money where it buys little. Chosen on questions that are not in the demo."""
@@ -41,10 +43,21 @@ def run_id_of(row: int) -> str:
     return f"demo-{row + 1:04d}"
 
 
-def mesh_of(team: Team, *, router: str | Router, store: str | None) -> Mesh:
+def mesh_of(
+    team: Team, *, router: str | Router, store: str | TraceStore | None, listeners: Sequence[EventSink] = ()
+) -> Mesh:
     """Build a mesh of the recorded team that learns on from nothing but what its own calls reveal."""
     agents: tuple[RecordedAgent, ...] = team.agents
-    return Mesh(agents, router=router, store=store, explore=EXPLORE, seed=0, embedder="static", learning=IN_ORDER)
+    return Mesh(
+        agents,
+        router=router,
+        store=store,
+        explore=EXPLORE,
+        seed=0,
+        embedder="static",
+        learning=IN_ORDER,
+        listeners=listeners,
+    )
 
 
 async def answer_all(team: Team, mesh: Mesh) -> AsyncIterator[Answered]:

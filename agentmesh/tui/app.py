@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 import click
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.screen import Screen
@@ -19,7 +19,6 @@ from textual.worker import WorkerFailed
 
 from agentmesh.display import escape, escape_line
 from agentmesh.errors import AgentMeshError, StoreError
-from agentmesh.tui.board import Board
 from agentmesh.tui.messages import Arrived, SourceFailed
 from agentmesh.tui.pacing import DRAW_S, Pace
 from agentmesh.tui.screens.agents import AgentsScreen
@@ -32,9 +31,8 @@ from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
 from agentmesh.tui.screens.small import LEAST, SmallScreen
-from agentmesh.tui.sources import PlayedSource
-from agentmesh.tui.steering import STEERING, change_speed, jump, step
-from agentmesh.tui.themes import THEMES
+from agentmesh.tui.steering import SteeredApp
+from agentmesh.tui.themes import THEMES, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
 
@@ -57,8 +55,10 @@ SCREENS: Final[dict[str, Callable[[], Screen[Any]]]] = {
 }
 """The screens, in the order of the keys that show them."""
 
+SCREEN_KEYS: Final = Binding.Group("Screens", compact=True)
 
-class WatchApp(App[None]):
+
+class WatchApp(SteeredApp):
     """Watches runs: who was considered, who was chosen and why, what it cost, and what came of it."""
 
     CSS_PATH = "app.tcss"
@@ -69,29 +69,23 @@ class WatchApp(App[None]):
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = dict(SCREENS)
     DEFAULT_MODE = "live"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", key_display="?"),
         *(
-            Binding(str(place), f"show('{name}')", name.capitalize(), show=name != "approvals")
+            Binding(str(place), f"show('{name}')", name.capitalize(), group=SCREEN_KEYS)
             for place, name in enumerate(SCREENS, start=1)
         ),
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("full_stop", "step", "Step", key_display="."),
-        Binding("less_than_sign", "slower", "Slower", key_display="<"),
-        Binding("greater_than_sign", "faster", "Faster", key_display=">"),
-        Binding("left_square_bracket", "seek(-1)", "Back", key_display="["),
-        Binding("right_square_bracket", "seek(1)", "Ahead", key_display="]"),
         Binding("t", "next_theme", "Theme", show=False),
         Binding("q", "quit", "Quit"),
     ]
 
     def __init__(self, watched: Watched, *, theme: str | None = None) -> None:
-        super().__init__()
-        self.watched = watched
+        super().__init__(watched)
         self._folded = Signal()  # set when what the worker sent was folded: it waits, so that a flood cannot pile up
         self._stale = True
         self._pace = Pace()
         for known in THEMES:
             self.register_theme(known)
-        self.theme = theme or THEMES[0].name
+        self.theme = theme_named(theme or THEMES[0].name).name
 
     def on_mount(self) -> None:
         """Begin to read, and to draw."""
@@ -100,6 +94,8 @@ class WatchApp(App[None]):
         self.set_interval(DRAW_S, self._draw)
         self.set_interval(AGE_S, self.draw_soon)
         self._read()
+        if self.played is not None and len(self.played.run_ids) == 1:  # there is nothing else to look at
+            self.call_after_refresh(self.open_run, self.played.run_ids[0])
 
     def on_unmount(self) -> None:
         """Have the worker see at once that the app has ended."""
@@ -124,7 +120,6 @@ class WatchApp(App[None]):
         self.watched.board.take(message.events)
         self._folded.set()
         self._stale = True
-        self.sub_title = escape_line(self.watched.source.label)
 
     def on_source_failed(self, message: SourceFailed) -> None:
         """Say why nothing comes."""
@@ -167,30 +162,6 @@ class WatchApp(App[None]):
             self.pop_screen()  # not awaited: the key may have been pressed on the very screen that goes
         await self.switch_mode(name)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual has it
-        """Offer what steers a run that is played only where one is."""
-        return action not in STEERING or isinstance(self.watched.source, PlayedSource)
-
-    def action_step(self) -> None:
-        """Play the next event, and stand still."""
-        step(self.watched.source)
-
-    def action_slower(self) -> None:
-        """Play slower."""
-        change_speed(self.watched.source, -1)
-
-    def action_faster(self) -> None:
-        """Play faster."""
-        change_speed(self.watched.source, 1)
-
-    def action_seek(self, by: int) -> None:
-        """Jump ahead or back by a twentieth of the run: what was seen is told anew up to there."""
-        played = jump(self.watched.source, by)
-        if played is not None:
-            self.watched.board = Board()
-            self.watched.board.take(played)
-            self._stale = True
-
     def action_help_quit(self) -> None:
         """Quit by Ctrl-C, too, as other programs do; where text is selected, it copies that before it comes here."""
         self.exit()
@@ -225,6 +196,7 @@ class WatchApp(App[None]):
         self._close_messages_no_wait()
 
     def _draw(self) -> None:
+        self.sub_title = escape_line(self.watched.source.label)
         is_stale = self._stale or self.watched.board.totals.under_way > 0  # what is under way gets older, and shows it
         if is_stale and self._pace.is_time():
             self._stale = False

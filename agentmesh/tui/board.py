@@ -114,9 +114,12 @@ class Board:
 
     Args:
         kept: How many ended runs to hold; those under way are all held.
+        known_single: The best single agent and its price in US dollars a run, where they are known; else it is the
+            best of those that were seen.
     """
 
     kept: int = KEPT
+    known_single: tuple[AgentId, Decimal] | None = None
     runs: dict[RunId, LiveRun] = field(default_factory=dict)
     agents: dict[AgentId, AgentTally] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
@@ -140,6 +143,8 @@ class Board:
 
     def best_single(self) -> AgentId | None:
         """Return the agent with the best mean score among those with a price and at least five scores."""
+        if self.known_single is not None:
+            return self.known_single[0]
         known = {
             agent_id: tally.worth.mean
             for agent_id, tally in self.agents.items()
@@ -150,7 +155,10 @@ class Board:
     def share_of_best_single_cost(self) -> float | None:
         """Return what runs cost, as a share of what they would have cost by the best single agent at its mean price."""
         best = self.best_single()
-        price = None if best is None else self.agents[best].mean_cost_usd
+        if self.known_single is not None:
+            price: Decimal | None = self.known_single[1]
+        else:
+            price = None if best is None else self.agents[best].mean_cost_usd
         if not price or not self.totals.priced:
             return None
         return float(self.totals.cost_usd / self.totals.priced / price)

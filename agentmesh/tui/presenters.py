@@ -26,8 +26,8 @@ LIVE: Final = (
     Column("score", BAR + 5, rank=1),
     Column("margin", 6, right=True, rank=2),
     Column("USD", 8, right=True),
-    Column("s", 5, right=True, rank=1),
-    Column("worth", 5, right=True, rank=2),
+    Column("s", 5, right=True, rank=2),
+    Column("worth", 5, right=True, rank=1),
 )
 """The columns of the runs that flow by. ``USD`` and ``s`` are their units."""
 
@@ -84,7 +84,7 @@ def live_row(run: LiveRun, now: float) -> tuple[Cell, ...]:
     return (
         Cell(short_id(run.id), Tone.DIM),
         state(run),
-        Cell(f"{run.stage}: {run.text}" if run.stage else run.text),
+        Cell(f"{run.stage}: {run.text}" if run.stage else run.text.lstrip()),
         Cell(asked(run)),
         Cell(score(run.decision), Tone.ACCENT),
         Cell(
@@ -145,8 +145,7 @@ def totals_lines(board: Board, now: float) -> tuple[str, str]:
     totals = board.totals
     ended, errors, mean = totals.ended.total(), totals.error_rate, totals.worth.mean
     first = [
-        f"{ended} ended, {totals.under_way} under way",
-        f"{totals.per_second(now):.1f} runs/s",
+        f"{ended} ended, {totals.under_way} under way, {totals.per_second(now):.1f}/s",
         f"errors {percent(errors)}",
         "quality " + (NONE if mean is None else f"{mean:.3f} of {totals.worth.count} scores"),
     ]

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Final, Protocol
 
 from agentmesh.errors import RunNotFoundError
-from agentmesh.events import Event, StageStarted
+from agentmesh.events import Event, FeedbackGiven, StageStarted
 from agentmesh.records import RunStatus
 from agentmesh.store.base import RunFilter, TraceStore
 from agentmesh.types import Clock, RunId
@@ -108,12 +108,15 @@ class TailSource:
 class MeshSource:
     """Listens to a mesh in this process: give it to ``Mesh(listeners=[...])``.
 
+    Scores are not said by a run, and may come from anybody: they are read from the store as they are written there.
+
     Args:
-        store: The store of that mesh, which keeps the runs that have ended.
+        store: The store of that mesh, which keeps the runs that have ended. It is read to know where it ends.
     """
 
     def __init__(self, store: TraceStore) -> None:
         self._store = store
+        self._after = store.last_place()
         self._heard: deque[Event] = deque()
 
     @property
@@ -131,7 +134,12 @@ class MeshSource:
         self._heard.append(event)
 
     def more(self) -> Sequence[Event]:
-        """Return what was heard since the last time."""
+        """Return what was heard since the last time, and scores that were stored."""
+        stored = self._store.tail(self._after, limit=BATCH)
+        if stored:
+            self._after = stored[-1].place
+        # a run is heard before it is stored and scored, so what a score belongs to stands before it in the queue
+        self._heard.extend(one.event for one in stored if isinstance(one.event, FeedbackGiven))
         return [self._heard.popleft() for _ in range(min(BATCH, len(self._heard)))]
 
     def trace(self, run_id: RunId) -> Sequence[Event]:
@@ -191,6 +199,11 @@ class PlayedSource:
     def is_over(self) -> bool:
         """Return whether the last event was played."""
         return self._next >= len(self._events)
+
+    @property
+    def run_ids(self) -> list[RunId]:
+        """Return the runs that are played, in the order in which they begin."""
+        return list(dict.fromkeys(event.run_id for event in self._events))
 
     @property
     def position(self) -> tuple[int, int]:

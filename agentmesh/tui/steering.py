@@ -1,35 +1,81 @@
-"""How a run that is played again is steered; what is not played takes no heed."""
+"""The keys that steer a run that is played: stand still, step, slower, faster, back and ahead."""
 
-from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
-from agentmesh.events import Event
-from agentmesh.tui.sources import PlayedSource, Source
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from agentmesh.tui.board import Board
+from agentmesh.tui.sources import PlayedSource
+from agentmesh.tui.watching import Watched
 
 SPEEDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0)
-STEERING: Final = frozenset({"step", "slower", "faster", "seek"})
-"""The actions that only a run that is played knows."""
-
+STEERING: Final = frozenset({"pause", "step", "slower", "faster", "seek"})
 JUMPS: Final = 20
 """Into how many parts a jump divides a run that is played."""
 
 
-def step(source: Source) -> None:
-    """Play the next event, and stand still."""
-    if isinstance(source, PlayedSource):
-        source.step()
+class SteeredApp(App[None]):
+    """What steers the source of an app where that plays a stored run; elsewhere these keys do nothing."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "pause", "Pause", show=False),
+        Binding("full_stop", "step", "Step", key_display=".", show=False),
+        Binding("less_than_sign", "slower", "Slower", key_display="<", show=False),
+        Binding("greater_than_sign", "faster", "Faster", key_display=">", show=False),
+        Binding("left_square_bracket", "seek(-1)", "Back", key_display="[", show=False),
+        Binding("right_square_bracket", "seek(1)", "Ahead", key_display="]", show=False),
+    ]
 
-def change_speed(source: Source, by: int) -> None:
-    """Play at a speed so many places further in ``SPEEDS``."""
-    if isinstance(source, PlayedSource):
-        nearest = min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - source.speed))
-        source.set_speed(SPEEDS[min(max(nearest + by, 0), len(SPEEDS) - 1)])
+    def __init__(self, watched: Watched) -> None:
+        super().__init__()
+        self.watched = watched
 
+    @property
+    def played(self) -> PlayedSource | None:
+        """Return the source where it plays a stored run."""
+        source = self.watched.source
+        return source if isinstance(source, PlayedSource) else None
 
-def jump(source: Source, by: int) -> Sequence[Event] | None:
-    """Jump ahead or back by so many twentieths; return all events up to there, ``None`` where nothing is played."""
-    if not isinstance(source, PlayedSource):
-        return None
-    place, length = source.position
-    return source.seek(place + by * max(length // JUMPS, 1))
+    def draw_soon(self) -> None:
+        """Have the screen in front drawn again, though nothing came."""
+        raise NotImplementedError
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual has it
+        """Offer what steers a run that is played only where one is."""
+        return action not in STEERING or self.played is not None
+
+    def action_pause(self) -> None:
+        """Stand still, or go on."""
+        if self.played is not None:
+            self.played.pause(not self.played.paused)
+            self.draw_soon()
+
+    def action_step(self) -> None:
+        """Play the next event, and stand still."""
+        if self.played is not None:
+            self.played.step()
+            self.draw_soon()
+
+    def action_slower(self) -> None:
+        """Play slower."""
+        self._change_speed(-1)
+
+    def action_faster(self) -> None:
+        """Play faster."""
+        self._change_speed(1)
+
+    def action_seek(self, by: int) -> None:
+        """Jump ahead or back by a twentieth of the run: what was seen is told anew up to there."""
+        if self.played is not None:
+            place, length = self.played.position
+            self.watched.board = Board()
+            self.watched.board.take(self.played.seek(place + by * max(length // JUMPS, 1)))
+            self.draw_soon()
+
+    def _change_speed(self, by: int) -> None:
+        source = self.played
+        if source is not None:
+            nearest = min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - source.speed))
+            source.set_speed(SPEEDS[min(max(nearest + by, 0), len(SPEEDS) - 1)])
+            self.draw_soon()

@@ -4,6 +4,8 @@ from typing import Final
 
 from textual.theme import Theme
 
+from agentmesh.errors import ConfigError
+
 DARK: Final = Theme(
     name="mesh-dark",
     primary="#6cb6ff",
@@ -61,3 +63,15 @@ COLOUR_BLIND: Final = Theme(  # blue and orange differ for every kind of eye; af
     dark=True,
 )
 THEMES: Final = (DARK, LIGHT, CONTRAST, COLOUR_BLIND)
+
+
+def theme_named(name: str) -> Theme:
+    """Return the theme of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = {theme.name: theme for theme in THEMES}
+    if name not in known:
+        raise ConfigError(f"there is no theme {name!r}; choose {', '.join(known)}")
+    return known[name]

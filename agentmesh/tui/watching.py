@@ -20,7 +20,8 @@ from agentmesh.types import AgentId, Clock, RunId, SystemClock
 class Watched:
     """A source of events, the store where their runs are kept, and what was seen.
 
-    The store may be open for reading only. ``mesh`` is there where a mesh in this process is watched.
+    The store may be open for reading only. ``mesh`` is there where a mesh in this process is watched. ``note`` is said
+    above the runs.
     """
 
     source: Source
@@ -28,6 +29,7 @@ class Watched:
     mesh: Mesh | None = None
     clock: Clock = field(default_factory=SystemClock)
     board: Board = field(default_factory=Board)
+    note: str = ""
 
 
 async def given_score(watched: Watched, run_id: RunId, score: float) -> str:

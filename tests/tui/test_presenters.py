@@ -127,10 +127,10 @@ def test_totals_hold_the_cost_against_the_best_single_agent() -> None:
     assert "of best single" not in totals_lines(made, BEGUN)[1]
     made.agents["history"].worth.count, made.agents["history"].worth.total = 6, 6.0
     first, second = totals_lines(made, BEGUN + 12)
-    assert first.startswith("4 ended, 3 under way   ")
+    assert first.startswith("4 ended, 3 under way, ")
     assert "errors 25.0 %   quality 1.000 of 2 scores" in first
     assert "53% of best single (history)" in second
-    assert totals_lines(Board(), 0.0)[0] == "0 ended, 0 under way   0.0 runs/s   errors -   quality -"
+    assert totals_lines(Board(), 0.0)[0] == "0 ended, 0 under way, 0.0/s   errors -   quality -"
 
 
 def test_each_event_is_a_line_that_steers_nothing() -> None:

@@ -35,7 +35,7 @@ class AgentsScreen(BoardScreen):
         with VerticalScroll(classes="text"):
             yield Words(id="card")
         yield Static("\n".join(LEGEND), id="legend", markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Read the cards; they are few, and change seldom."""

@@ -45,7 +45,7 @@ class ApprovalsScreen(BoardScreen):
         with VerticalScroll(classes="text"):
             yield Static(id="request", markup=False)
         yield Input(placeholder="what the agent is asked instead", id="instead")
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Read what waits."""

@@ -8,6 +8,7 @@ from textual.screen import Screen
 
 from agentmesh.tui.board import Board
 from agentmesh.tui.watching import Watched
+from agentmesh.tui.widgets.play_bar import PlayBar
 
 Said = ParamSpec("Said")
 
@@ -37,6 +38,14 @@ class BoardScreen(Screen[None]):
         """Draw what is known now, unless the screen is still being laid out: it resumes when that is done."""
         if self.is_laid_out:
             self.show_board(self.watched.board, self.watched.clock.now())
+            for bar in self.query(PlayBar):
+                bar.show(self.watched.source)
+
+    def copy_id(self, run_id: str | None) -> None:
+        """Copy the id of a run, where there is one."""
+        if run_id:
+            self.app.copy_to_clipboard(run_id)
+            self.notify(f"{run_id} is copied, where the terminal allows it", markup=False)
 
 
 Shown = TypeVar("Shown", bound=BoardScreen)

@@ -44,7 +44,7 @@ class CompareScreen(BoardScreen):
                     id="compared",
                     markup=False,
                 )
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """List the routers."""

@@ -1,53 +1,106 @@
 """Live: the runs as they flow by, the newest first, and what they all came to."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Footer, Header, Input, Static
 
 from agentmesh.tui.board import Board
+from agentmesh.tui.finding import fits
 from agentmesh.tui.presenters import LEGEND, LIVE, live_row, totals_lines
 from agentmesh.tui.screens.board_screen import BoardScreen
 from agentmesh.tui.sources import PlayedSource
+from agentmesh.tui.widgets.play_bar import PlayBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.tui.widgets.words import Words
+
+WELCOME: Final = "Runs, newest first. Enter: who was considered, and why this agent. ?: keys, words."
+"""Said above the runs where nothing else is, within 80 columns."""
+
+HELD: Final = "The list is held, the totals move on; space lets it go on."
+EMPTY: Final = "no runs yet: they show up here as soon as a mesh writes them"
 
 
 class LiveScreen(BoardScreen):
     """The runs under way and the newest that ended."""
 
     TITLE = "agentmesh live"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "hold", "Hold")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "hold", "Hold"),
+        Binding("slash", "find", "Find", key_display="/"),
+        Binding("y", "copy", "Copy id", show=False),
+        Binding("escape", "clear", "Clear", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
         self._held = False
+        self._wanted = ""
 
     def compose(self) -> ComposeResult:
-        """Lay out totals, table and legend."""
+        """Lay out what is said, totals, table and legend."""
         yield Header()
+        yield Static(id="note", markup=False)
         yield Words(id="totals", fixed=True)
-        yield Rows(LIVE, id="runs", empty="no runs yet: they show up here as soon as a mesh writes them")
+        yield Input(placeholder="text of the task, agent or id; or agent:NAME, id:PART", id="search")
+        yield Rows(LIVE, id="runs", empty=EMPTY)
         yield Static("\n".join(LEGEND), id="legend", markup=False)
-        yield Footer()
+        yield PlayBar()
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Leave the field away until it is asked for."""
+        self.query_one("#search").display = False
+        self.query_one(Rows).focus()
 
     def show_board(self, board: Board, now: float) -> None:
         """Show totals and runs; while the list is held only the totals move on."""
-        held = "   [held: space goes on]" if self._held else ""
-        first, second = totals_lines(board, now)
-        self.query_one("#totals", Words).show(f"{first}{held}\n{second}")
+        self.query_one("#note", Static).update(HELD if self._held else self.watched.note or WELCOME)
+        self.query_one("#totals", Words).show("\n".join(totals_lines(board, now)))
         if not self._held:
-            runs = list(reversed(board.runs.values()))  # the board may forget some before they are drawn again
-            self.query_one(Rows).show([run.id for run in runs], lambda number: live_row(runs[number], now))
+            self._show_runs(board, now)
 
-    def action_hold(self) -> None:
-        """Hold the list still, or let it go on; a run that is played stops with it."""
-        self._held = not self._held
-        if isinstance(self.watched.source, PlayedSource):
-            self.watched.source.pause(self._held)
-        self.draw()
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Show the runs that fit what is typed."""
+        self._wanted = message.value.strip()
+        self._show_runs(self.watched.board, self.watched.clock.now())
+
+    def on_input_submitted(self) -> None:
+        """Go from the field to what it found."""
+        self.query_one("#search").display = bool(self._wanted)
+        self.query_one(Rows).focus()
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show the run that was chosen."""
         self.app.open_run(message.key)  # type: ignore[attr-defined]  # as in BoardScreen
+
+    def action_hold(self) -> None:
+        """Hold the list still, or let it go on; a run that is played stops instead."""
+        if isinstance(self.watched.source, PlayedSource):
+            self.app.action_pause()  # type: ignore[attr-defined]  # as in BoardScreen
+            return
+        self._held = not self._held
+        self.draw()
+
+    def action_find(self) -> None:
+        """Let a search be typed."""
+        field = self.query_one("#search", Input)
+        field.display = True
+        field.focus()
+
+    def action_clear(self) -> None:
+        """Leave the search, and show all runs again."""
+        field = self.query_one("#search", Input)
+        field.value, field.display = "", False
+        self.query_one(Rows).focus()
+
+    def action_copy(self) -> None:
+        """Copy the id of the run under the cursor."""
+        self.copy_id(self.query_one(Rows).key)
+
+    def _show_runs(self, board: Board, now: float) -> None:
+        # a list of its own: the board lets go of runs while the table still shows them
+        found = [run for run in reversed(board.runs.values()) if not self._wanted or fits(run, self._wanted)]
+        self.query_one(Rows).empty = EMPTY if not self._wanted else "no run in sight fits; 2 searches the stored ones"
+        self.query_one(Rows).show([run.id for run in found], lambda number: live_row(found[number], now))

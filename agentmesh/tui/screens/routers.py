@@ -41,7 +41,7 @@ class RoutersScreen(BoardScreen):
                 yield Static(id="about", markup=False)
                 yield Static(id="trails", markup=False)
                 yield Static(id="seen", markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Read which routers there are."""

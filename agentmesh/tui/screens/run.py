@@ -29,10 +29,12 @@ from agentmesh.tui.run_presenters import (
     slice_rows,
 )
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.play_bar import PlayBar
 from agentmesh.tui.widgets.rows import Rows
 
 PARTS = ("decision", "timeline", "calls", "answer", "context")
 NEVER = -2
+SCORE_KEYS = Binding.Group("Score", compact=True)
 
 
 class RunScreen(BoardScreen):
@@ -45,8 +47,8 @@ class RunScreen(BoardScreen):
         Binding("h,left", "turn(-1)", "Part before", show=False),
         Binding("o", "page", "Pager"),
         Binding("y", "copy", "Copy answer"),
-        Binding("plus", "score(1)", "Good", key_display="+"),
-        Binding("minus", "score(0)", "Bad", key_display="-"),
+        Binding("plus", "score(1)", "Good answer", key_display="+", group=SCORE_KEYS),
+        Binding("minus", "score(0)", "Bad answer", key_display="-", group=SCORE_KEYS),
     ]
 
     def __init__(self, run_id: str) -> None:
@@ -79,7 +81,8 @@ class RunScreen(BoardScreen):
                     yield Static(id="against", markup=False)
             with TabPane("Context", id="context"):
                 yield Rows(SLICES, id="slices", empty="no context was given, or everybody got all of it")
-        yield Footer()
+        yield PlayBar()
+        yield Footer(show_command_palette=False)
 
     def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - what is shown comes from the trace
         """Read the trace again where the run has gone on, and follow what is being said."""

@@ -21,6 +21,7 @@ from agentmesh.tui.widgets.rows import Rows
 from agentmesh.types import RunId
 
 STATES: Final = (None, *RunStatus)
+SCORE_KEYS: Final = Binding.Group("Score", compact=True)
 REREAD_S: Final = 2.0
 """How often the list is read anew while runs come in."""
 
@@ -33,11 +34,12 @@ class RunsScreen(BoardScreen):
         Binding("slash", "search", "Search", key_display="/"),
         Binding("s", "next_state", "State"),
         Binding("a", "toggle_stages", "Stages", show=False),
-        Binding("p", "pin", "Pin"),
+        Binding("p", "pin", "Pin", show=False),
         Binding("m", "mark", "Mark"),
         Binding("c", "compare", "Compare"),
-        Binding("plus", "score(1)", "Good", key_display="+"),
-        Binding("minus", "score(0)", "Bad", key_display="-"),
+        Binding("plus", "score(1)", "Good answer", key_display="+", group=SCORE_KEYS),
+        Binding("minus", "score(0)", "Bad answer", key_display="-", group=SCORE_KEYS),
+        Binding("y", "copy", "Copy id", show=False),
         Binding("r", "reread", "Read again", show=False),
         Binding("escape", "clear", "Clear", show=False),
     ]
@@ -59,7 +61,7 @@ class RunsScreen(BoardScreen):
         yield Input(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
         yield Rows(STORED, id="stored", empty="no run is stored that fits")
         yield Static(id="filter", markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Read the first page."""
@@ -154,6 +156,10 @@ class RunsScreen(BoardScreen):
         key = self.query_one(Rows).key
         if key:
             self.app.score(key, float(score))  # type: ignore[attr-defined]  # as in BoardScreen
+
+    def action_copy(self) -> None:
+        """Copy the id of the run under the cursor."""
+        self.copy_id(self.query_one(Rows).key)
 
     def action_reread(self) -> None:
         """Read the list anew from its beginning."""

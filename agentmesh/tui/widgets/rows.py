@@ -75,7 +75,7 @@ class Rows(ScrollView, can_focus=True):
     def __init__(self, columns: Sequence[Column], *, id: str, empty: str = "nothing yet") -> None:
         super().__init__(id=id)
         self.columns = tuple(columns)
-        self._empty = empty
+        self.empty = empty
         self._keys: Sequence[str] = ()
         self._row_at: RowAt = _no_row
         self._styles: dict[str, Style] = {}
@@ -110,7 +110,7 @@ class Rows(ScrollView, can_focus=True):
             return self._line(tuple(Cell(column.title) for column in self.columns), width, "rows--header")
         number = self.scroll_offset.y + y - HEADER
         if number >= len(self._keys):
-            note = self._empty if not self._keys and number == 0 else ""
+            note = self.empty if not self._keys and number == 0 else ""
             return Strip([Segment(fitted(note, width), self._style("rows--dim"))], width)
         part = "rows--cursor" if number == self.cursor and self.has_focus else None
         return self._line(tuple(self._row_at(number)), width, part)
