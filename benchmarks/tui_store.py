@@ -25,6 +25,7 @@ from agentmesh.store import TraceStore
 from agentmesh.store.base import RunFilter
 from agentmesh.testing.flood import copied
 from agentmesh.tui.app import WatchApp
+from agentmesh.tui.screens.runs import STATES
 from agentmesh.tui.sources import TailSource
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
@@ -49,7 +50,7 @@ def write(store: TraceStore, runs: int) -> None:
 
 async def shown(is_so: Callable[[], bool]) -> None:
     """Wait until something stands on the screen."""
-    for _ in range(20_000):
+    for _ in range(5_000):
         if is_so():
             return
         await asyncio.sleep(0.002)
@@ -73,7 +74,7 @@ async def measure(url: str, runs: int) -> dict[str, float]:
         async def press(what: str, key: str, is_so: Callable[[], bool]) -> None:
             nonlocal begun
             begun = time.perf_counter()
-            await pilot.press(key)
+            app.simulate_key(key)
             await shown(is_so)
             note(what)
 
@@ -93,9 +94,10 @@ async def measure(url: str, runs: int) -> dict[str, float]:
             await press("state: running (none)", "s", lambda: "running" in text(app) and " 0 runs" in f" {text(app)}")
             for state in ("waiting", "completed"):
                 await press(f"state: {state}", "s", lambda state=state: f"runs, {state}" in text(app))
-            while app.screen._state is not None:  # type: ignore[attr-defined]
-                await press("state: others", "s", lambda: True)
-            await press("state: all", "r", lambda: f"{runs:,} runs, all" in text(app))
+            for state in STATES[4:]:
+                named = "all states" if state is None else str(state.value).replace("_", " ")
+                await press("state: others", "s", lambda named=named: f"runs, {named}" in text(app))
+            await press("state: over to all", "s", lambda: f"{runs:,} runs, all" in text(app))
         for typed in ("number 7 of many", "nothing of the kind", "id:r0050", "agent:agent-007"):
             for _ in range(TIMES):
                 await pilot.press("slash")
