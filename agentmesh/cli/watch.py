@@ -66,7 +66,7 @@ def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int
     return PlayedSource(stored_family(store, find_run(store, run_id)), SystemClock(), speed=speed)
 
 
-def show(source: "Source", store: "TraceStore", theme: str | None) -> int:
+def show(source: "Source", store: "TraceStore", theme: str | None = None) -> int:
     """Open the app, and return its exit code when it is left."""
     from agentmesh.tui.app import WatchApp
     from agentmesh.tui.watching import Watched

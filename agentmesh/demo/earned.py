@@ -34,20 +34,18 @@ def intro(team: Team) -> str:
 
 def under_way(so_far: Earned) -> str:
     """Say in a line how far the demo is, and what it has earned."""
-    best = f"{so_far.best_single_id} ({so_far.best_single.quality:.3f})"
-    return (
-        f"{so_far.done} of {so_far.total}: quality {so_far.own.quality:.3f} at {_share(so_far)} of the cost of {best}"
-    )
+    best = f"best single's cost (quality {so_far.best_single.quality:.3f})"
+    return f"{so_far.done} of {so_far.total}: quality {so_far.own.quality:.3f} for {_share(so_far)} of {best}"
 
 
 def in_the_end(so_far: Earned) -> str:
     """Say in three lines what came of it."""
     own, best = so_far.own, so_far.best_single
+    alone = f"Always {so_far.best_single_id}, the best single model:"
     return "\n".join(
         (
             f"{so_far.done} questions are answered: quality {own.quality:.3f} for {_dollars(own.cost_usd_per_1k)}.",
-            f"{so_far.best_single_id}, the best single model in hindsight: {best.quality:.3f} for "
-            f"{best.cost_usd_per_1k:.3f}.",
+            f"{alone} {best.quality:.3f} for {_dollars(best.cost_usd_per_1k)}.",
             f"The router paid {_share(so_far)} of that. Enter opens a question, 3 the models, q leaves.",
         )
     )
@@ -58,4 +56,4 @@ def _share(so_far: Earned) -> str:
 
 
 def _dollars(cost_usd_per_1k: float) -> str:
-    return f"{cost_usd_per_1k:.3f} USD per 1,000"
+    return f"{cost_usd_per_1k:.3f} USD/1,000"

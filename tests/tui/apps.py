@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 
 from agentmesh.store import TraceStore
 from agentmesh.tui.app import WatchApp
+from agentmesh.tui.screens.live import LiveScreen
 from agentmesh.tui.sources import Source, TailSource
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
@@ -25,7 +26,8 @@ async def shown(
     app = WatchApp(Watched(source or TailSource(store), store, clock=StandingClock(), **watched))
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.watched.board.runs or not store.runs(limit=1))
-        await until(pilot, lambda: len(app.screen.query_one(Rows)) == len(app.watched.board.runs))
+        if isinstance(app.screen, LiveScreen):
+            await until(pilot, lambda: len(app.screen.query_one(Rows)) == len(app.watched.board.runs))
         yield app, pilot
 
 

@@ -109,11 +109,14 @@ async def test_an_app_beside_work_ends_when_the_work_fails_and_goes_on_when_it_i
     with open_store() as store:
         source = MeshSource(store)
 
+        is_shown = asyncio.Event()
+
         async def fail():
-            await asyncio.sleep(0)
+            await is_shown.wait()
             raise AgentError("it broke")
 
         async def wait(pilot):
+            is_shown.set()
             await until(pilot, lambda: pilot.app._exit)
 
         with pytest.raises(AgentError, match="it broke"):
