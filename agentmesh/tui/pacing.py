@@ -5,7 +5,7 @@ from typing import Final
 DRAW_S: Final = 0.125
 """How often the screen in front is drawn at most, in seconds: as often as a reader can follow."""
 
-DRAWING_SHARE: Final = 0.2
+DRAWING_SHARE: Final = 0.15
 """How much of a processor drawing may take: where a screen costs more than that, it is drawn less often."""
 
 LONGEST_REST: Final = 8
@@ -30,6 +30,6 @@ class Pace:
         >>> pace = Pace()
         >>> pace.rest_after(0.06)
         >>> [pace.is_time() for _ in range(4)]
-        [False, False, True, True]
+        [False, False, False, True]
         """
         self._rest = min(int(cost_s / (DRAWING_SHARE * DRAW_S)), LONGEST_REST)
