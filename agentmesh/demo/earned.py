@@ -41,7 +41,7 @@ def under_way(so_far: Earned) -> str:
 def in_the_end(so_far: Earned) -> str:
     """Say in three lines what came of it."""
     own, best = so_far.own, so_far.best_single
-    alone = f"Always {so_far.best_single_id}, the best single model:"
+    alone = f"Always {so_far.best_single_id} (best single):"
     return "\n".join(
         (
             f"{so_far.done} questions are answered: quality {own.quality:.3f} for {_dollars(own.cost_usd_per_1k)}.",

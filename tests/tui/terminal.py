@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 PROMPT = "] at your service"
-ROUNDS = 200
-"""How often the screen is read before what must become so is given up: about ten seconds."""
+ROUNDS = 600
+"""How often the screen is read before what must become so is given up: about half a minute."""
 
 
 class Terminal:

@@ -29,6 +29,7 @@ class Raising:
 with open_store(sys.argv[1], read_only=True) as store:
     show(Raising(), store)
 """
+pytestmark = pytest.mark.timeout(180)  # a real terminal, whose program takes seconds to start on a busy machine
 GREY = re.compile(r"[34]8;2;(\d+);(\d+);(\d+)")
 
 

@@ -15,7 +15,7 @@ from agentmesh.tui.widgets.play_bar import PlayBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.tui.widgets.words import Words
 
-WELCOME: Final = "Runs, newest first. Enter: who was considered, and why this agent. ?: keys, words."
+WELCOME: Final = "Runs, newest first. Enter: who was considered, and why this one. ?: help."
 """Said above the runs where nothing else is, within 80 columns."""
 
 HELD: Final = "The list is held, the totals move on; space lets it go on."
