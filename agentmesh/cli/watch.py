@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agentmesh.cli.options import db_option, number
+from agentmesh.cli.options import db_option, json_option, number
 from agentmesh.cli.output import is_terminal, print_text
 from agentmesh.cli.target import open_traces
+from agentmesh.display import escape_json
 
 if TYPE_CHECKING:
     from agentmesh.store import TraceStore
@@ -30,17 +31,26 @@ theme_option = click.option(
 )
 @theme_option
 @db_option
-def watch(run_id: str | None, plain: bool, speed: float, recent: int | None, theme: str | None, db: str | None) -> int:
+@json_option
+def watch(
+    run_id: str | None,
+    plain: bool,
+    speed: float,
+    recent: int | None,
+    theme: str | None,
+    db: str | None,
+    as_json: bool,
+) -> int:
     """Watch runs as they are routed, by whichever process; or play the stored run RUN again.
 
-    Ctrl-C ends the lines, q the app.
+    Ctrl-C ends the lines, q the app. --json prints each event as a line of JSON.
     """
-    if not plain:
+    if not (plain or as_json):
         check_terminal("'agentmesh watch --plain' prints lines")
     with open_traces(db) as store:
-        source = source_of(store, run_id, speed, recent if recent is not None else 10 if plain else 100)
-        if plain:
-            print_lines(source, ends=run_id is not None)
+        source = source_of(store, run_id, speed, recent if recent is not None else 10 if plain or as_json else 100)
+        if plain or as_json:
+            print_lines(source, ends=run_id is not None, as_json=as_json)
             return 0
         return show(source, store, theme)
 
@@ -78,14 +88,14 @@ def show(source: "Source", store: "TraceStore", theme: str | None = None) -> int
     return app.return_code or 0
 
 
-def print_lines(source: "Source", *, ends: bool) -> None:
+def print_lines(source: "Source", *, ends: bool, as_json: bool = False) -> None:
     """Print the events of a source, one a line; until its last one where it ``ends``, else until Ctrl-C."""
     from agentmesh.tui.presenters import plain_line
 
     while True:
         events = source.more()
         if events:
-            print_text("\n".join(map(plain_line, events)))
+            print_text("\n".join(escape_json(one.model_dump_json()) if as_json else plain_line(one) for one in events))
         elif ends and source.is_over:
             return
         else:

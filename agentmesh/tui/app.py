@@ -14,6 +14,7 @@ from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -108,12 +109,8 @@ class WatchApp(SteeredApp):
         return found if isinstance(found, Exception) else None
 
     def on_resize(self, event: Resize) -> None:
-        """Say so where the terminal has become too small to show anything, until it is larger again."""
-        is_small = event.size.width < LEAST.width or event.size.height < LEAST.height
-        if is_small and not isinstance(self.screen, SmallScreen):
-            self.push_screen(SmallScreen())
-        elif not is_small and isinstance(self.screen, SmallScreen):
-            self.pop_screen()
+        """See whether the terminal has become too small, or large enough again."""
+        self._fit(event.size)
 
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
@@ -195,11 +192,22 @@ class WatchApp(SteeredApp):
         """End without the traceback that would print every value at hand; whoever ran the app tells its ``failure``."""
         self._close_messages_no_wait()
 
+    def _fit(self, size: Size) -> None:
+        """Say so where the terminal is too small to show anything, until it is larger again."""
+        is_small = size.width < LEAST.width or size.height < LEAST.height
+        if is_small and not isinstance(self.screen, SmallScreen):
+            self.push_screen(SmallScreen())
+        elif not is_small and isinstance(self.screen, SmallScreen):
+            self.pop_screen()
+
     def _draw(self) -> None:
         self.sub_title = escape_line(self.watched.source.label)
         is_stale = self._stale or self.watched.board.totals.under_way > 0  # what is under way gets older, and shows it
         if is_stale and self._pace.is_time():
             self._stale = False
+            self._fit(self.size)
+            if isinstance(self.screen, SmallScreen):
+                self.screen.refresh(layout=True)  # a terminal that shrinks may lose what was painted meanwhile
             if isinstance(self.screen, BoardScreen):
                 begun_s = thread_time()
                 self.screen.draw()

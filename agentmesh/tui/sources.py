@@ -130,8 +130,9 @@ class MeshSource:
         return False
 
     def __call__(self, event: Event) -> None:
-        """Take one event; it costs the mesh the adding to a list."""
-        self._heard.append(event)
+        """Take one event; it costs the mesh the adding to a list. Scores come from the store, each once."""
+        if not isinstance(event, FeedbackGiven):
+            self._heard.append(event)
 
     def more(self) -> Sequence[Event]:
         """Return what was heard since the last time, and scores that were stored."""

@@ -39,10 +39,6 @@ class Terminal:
         """Press keys, by the names that tmux gives them."""
         self._tmux("send-keys", *keys)
 
-    def resize(self, width: int, height: int) -> None:
-        """Give the terminal another size."""
-        self._tmux("resize-window", "-t", "main", "-x", str(width), "-y", str(height))
-
     def screen(self, *, styled: bool = False) -> str:
         """Return what stands on the screen, with its colours where it is to be ``styled``."""
         return self._tmux("capture-pane", "-p", *(["-e"] if styled else []))

@@ -5,7 +5,9 @@ from itertools import pairwise
 import pytest
 
 from agentmesh import Learning, Mesh, agent
+from agentmesh.cli.app import main
 from agentmesh.errors import RunNotFoundError
+from agentmesh.lifting import parse_event
 from agentmesh.records import RunSummary
 from agentmesh.store import open_store
 from agentmesh.tui.board import Board
@@ -163,3 +165,12 @@ def test_pages_of_a_long_list_are_asked_for_as_they_come_into_sight() -> None:
         pages.index("r150")
     assert RunPages().missing(0, 10) == []
     assert RunPages(0, pinned).missing(0, 1) == []
+
+
+def test_a_run_is_printed_as_lines_of_json_that_are_read_back(tmp_path, capsys) -> None:
+    url = f"sqlite:///{tmp_path / 'watched.db'}"
+    told_store(url).close()
+    assert main(["watch", "sum", "--json", "--speed", "100", "--db", url]) == 0
+    said = [parse_event(line) for line in capsys.readouterr().out.splitlines()]
+    with open_store(url, read_only=True) as store:
+        assert said == store.events("sum")
