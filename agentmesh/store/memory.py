@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
 from threading import RLock
 
-from agentmesh.events import AnswerChunk, Event, FeedbackGiven, RunStarted, fold, summarize
+from agentmesh.events import AnswerChunk, Event, FeedbackGiven, summarize
 from agentmesh.records import (
     AgentCard,
     Experience,
@@ -18,12 +18,10 @@ from agentmesh.records import (
     RouterMark,
     RouterState,
     Run,
-    RunStatus,
     RunSummary,
 )
-from agentmesh.store.base import Lease, Orphaned, RunFilter, StoredEvent, TraceStore
+from agentmesh.store.base import Lease, RunFilter, StoredEvent, TraceStore
 from agentmesh.store.carried import Numbered, new_ones, with_those_started
-from agentmesh.store.codec import outline, reason_of
 from agentmesh.store.faults import MOST_IN_MEMORY, kept
 from agentmesh.store.refusals import (
     ScoredKey,
@@ -37,32 +35,11 @@ from agentmesh.store.refusals import (
     scored_key,
     unfinished,
 )
-from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention, Standing, released
+from agentmesh.store.remembered import Trace, age_of, families_of, is_left_alone, matches, roots_of
+from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention, released
 from agentmesh.types import AgentId, RunId
 
 _SEQUENCE, _PLACE = attrgetter("sequence"), attrgetter("place")
-
-
-@dataclass(slots=True)
-class _Trace:
-    """The events of one run by seq, and its folded run until the next event comes."""
-
-    by_seq: dict[int, Event] = field(default_factory=dict)
-    folded: Run | None = None
-
-    def ordered(self) -> list[Event]:
-        return [self.by_seq[seq] for seq in sorted(self.by_seq)]
-
-    def run(self) -> Run:
-        if self.folded is None:
-            self.folded = fold(self.ordered())
-        return self.folded
-
-    def scores(self) -> list[Feedback]:
-        return [event.feedback for event in self.by_seq.values() if isinstance(event, FeedbackGiven)]
-
-    def started(self) -> bool:
-        return any(isinstance(event, RunStarted) for event in self.by_seq.values())
 
 
 class MemoryStore(TraceStore):
@@ -74,7 +51,7 @@ class MemoryStore(TraceStore):
         self._log: list[StoredEvent] = []
         self._place = 0  # the last that was given out
         self._prunings: dict[float, Pruning] = {}
-        self._traces: dict[RunId, _Trace] = {}
+        self._traces: dict[RunId, Trace] = {}
         self._last = 0  # the highest number that an experience or a mark has
         self._experiences: list[Experience] = []
         self._scored: set[ScoredKey] = set()
@@ -145,7 +122,7 @@ class MemoryStore(TraceStore):
             if where is None:
                 chosen |= set(self._traces)
             logs = [self._traces[run_id].ordered() for run_id in chosen]
-        yield from sorted(logs, key=_age)
+        yield from sorted(logs, key=age_of)
 
     def last_place(self) -> int:
         """Return the place of the last event stored, 0 where there is none."""
@@ -335,8 +312,8 @@ class MemoryStore(TraceStore):
         """Delete or count runs that may go, with the runs that they started."""
         with self._lock:
             self._check_open()
-            roots = self._roots(retention, after)[:limit]
-            gone = released(self._families([run_id for _, run_id in roots]), retention)
+            roots = roots_of(self._traces, retention, after)[:limit]
+            gone = released(families_of(self._traces, [run_id for _, run_id in roots]), retention)
             count = sum(len(self._traces[run_id].by_seq) for run_id in gone)
             if at is not None and gone:
                 self._forget(set(gone))
@@ -380,14 +357,14 @@ class MemoryStore(TraceStore):
         if self._closed:
             raise closed(self.url)
 
-    def _trace(self, run_id: RunId) -> _Trace:
+    def _trace(self, run_id: RunId) -> Trace:
         self._check_open()
         if run_id not in self._traces:
             raise no_run(run_id, self.url)
         return self._traces[run_id]
 
     def _put(self, event: Event) -> None:
-        trace = self._traces.setdefault(event.run_id, _Trace())
+        trace = self._traces.setdefault(event.run_id, Trace())
         trace.by_seq[event.seq] = event
         trace.folded = None
         self._place += 1
@@ -403,29 +380,6 @@ class MemoryStore(TraceStore):
     def _keep(self, state: RouterState) -> None:
         self._states.setdefault((state.router, state.parameters), {})[state.sequence] = state
 
-    def _roots(self, retention: Retention, after: Cursor | None) -> list[Cursor]:
-        found = [
-            (run.started_at, run.id)
-            for run in self._matching(None)
-            if run.started_at < retention.before and run.status in retention.wanted and run.parent not in self._traces
-        ]
-        return sorted(cursor for cursor in found if after is None or cursor > after)
-
-    def _families(self, roots: Sequence[RunId]) -> dict[RunId, dict[RunId, Standing]]:
-        children: dict[RunId | None, list[RunId]] = {}
-        for run in self._matching(None):
-            children.setdefault(run.parent, []).append(run.id)
-        families = {}
-        for root in roots:
-            members = [root]
-            for run_id in members:  # which grows by those that each of them started
-                members += children.get(run_id, [])
-            families[root] = {run_id: self._standing(self._traces[run_id]) for run_id in members}
-        return families
-
-    def _standing(self, trace: _Trace) -> Standing:
-        return Standing(trace.run().status, bool(trace.scores()))
-
     def _forget(self, gone: set[RunId]) -> None:
         self._log = [stored for stored in self._log if stored.event.run_id not in gone]
         for run_id in gone:
@@ -438,31 +392,5 @@ class MemoryStore(TraceStore):
         found = [run for run in started if where is None or matches(run, where)]
         if where is None or where.orphaned is None:
             return found
-        return [run for run in found if self._is_left_alone(run, where.orphaned)]
-
-    def _is_left_alone(self, run: Run, orphaned: Orphaned) -> bool:
-        events = self._traces[run.id].ordered()
-        owner, outer = outline(run.id, events).owner, self._traces.get(run.parent or "")
-        is_left = events[-1].at < orphaned.quiet_since if owner is None else owner not in orphaned.living
-        is_part = outer is not None and outer.started() and not outer.run().status.has_ended
-        return run.status is RunStatus.RUNNING and is_left and not is_part
-
-
-def _age(log: Sequence[Event]) -> tuple[bool, float, RunId]:
-    """Return what sorts logs by the start of their runs; those without one come last."""
-    started = next((event.at for event in log if isinstance(event, RunStarted)), None)
-    return started is None, started or 0.0, log[0].run_id
-
-
-def matches(run: Run, where: RunFilter) -> bool:
-    """Say whether a run is among those that ``where`` asks for."""
-    return (
-        (where.status is None or run.status is where.status)
-        and (where.text is None or where.text.casefold() in run.task.text.casefold())
-        and (where.agent_id is None or any(call.agent_id == where.agent_id for call in run.calls))
-        and (not where.alone or run.parent is None)
-        and (where.parent is None or run.parent == where.parent)
-        and (where.since is None or run.started_at >= where.since)
-        and (where.prefix is None or run.id.startswith(where.prefix))
-        and (where.reason is None or where.reason.casefold() in reason_of(run.decision).casefold())
-    )
+        outer = self._traces.get
+        return [one for one in found if is_left_alone(self._traces[one.id], outer(one.parent or ""), where.orphaned)]
