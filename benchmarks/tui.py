@@ -14,6 +14,7 @@ driver. The watcher has lost nothing when its totals say what was sent.
 import argparse
 import asyncio
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -212,6 +213,7 @@ def shown(arguments: argparse.Namespace) -> None:
     else:
         source = TailSource(store)
     app = TimedApp(Watched(TimedSource(source), store, board=TimedBoard()), drawn=not arguments.undrawn)
+    gc.freeze()  # as agentmesh watch does
     app.run()
     totals, sent = app.watched.board.totals, flood.told if arguments.url is None else store.last_place()
     told = {"measured": app.measured, "painted_at": app.painted_at, "events": totals.events, "sent": sent}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
 from threading import Event as Signal
-from time import thread_time
+from time import monotonic, thread_time
 from typing import Any, ClassVar, Final
 
 import click
@@ -203,15 +203,13 @@ class WatchApp(SteeredApp):
     def _draw(self) -> None:
         self.sub_title = escape_line(self.watched.source.label)
         is_stale = self._stale or self.watched.board.totals.under_way > 0  # what is under way gets older, and shows it
-        if is_stale and self._pace.is_time():
+        if is_stale and self._pace.is_time(monotonic(), thread_time()):
             self._stale = False
             self._fit(self.size)
             if isinstance(self.screen, SmallScreen):
                 self.screen.refresh(layout=True)  # a terminal that shrinks may lose what was painted meanwhile
             if isinstance(self.screen, BoardScreen):
-                begun_s = thread_time()
                 self.screen.draw()
-                self.screen.call_after_refresh(lambda: self._pace.rest_after(thread_time() - begun_s))
 
     @work(thread=True, exclusive=True, group="source")
     def _read(self) -> None:

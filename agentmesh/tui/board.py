@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
+from agentmesh.decisions import Candidate, RouteDecision
 from agentmesh.events import (
     AnswerChunk,
     AnswerRefined,
@@ -23,7 +25,7 @@ from agentmesh.events import (
     WaveStarted,
 )
 from agentmesh.graphs.health import UNHEALTHY
-from agentmesh.records import RouteDecision, RunStatus
+from agentmesh.records import RunStatus
 from agentmesh.tui.tallies import FEW_SCORES, AgentTally, Totals
 from agentmesh.types import AgentId, RunId
 
@@ -33,9 +35,35 @@ KEPT: Final = 200
 LONGEST_TEXT: Final = 200
 """Characters of a task that a row may show: a task of a megabyte is not held for the sake of its beginning."""
 
-
 LONGEST_SAID: Final = 4000
 """Characters of an answer that is being written: its end, which is what a reader follows."""
+
+SCORES_KEPT: Final = 6
+"""Scores of a decision that a row shows: that of the agent chosen, and those of the best others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a row shows of a decision, which may have hundreds of candidates. ``scores`` begins with the one chosen."""
+
+    agents: tuple[AgentId, ...] = ()
+    abstained: bool = False
+    margin: float | None = None
+    scores: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, decision: RouteDecision) -> "Choice":
+        """Return the short form of a decision."""
+        agents = tuple(selection.agent_id for selection in decision.selected)
+        chosen = next((one for one in decision.candidates if agents and one.agent_id == agents[0]), None)
+        return cls(agents, decision.abstained, decision.margin, _scores(decision, chosen))
+
+
+def _scores(decision: RouteDecision, chosen: Candidate | None) -> tuple[float, ...]:
+    if chosen is None or chosen.score is None:
+        return ()
+    others = (one.score for one in decision.candidates if one is not chosen and one.score is not None)
+    return (chosen.score, *islice(others, SCORES_KEPT - 1))
 
 
 @dataclass(slots=True)
@@ -53,7 +81,7 @@ class LiveRun:
     parent: RunId | None = None
     stage: str = ""
     router: str = ""
-    decision: RouteDecision | None = None
+    choice: Choice | None = None
     under_way: tuple[AgentId, ...] = ()
     answered_by: tuple[AgentId, ...] = ()
     cost_usd: Decimal | None = Decimal(0)
@@ -72,7 +100,7 @@ class LiveRun:
             case TaskPrepared():
                 self.step = "deciding"
             case DecisionMade():
-                self.decision, self.step = event.decision, "decided"
+                self.choice, self.step = Choice.of(event.decision), "decided"
             case WaveStarted() if event.agents:
                 self.step = f"wave {event.wave}"
             case CallStarted():
@@ -116,6 +144,8 @@ class Board:
         kept: How many ended runs to hold; those under way are all held.
         known_single: The best single agent and its price in US dollars a run, where they are known; else it is the
             best of those that were seen.
+
+    ``explained`` is the newest decision that says what it rests on, after the text of its task.
     """
 
     kept: int = KEPT
@@ -125,6 +155,7 @@ class Board:
     totals: Totals = field(default_factory=Totals)
     chosen: int = 0
     intents: dict[str, float] = field(default_factory=dict)
+    explained: tuple[str, RouteDecision] | None = None
     now: float = 0.0
     _ended: dict[RunId, None] = field(default_factory=dict)
     _changed: dict[RunId, None] = field(default_factory=dict)
@@ -190,6 +221,8 @@ class Board:
                 self._rest({agent_id for agent_id, gate in event.refused.items() if gate == UNHEALTHY})
             case DecisionMade():
                 self.chosen += len(event.decision.selected)
+                if event.decision.evidence:
+                    self.explained = "" if run is None else run.text, event.decision
                 for kind, weight in event.decision.intent.items():
                     self.intents[kind] = self.intents.get(kind, 0.0) + weight
                 for selection in event.decision.selected:

@@ -9,14 +9,14 @@ from agentmesh.decisions import Candidate, RouteDecision
 from agentmesh.display import escape, escape_line, moment, seconds, shorten, usd
 from agentmesh.events import Event
 from agentmesh.records import Run, RunStatus, RunSummary
-from agentmesh.tui.board import Board, LiveRun
+from agentmesh.tui.board import SCORES_KEPT, Board, Choice, LiveRun
 from agentmesh.tui.cells import Cell, Column, Tone, bar, sparkline
 from agentmesh.tui.telling import told
 from agentmesh.types import AgentId
 
 NONE: Final = "-"
 ID_SHOWN: Final = 8
-BAR: Final = 6
+BAR: Final = SCORES_KEPT
 
 LIVE: Final = (
     Column("run", ID_SHOWN, rank=3),
@@ -80,13 +80,13 @@ def state(run: LiveRun) -> Cell:
 def live_row(run: LiveRun, now: float) -> tuple[Cell, ...]:
     """Return the cells of a run under ``LIVE``; ``now`` is Unix seconds."""
     took = run.elapsed_s if run.elapsed_s is not None else max(now - run.started_at, 0.0)
-    margin = None if run.decision is None else run.decision.margin
+    margin = None if run.choice is None else run.choice.margin
     return (
         Cell(short_id(run.id), Tone.DIM),
         state(run),
         Cell(f"{run.stage}: {run.text}" if run.stage else run.text.lstrip()),
         Cell(asked(run)),
-        Cell(score(run.decision), Tone.ACCENT),
+        Cell(score(run.choice), Tone.ACCENT),
         Cell(
             NONE if margin is None else f"{margin:+.3f}", Tone.WARN if margin is not None and margin < 0 else Tone.DIM
         ),
@@ -100,21 +100,16 @@ def asked(run: LiveRun) -> str:
     """Return whom a run asks now, else who was chosen, the weightiest first."""
     if run.under_way:
         return ", ".join(dict.fromkeys(run.under_way))
-    if run.decision is None:
+    if run.choice is None:
         return NONE
-    if run.decision.abstained:
-        return "nobody"
-    return ", ".join(selection.agent_id for selection in run.decision.selected)
+    return "nobody" if run.choice.abstained else ", ".join(run.choice.agents)
 
 
-def score(decision: RouteDecision | None) -> str:
+def score(choice: Choice | None) -> str:
     """Return the score of the first agent chosen, as a column beside those of the best others, and as a number."""
-    chosen = _chosen(decision)
-    if decision is None or chosen is None or chosen.score is None:
+    if choice is None or not choice.scores:
         return NONE
-    others = [candidate.score for candidate in decision.candidates if candidate is not chosen]
-    known = [chosen.score, *(one for one in others if one is not None)]
-    return f"{sparkline(known[:BAR], BAR)}{chosen.score:5.2f}"
+    return f"{sparkline(choice.scores, BAR)}{choice.scores[0]:5.2f}"
 
 
 def worth(quality: float | None) -> Cell:
@@ -235,13 +230,6 @@ def _why(candidate: Candidate) -> str:
 
 def _number(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
-
-
-def _chosen(decision: RouteDecision | None) -> Candidate | None:
-    if decision is None or not decision.selected:
-        return None
-    first = decision.selected[0].agent_id
-    return next((candidate for candidate in decision.candidates if candidate.agent_id == first), None)
 
 
 TIMELINE: Final = (

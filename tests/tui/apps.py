@@ -26,8 +26,13 @@ async def shown(
     app = WatchApp(Watched(source or TailSource(store), store, clock=StandingClock(), **watched))
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.watched.board.runs or not store.runs(limit=1))
-        if isinstance(app.screen, LiveScreen):
-            await until(pilot, lambda: len(app.screen.query_one(Rows)) == len(app.watched.board.runs))
+        await until(
+            pilot,
+            lambda: (
+                not isinstance(app.screen, LiveScreen)  # a run that is played is opened by itself
+                or len(app.screen.query_one(Rows)) == len(app.watched.board.runs)
+            ),
+        )
         yield app, pilot
 
 

@@ -7,7 +7,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Footer, Header, Input, Static
+from textual.widgets import Header, Input, Static
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.records import Run, RunStatus
@@ -16,6 +16,7 @@ from agentmesh.tui.board import Board
 from agentmesh.tui.messages import WaitingRead
 from agentmesh.tui.presenters import WAITING, request_text, waiting_rows
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
 
 MOST = 500
@@ -45,7 +46,7 @@ class ApprovalsScreen(BoardScreen):
         with VerticalScroll(classes="text"):
             yield Static(id="request", markup=False)
         yield Input(placeholder="what the agent is asked instead", id="instead")
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Read what waits."""

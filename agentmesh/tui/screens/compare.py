@@ -7,7 +7,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Header, Static
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.playback.diff import diff
@@ -19,6 +19,7 @@ from agentmesh.tui.comparing import diff_lines, whatif_lines
 from agentmesh.tui.messages import Compared
 from agentmesh.tui.run_presenters import shown
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.types import RunId
 
@@ -44,7 +45,7 @@ class CompareScreen(BoardScreen):
                     id="compared",
                     markup=False,
                 )
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """List the routers."""

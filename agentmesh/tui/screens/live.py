@@ -4,13 +4,14 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Header, Input, Static
+from textual.widgets import Header, Input, Static
 
 from agentmesh.tui.board import Board
 from agentmesh.tui.finding import fits
 from agentmesh.tui.presenters import LEGEND, LIVE, live_row, totals_lines
 from agentmesh.tui.screens.board_screen import BoardScreen
 from agentmesh.tui.sources import PlayedSource
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.play_bar import PlayBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.tui.widgets.words import Words
@@ -47,7 +48,7 @@ class LiveScreen(BoardScreen):
         yield Rows(LIVE, id="runs", empty=EMPTY)
         yield Static("\n".join(LEGEND), id="legend", markup=False)
         yield PlayBar()
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Leave the field away until it is asked for."""

@@ -6,7 +6,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Header, Static
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.learning.inspection import inspect_router
@@ -17,6 +17,7 @@ from agentmesh.tui.heat import HeatMap
 from agentmesh.tui.messages import RouterRead, RoutersRead
 from agentmesh.tui.router_presenters import curve_lines, intent_lines, neighbourhood_lines, report_lines
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
 
 COLUMNS = (Column("router", 16, grows=True), Column("newest", 8, right=True))
@@ -41,7 +42,7 @@ class RoutersScreen(BoardScreen):
                 yield Static(id="about", markup=False)
                 yield Static(id="trails", markup=False)
                 yield Static(id="seen", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Read which routers there are."""
@@ -50,8 +51,8 @@ class RoutersScreen(BoardScreen):
 
     def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - nothing here ages
         """Show what was seen of the decisions."""
-        run = next((run for run in reversed(board.runs.values()) if run.decision and run.decision.evidence), None)
-        tree = neighbourhood_lines(None, "") if run is None else neighbourhood_lines(run.decision, run.text)
+        text, decision = board.explained or ("", None)
+        tree = neighbourhood_lines(decision, text)
         parts = ["Kinds of task, of all decisions seen", *intent_lines(board.intents), ""]
         self.query_one("#seen", Static).update("\n".join([*parts, "What the newest such decision rests on", *tree]))
 

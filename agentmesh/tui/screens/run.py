@@ -7,7 +7,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Footer, Header, Static, TabbedContent, TabPane
+from textual.widgets import Header, Static, TabbedContent, TabPane
 
 from agentmesh.display import escape
 from agentmesh.errors import AgentMeshError
@@ -29,6 +29,7 @@ from agentmesh.tui.run_presenters import (
     slice_rows,
 )
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.play_bar import PlayBar
 from agentmesh.tui.widgets.rows import Rows
 
@@ -82,7 +83,7 @@ class RunScreen(BoardScreen):
             with TabPane("Context", id="context"):
                 yield Rows(SLICES, id="slices", empty="no context was given, or everybody got all of it")
         yield PlayBar()
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - what is shown comes from the trace
         """Read the trace again where the run has gone on, and follow what is being said."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Header, Input, Static
+from textual.widgets import Header, Input, Static
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.records import RunStatus, RunSummary
@@ -17,6 +17,7 @@ from agentmesh.tui.messages import PageRead
 from agentmesh.tui.pages import PAGE, RunPages
 from agentmesh.tui.presenters import STORED, stored_row
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.types import RunId
 
@@ -61,7 +62,7 @@ class RunsScreen(BoardScreen):
         yield Input(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
         yield Rows(STORED, id="stored", empty="no run is stored that fits")
         yield Static(id="filter", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Read the first page."""
