@@ -1,9 +1,10 @@
 """What a watcher in another process costs a mesh: runs per second of no-op agents with and without it, taking turns.
 
 A mesh of ten agents that answer at once, with full traces in SQLite, has its runs all in flight. Beside it is nothing,
-or a process that only follows the store (polling), or the whole app in a pseudo-terminal of 160x48 (watching).
-Throughput counts all: on a machine with few free cores a watcher takes processor time from the mesh as any program
-does. Processor time per run of the mesh's own process counts only what the mesh does more because it is watched.
+or a process that uses as much of a processor as the app does and never looks at the store (busy), or one that only
+follows the store (polling), or the whole app in a pseudo-terminal of 160x48 (watching). Throughput counts all: on a
+machine with few free cores a watcher takes processor time from the mesh as any program does, which is what ``busy``
+tells. What a watcher costs a mesh by watching it is the difference between ``watching`` and ``busy``.
 
     python benchmarks/tui_beside.py [--runs 500] [--rounds 5] [--json]
 """
@@ -27,12 +28,13 @@ from agentmesh import Mesh, open_store
 from agentmesh.tui.sources import TailSource
 
 AGENTS = 10
-WAYS = ("alone", "polling", "watching")
+WAYS = ("alone", "busy", "polling", "watching")
+TICK_S = 0.02
 
 
 @contextmanager
-def beside(way: str, url: str) -> Iterator[int | None]:
-    """Have a watcher go on meanwhile; its process id is given."""
+def beside(way: str, url: str, share: float) -> Iterator[int | None]:
+    """Have a watcher go on meanwhile; its process id is given. ``share`` of a core is what a busy process uses."""
     if way == "watching":
         terminal = Terminal([sys.executable, "-m", "agentmesh", "watch", "--db", url])
         terminal.wait_until_drawn(60)
@@ -40,8 +42,8 @@ def beside(way: str, url: str) -> Iterator[int | None]:
             yield terminal.process.pid
         finally:
             terminal.leave()
-    elif way == "polling":
-        process = subprocess.Popen([sys.executable, __file__, "poll", url], stdout=subprocess.PIPE, text=True)
+    elif way in OTHERS:
+        process = subprocess.Popen([sys.executable, __file__, way, url, str(share)], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         process.stdout.readline()
         try:
@@ -54,7 +56,17 @@ def beside(way: str, url: str) -> Iterator[int | None]:
         yield None
 
 
-def poll(url: str) -> None:
+def busy(_url: str, share: float) -> None:
+    """Use ``share`` of a core."""
+    print("ready", flush=True)
+    while True:
+        begun = time.thread_time()
+        while time.thread_time() - begun < share * TICK_S:
+            pass
+        time.sleep((1 - share) * TICK_S)
+
+
+def poll(url: str, _share: float) -> None:
     """Follow a store as the app does, and do nothing with what comes."""
     with open_store(url, read_only=True) as store:
         source = TailSource(store)
@@ -73,12 +85,15 @@ def processor_s(process_id: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def timed(way: str, runs: int, folder: Path) -> dict[str, float]:
+OTHERS = {"busy": busy, "polling": poll}
+
+
+async def timed(way: str, runs: int, folder: Path, share: float) -> dict[str, float]:
     """Return what one round came to."""
     url = f"sqlite:///{folder / 'mesh.db'}"
     async with Mesh(map(Noop, range(AGENTS)), store=url) as mesh:
         await mesh.run("warm up")
-        with beside(way, url) as watcher:
+        with beside(way, url, share) as watcher:
             begun, cpu, theirs = time.perf_counter(), time.process_time(), processor_s(watcher)
             await asyncio.gather(*(mesh.run(f"question number {place} of many") for place in range(runs)))
             wall, used = time.perf_counter() - begun, time.process_time() - cpu
@@ -93,10 +108,13 @@ async def timed(way: str, runs: int, folder: Path) -> dict[str, float]:
 def measure(runs: int, rounds: int) -> list[dict[str, object]]:
     """Return the medians of each way."""
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    share = 0.0
     for number in range(rounds + 1):
-        for way in WAYS if number % 2 else reversed(WAYS):  # no way is always the first
+        for way in WAYS if number % 2 else reversed(WAYS):  # no way is always the first; watching comes before busy
             with tempfile.TemporaryDirectory() as folder:
-                figures = asyncio.run(timed(way, runs, Path(folder)))
+                figures = asyncio.run(timed(way, runs, Path(folder), share))
+            if way == "watching":
+                share = min(figures["watcher_core"], 0.9)
             if number:  # the first round warms up
                 found[way].append(figures)
     medians = {
@@ -115,8 +133,8 @@ def measure(runs: int, rounds: int) -> list[dict[str, object]]:
 
 def main() -> None:
     """Measure and print."""
-    if sys.argv[1:2] == ["poll"]:
-        poll(sys.argv[2])
+    if len(sys.argv) > 1 and sys.argv[1] in OTHERS:
+        OTHERS[sys.argv[1]](sys.argv[2], float(sys.argv[3]))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)

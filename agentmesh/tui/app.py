@@ -40,7 +40,7 @@ from agentmesh.types import AgentId, RunId
 POLL_S: Final = 0.1
 """How long the source rests between two questions."""
 
-AGE_S: Final = 1.0
+AGE_S: Final = 0.5
 """How often the screen in front is drawn though nothing came: what it shows has grown older."""
 
 RETRY_S: Final = 1.0
@@ -202,8 +202,7 @@ class WatchApp(SteeredApp):
 
     def _draw(self) -> None:
         self.sub_title = escape_line(self.watched.source.label)
-        is_stale = self._stale or self.watched.board.totals.under_way > 0  # what is under way gets older, and shows it
-        if is_stale and self._pace.is_time(monotonic(), thread_time()):
+        if self._stale and self._pace.is_time(monotonic(), thread_time()):
             self._stale = False
             self._fit(self.size)
             if isinstance(self.screen, SmallScreen):

@@ -17,6 +17,9 @@ from textual.strip import Strip
 
 from agentmesh.tui.cells import Cell, Column, Tone, fitted, laid_out
 
+Line = tuple[tuple[Cell, ...], str | None]
+"""The cells of a line, and the style of all of it where it has one."""
+
 RowAt = Callable[[int], Sequence[Cell]]
 """Returns the cells of a row by its number; it is asked only for those in sight."""
 
@@ -81,6 +84,7 @@ class Rows(ScrollView, can_focus=True):
         self._styles: dict[str, Style] = {}
         self._lines: LRUCache[tuple[tuple[Cell, ...], int, str | None], Strip] = LRUCache(KEPT_LINES)
         self._laid_out: tuple[int, Sequence[tuple[int, int]]] = (-1, ())
+        self._told: dict[int, Line | None] = {}  # what each line in sight was when it was last drawn
 
     @property
     def key(self) -> str | None:
@@ -101,19 +105,17 @@ class Rows(ScrollView, can_focus=True):
         if before is None or before != self.key:
             self._tell()
         self._scroll_to_cursor()
-        self.refresh()
+        self._refresh_changed()
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of what is in sight: the titles first, below them the rows."""
         width = self.scrollable_content_region.width
-        if y < HEADER:
-            return self._line(tuple(Cell(column.title) for column in self.columns), width, "rows--header")
-        number = self.scroll_offset.y + y - HEADER
-        if number >= len(self._keys):
-            note = self.empty if not self._keys and number == 0 else ""
+        line = self._told[y] = self._line_at(y)
+        if line is None:
+            note = self.empty if not self._keys and y == HEADER else ""
             return Strip([Segment(fitted(note, width), self._style("rows--dim"))], width)
-        part = "rows--cursor" if number == self.cursor and self.has_focus else None
-        return self._line(tuple(self._row_at(number)), width, part)
+        cells, part = line
+        return self._line(cells, width, part)
 
     def notify_style_update(self) -> None:
         """Forget what was drawn in other colours."""
@@ -156,6 +158,25 @@ class Rows(ScrollView, can_focus=True):
         """Keep the cursor in sight."""
         self._take_length()
         self._scroll_to_cursor()
+
+    def _line_at(self, y: int) -> Line | None:
+        """Return what is to stand on one line of what is in sight, ``None`` below the last row."""
+        if y < HEADER:
+            return tuple(Cell(column.title) for column in self.columns), "rows--header"
+        number = self.scroll_offset.y + y - HEADER
+        if number >= len(self._keys):
+            return None
+        return tuple(self._row_at(number)), "rows--cursor" if number == self.cursor and self.has_focus else None
+
+    def _refresh_changed(self) -> None:
+        """Draw the lines that have changed: a terminal far away is told of nothing else."""
+        height = self.scrollable_content_region.height
+        changed = [y for y in range(HEADER, height) if y not in self._told or self._told[y] != self._line_at(y)]
+        if not self._keys or 2 * len(changed) > height:
+            self.refresh()
+            return
+        for y in changed:
+            self.refresh_line(self.scroll_offset.y + y)
 
     def _take_length(self) -> None:
         """Tell how long the table is; the screen is laid out anew only where a scroll bar comes or goes."""
