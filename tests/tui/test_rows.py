@@ -194,3 +194,24 @@ async def test_clicks_and_the_wheel_move_a_table() -> None:
         await pilot.pause()
         await pilot.click(Rows, offset=(3, 4))
         assert rows.cursor == 50 + 4 - HEADER
+
+
+async def test_only_lines_that_changed_are_drawn_again() -> None:
+    async with table(8) as (rows, _, pilot):
+        drawn: list[int] = []
+        render_line = rows.render_line
+        rows.render_line = lambda y: drawn.append(y) or render_line(y)  # type: ignore[method-assign]  # to count
+        for changed, lines in (("row 2", [2 + HEADER]), ("row 2", []), ("longer", [2 + HEADER])):
+            drawn.clear()
+
+            def row(number: int, changed: str = changed) -> Sequence[Cell]:
+                text = f"row {number}" if number != 2 else f"{changed}!"
+                return Cell(str(number)), Cell(text, Tone.GOOD), Cell("more")
+
+            rows.show(keys(8), row)
+            await pilot.pause()
+            assert drawn == lines
+        drawn.clear()
+        rows.show(keys(8, first=5), lambda number: (Cell(""), Cell(f"new {number}"), Cell("")))
+        await pilot.pause()
+        assert set(drawn) == set(range(LINES))  # nearly all are new, and all are drawn at once
