@@ -84,6 +84,7 @@ class WatchApp(SteeredApp):
         self._folded = Signal()  # set when what the worker sent was folded: it waits, so that a flood cannot pile up
         self._stale = True
         self._pace = Pace()
+        self.animation_level = "none"  # what moves here tells something, and a terminal may be far away
         for known in THEMES:
             self.register_theme(known)
         self.theme = theme_named(theme or THEMES[0].name).name
