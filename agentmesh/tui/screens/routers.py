@@ -6,7 +6,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Footer, Header
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.learning.inspection import inspect_router
@@ -18,6 +18,7 @@ from agentmesh.tui.messages import RouterRead, RoutersRead
 from agentmesh.tui.router_presenters import curve_lines, intent_lines, neighbourhood_lines, report_lines
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.words import Words
 
 COLUMNS = (Column("router", 16, grows=True), Column("newest", 8, right=True))
 
@@ -38,9 +39,9 @@ class RoutersScreen(BoardScreen):
         with Horizontal():
             yield Rows(COLUMNS, id="routers", empty="no router yet")
             with VerticalScroll(id="learned"):
-                yield Static(id="about", markup=False)
-                yield Static(id="trails", markup=False)
-                yield Static(id="seen", markup=False)
+                yield Words(id="about")
+                yield Words(id="trails")
+                yield Words(id="seen")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -53,7 +54,7 @@ class RoutersScreen(BoardScreen):
         run = next((run for run in reversed(board.runs.values()) if run.decision and run.decision.evidence), None)
         tree = neighbourhood_lines(None, "") if run is None else neighbourhood_lines(run.decision, run.text)
         parts = ["Kinds of task, of all decisions seen", *intent_lines(board.intents), ""]
-        self.query_one("#seen", Static).update("\n".join([*parts, "What the newest such decision rests on", *tree]))
+        self.query_one("#seen", Words).update("\n".join([*parts, "What the newest such decision rests on", *tree]))
 
     @while_shown
     def on_routers_read(self, message: RoutersRead) -> None:
@@ -70,7 +71,7 @@ class RoutersScreen(BoardScreen):
     @while_shown
     def on_rows_moved(self, message: Rows.Moved) -> None:
         """Read what the router under the cursor has learned."""
-        self.query_one("#about", Static).update(f"reading {message.key} ...")
+        self.query_one("#about", Words).update(f"reading {message.key} ...")
         self._read_router(message.key)
 
     @while_shown
@@ -81,9 +82,9 @@ class RoutersScreen(BoardScreen):
         lines = [message.reason] if message.reason else []
         for title, told in message.sections:
             lines += [title, *told, ""]
-        self.query_one("#about", Static).update("\n".join(lines))
+        self.query_one("#about", Words).update("\n".join(lines))
         drawn = "" if message.trails is None else HeatMap(message.trails)
-        self.query_one("#trails", Static).update(drawn)
+        self.query_one("#trails", Words).update(drawn)
 
     def action_reread(self) -> None:
         """Read the list anew."""
