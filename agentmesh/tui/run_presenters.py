@@ -31,8 +31,8 @@ SLICES: Final = (
 )
 """The columns of what agents got of the context."""
 
-LONGEST_SHOWN: Final = 100_000
-"""Characters of an answer that a screen shows; $PAGER shows all of it."""
+LONGEST_SHOWN: Final = 20_000
+"""Characters of an answer that a screen shows: laying out more holds up the keys. $PAGER shows all of it."""
 
 _ENDED: Final = {
     CallStatus.OK: Tone.GOOD,
