@@ -1,9 +1,6 @@
 """The app: it reads its source in a worker, folds what comes into the board, and has the screen in front drawn."""
 
-import asyncio
-import signal
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
 from functools import partial
 from threading import Event as Signal
 from time import monotonic, thread_time
@@ -20,6 +17,7 @@ from textual.worker import WorkerFailed
 
 from agentmesh.display import escape, escape_line
 from agentmesh.errors import AgentMeshError, StoreError
+from agentmesh.tui.leaving import ended_from_outside
 from agentmesh.tui.messages import Arrived, SourceFailed
 from agentmesh.tui.pacing import DRAW_S, Pace
 from agentmesh.tui.screens.agents import AgentsScreen
@@ -89,10 +87,13 @@ class WatchApp(SteeredApp):
             self.register_theme(known)
         self.theme = theme_named(theme or THEMES[0].name).name
 
+    async def run_async(self, **options: Any) -> None:
+        """Run until the app is left, by a key, by a signal to end, or with its terminal."""
+        with ended_from_outside(self.exit):
+            await super().run_async(**options)
+
     def on_mount(self) -> None:
         """Begin to read, and to draw."""
-        with suppress(NotImplementedError, RuntimeError):  # Windows has no such signal; a thread may not listen to it
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_interval(DRAW_S, self._draw)
         self.set_interval(AGE_S, self.draw_soon)
         self._read()
@@ -202,6 +203,8 @@ class WatchApp(SteeredApp):
             self.pop_screen()
 
     def _draw(self) -> None:
+        if not self.screen_stack:  # the app is being left
+            return
         self.sub_title = escape_line(self.watched.source.label)
         if self._stale and self._pace.is_time(monotonic(), thread_time()):
             self._stale = False

@@ -8,6 +8,7 @@ from textual.message import Message
 from agentmesh.events import Event
 from agentmesh.records import AgentCard, Run, RunSummary
 from agentmesh.routing.trails import TrailMap
+from agentmesh.tui.cells import Cell
 from agentmesh.types import RunId
 
 
@@ -77,9 +78,14 @@ class Compared(Message):
 
 @dataclass
 class TraceRead(Message):
-    """The events of a run were read, and what they come to; ``reason`` says why not."""
+    """The events of a run were read, and what they come to; ``reason`` says why not.
+
+    ``slices`` are the rows of the context that agents got. Reading took ``cost_s`` of a processor.
+    """
 
     run_id: RunId
     events: Sequence[Event] = ()
     run: Run | None = None
+    slices: Sequence[tuple[Cell, ...]] = ()
     reason: str = ""
+    cost_s: float = 0.0

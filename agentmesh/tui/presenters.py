@@ -312,14 +312,20 @@ def waiting_rows(runs: Sequence[Run], now: float) -> list[tuple[Cell, ...]]:
     ]
 
 
+LONGEST_ASKED: Final = 20_000
+"""Characters of what an agent would be asked that a screen shows."""
+
+
 def request_text(run: Run, place: int, now: float) -> str:
     """Return all that a person should know before answering the request at ``place`` of a run."""
     request = run.waiting_for[place]
     left = "" if request.expires_at is None else f", {max(request.expires_at - now, 0.0):.0f} s are left"
+    more = len(request.text) - LONGEST_ASKED
+    rest = f"\n... and {more:,} more characters" if more > 0 else ""
     lines = [
         f"Run {run.id}: may {request.agent_id} be called for up to {usd(request.estimate_usd)}{left}?",
         f"Rule: {request.reason or 'none is named'}",
-        f"It is asked: {request.text}",
+        f"It is asked: {request.text[:LONGEST_ASKED]}{rest}",
         *(["", run.decision.explain(most=3)] if run.decision is not None else []),
     ]
     return escape("\n".join(lines))

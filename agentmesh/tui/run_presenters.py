@@ -31,8 +31,8 @@ SLICES: Final = (
 )
 """The columns of what agents got of the context."""
 
-LONGEST_SHOWN: Final = 100_000
-"""Characters of an answer that a screen shows; $PAGER shows all of it."""
+LONGEST_SHOWN: Final = 20_000
+"""Characters of an answer that a screen shows: laying out more holds up the keys. $PAGER shows all of it."""
 
 _ENDED: Final = {
     CallStatus.OK: Tone.GOOD,
@@ -51,10 +51,8 @@ def headline(run: Run) -> str:
 
 
 def call_text(call: AgentCall) -> str:
-    """Return all that an agent said, or why it said nothing."""
-    if call.answer is not None:
-        return shown(call.answer.text)
-    return shown(call.error or "no answer")
+    """Return what an agent said as a screen may show it, or why it said nothing."""
+    return shown(_said(call))
 
 
 def answer_text(run: Run) -> str:
@@ -95,7 +93,7 @@ def run_text(events: Sequence[Event]) -> str:
     parts = [f"{headline(run)}\nstarted {moment(started.at)}", run.task.text]
     parts += [] if run.decision is None else [run.decision.explain()]
     parts.append("\n".join(f"{clock_time(event.at)} {event.seq:>4} {told(event)}" for event in events))
-    parts += [f"{call.agent_id} {call.status}\n{call_text(call)}" for call in run.calls]
+    parts += [f"{call.agent_id} {call.status}\n{_said(call)}" for call in run.calls]
     parts += [f"Against\n{against_text(run)}", f"Answer\n{run.answer if run.answer is not None else NONE}"]
     return escape("\n\n".join(parts)) + "\n"
 
@@ -105,6 +103,10 @@ def shown(text: str) -> str:
     cut = escape(text[:LONGEST_SHOWN])
     left = len(text) - LONGEST_SHOWN
     return cut if left <= 0 else f"{cut}\n... {left:,} more characters; o shows all in $PAGER"
+
+
+def _said(call: AgentCall) -> str:
+    return call.answer.text if call.answer is not None else call.error or "no answer"
 
 
 def call_row(call: AgentCall) -> tuple[Cell, ...]:

@@ -174,7 +174,7 @@ def test_a_long_answer_is_cut_and_says_so() -> None:
     assert shown("x" * 10) == "x" * 10
     cut = shown("x" * (2 * LONGEST_SHOWN))
     assert len(cut) < LONGEST_SHOWN + 100
-    assert cut.endswith("100,000 more characters; o shows all in $PAGER")
+    assert cut.endswith(f"{LONGEST_SHOWN:,} more characters; o shows all in $PAGER")
 
 
 def test_the_headline_names_the_run_its_state_and_its_task() -> None:

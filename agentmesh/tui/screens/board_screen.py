@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from textual.screen import Screen
 
+from agentmesh.display import shorten
 from agentmesh.tui.board import Board
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.play_bar import PlayBar
+
+LONGEST_NAMED: Final = 60
+"""Characters of an id that a message shows."""
 
 Said = ParamSpec("Said")
 
@@ -44,8 +48,12 @@ class BoardScreen(Screen[None]):
     def copy_id(self, run_id: str | None) -> None:
         """Copy the id of a run, where there is one."""
         if run_id:
-            self.app.copy_to_clipboard(run_id)
-            self.notify(f"{run_id} is copied, where the terminal allows it", markup=False)
+            self.copy(run_id, shorten(run_id, LONGEST_NAMED))
+
+    def copy(self, text: str, name: str) -> None:
+        """Copy a text, and say by its name that it was copied."""
+        self.app.copy_to_clipboard(text.encode(errors="replace").decode())  # half a character cannot be sent
+        self.notify(f"{name} is copied, where the terminal allows it", markup=False)
 
 
 Shown = TypeVar("Shown", bound=BoardScreen)

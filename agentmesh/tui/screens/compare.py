@@ -7,7 +7,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Header, Static
+from textual.widgets import Header
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.playback.diff import diff
@@ -21,6 +21,7 @@ from agentmesh.tui.run_presenters import shown
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.words import Words
 from agentmesh.types import RunId
 
 NEWEST = 2000
@@ -39,11 +40,10 @@ class CompareScreen(BoardScreen):
         with Horizontal():
             yield Rows((Column("what if", 14, grows=True),), id="routers")
             with VerticalScroll(id="result"):
-                yield Static(
+                yield Words(
                     "Enter: what would this router have done on the newest stored tasks?\n"
                     "Two runs are compared from the list of runs: m marks one, c compares it with another.",
                     id="compared",
-                    markup=False,
                 )
         yield KeyBar()
 
@@ -58,13 +58,13 @@ class CompareScreen(BoardScreen):
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Ask what a router would have done."""
-        self.query_one("#compared", Static).update(f"{message.key} decides the newest {NEWEST} stored tasks again ...")
+        self.query_one("#compared", Words).update(f"{message.key} decides the newest {NEWEST} stored tasks again ...")
         self._ask(message.key)
 
     @while_shown
     def on_compared(self, message: Compared) -> None:
         """Show what came of it."""
-        self.query_one("#compared", Static).update(shown("\n".join([message.title, "", *message.lines])))
+        self.query_one("#compared", Words).update(shown("\n".join([message.title, "", *message.lines])))
 
     def compare(self, first: RunId, second: RunId) -> None:
         """Say where two runs parted."""
@@ -73,7 +73,7 @@ class CompareScreen(BoardScreen):
     def action_stop(self) -> None:
         """Wait no longer."""
         self.workers.cancel_group(self, "compare")
-        self.query_one("#compared", Static).update("stopped")
+        self.query_one("#compared", Words).update("stopped")
 
     @work(thread=True, exclusive=True, group="compare")
     def _ask(self, router: str) -> None:

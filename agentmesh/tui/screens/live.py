@@ -20,7 +20,7 @@ WELCOME: Final = "Runs, newest first. Enter: who was considered, and why this on
 """Said above the runs where nothing else is, within 80 columns."""
 
 HELD: Final = "The list is held, the totals move on; space lets it go on."
-EMPTY: Final = "no runs yet: they show up here as soon as a mesh writes them"
+EMPTY: Final = "no runs yet: 'agentmesh run TASK' or any mesh on this database makes some"
 
 
 class LiveScreen(BoardScreen):

@@ -6,7 +6,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Header, Static
+from textual.widgets import Header
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.learning.inspection import inspect_router
@@ -19,6 +19,7 @@ from agentmesh.tui.router_presenters import curve_lines, intent_lines, neighbour
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.words import Words
 
 COLUMNS = (Column("router", 16, grows=True), Column("newest", 8, right=True))
 
@@ -39,9 +40,9 @@ class RoutersScreen(BoardScreen):
         with Horizontal():
             yield Rows(COLUMNS, id="routers", empty="no router yet")
             with VerticalScroll(id="learned"):
-                yield Static(id="about", markup=False)
-                yield Static(id="trails", markup=False)
-                yield Static(id="seen", markup=False)
+                yield Words(id="about")
+                yield Words(id="trails")
+                yield Words(id="seen")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -54,7 +55,7 @@ class RoutersScreen(BoardScreen):
         text, decision = board.explained or ("", None)
         tree = neighbourhood_lines(decision, text)
         parts = ["Kinds of task, of all decisions seen", *intent_lines(board.intents), ""]
-        self.query_one("#seen", Static).update("\n".join([*parts, "What the newest such decision rests on", *tree]))
+        self.query_one("#seen", Words).update("\n".join([*parts, "What the newest such decision rests on", *tree]))
 
     @while_shown
     def on_routers_read(self, message: RoutersRead) -> None:
@@ -71,7 +72,7 @@ class RoutersScreen(BoardScreen):
     @while_shown
     def on_rows_moved(self, message: Rows.Moved) -> None:
         """Read what the router under the cursor has learned."""
-        self.query_one("#about", Static).update(f"reading {message.key} ...")
+        self.query_one("#about", Words).update(f"reading {message.key} ...")
         self._read_router(message.key)
 
     @while_shown
@@ -82,9 +83,9 @@ class RoutersScreen(BoardScreen):
         lines = [message.reason] if message.reason else []
         for title, told in message.sections:
             lines += [title, *told, ""]
-        self.query_one("#about", Static).update("\n".join(lines))
+        self.query_one("#about", Words).update("\n".join(lines))
         drawn = "" if message.trails is None else HeatMap(message.trails)
-        self.query_one("#trails", Static).update(drawn)
+        self.query_one("#trails", Words).update(drawn)
 
     def action_reread(self) -> None:
         """Read the list anew."""

@@ -1,19 +1,21 @@
 """Run: one run from its task to its answer, with everybody who was considered for it."""
 
+import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
+from time import thread_time
+from typing import ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Header, Static, TabbedContent, TabPane
+from textual.widgets import Header, TabbedContent, TabPane
 
-from agentmesh.display import escape
 from agentmesh.errors import AgentMeshError
 from agentmesh.events import Event, RunStarted, fold
 from agentmesh.records import Run
 from agentmesh.tui.board import Board
+from agentmesh.tui.cells import Cell
 from agentmesh.tui.messages import TraceRead
 from agentmesh.tui.presenters import CANDIDATES, TIMELINE, candidate_rows, timeline_row
 from agentmesh.tui.run_presenters import (
@@ -31,10 +33,17 @@ from agentmesh.tui.run_presenters import (
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.play_bar import PlayBar
-from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.rows import Numbered, Rows
+from agentmesh.tui.widgets.words import Words
 
 PARTS = ("decision", "timeline", "calls", "answer", "context")
 NEVER = -2
+READING_SHARE: Final = 0.1
+"""How much of a processor reading a trace that goes on may take: the longer it is, the less often it is read anew."""
+
+SHORT_S: Final = 0.02
+"""What costs less than this needs no rest: it is asked for a few times a second at most."""
+
 SCORE_KEYS = Binding.Group("Score", compact=True)
 
 
@@ -58,28 +67,28 @@ class RunScreen(BoardScreen):
         self._events: Sequence[Event] = ()
         self._run: Run | None = None
         self._seen = NEVER
-        self._is_reading = False
+        self._is_reading = False  # or rests from it
 
     def compose(self) -> ComposeResult:
         """Lay out the tabs."""
         yield Header()
-        yield Static("reading ...", id="headline", markup=False)
+        yield Words("reading ...", id="headline")
         with TabbedContent(id="parts"):
             with TabPane("Decision", id="decision"):
                 yield Rows(CANDIDATES, id="candidates", empty="no decision yet")
                 with VerticalScroll(classes="text"):
-                    yield Static(id="words", markup=False)
+                    yield Words(id="words")
             with TabPane("Timeline", id="timeline"):
                 yield Rows(TIMELINE, id="events")
             with TabPane("Calls", id="calls"):
                 yield Rows(CALLS, id="attempts", empty="nobody was called yet")
                 with VerticalScroll(classes="text"):
-                    yield Static(id="said", markup=False)
+                    yield Words(id="said")
             with TabPane("Answer", id="answer"), Horizontal():
                 with VerticalScroll(classes="text"):
-                    yield Static(id="final", markup=False)
+                    yield Words(id="final")
                 with VerticalScroll(classes="text"):
-                    yield Static(id="against", markup=False)
+                    yield Words(id="against")
             with TabPane("Context", id="context"):
                 yield Rows(SLICES, id="slices", empty="no context was given, or everybody got all of it")
         yield PlayBar()
@@ -98,12 +107,12 @@ class RunScreen(BoardScreen):
     @while_shown
     def on_trace_read(self, message: TraceRead) -> None:
         """Show what was read."""
-        self._is_reading = False
+        self._rest_after(message.cost_s)
         if message.run is None:
-            self.query_one("#headline", Static).update(escape(message.reason))
+            self.query_one("#headline", Words).show(message.reason)
             return
         self._events, self._run = message.events, message.run
-        self._show(message.run)
+        self._show(message.run, message.slices)
 
     @while_shown
     def on_rows_moved(self, message: Rows.Moved) -> None:
@@ -117,10 +126,11 @@ class RunScreen(BoardScreen):
         tabs.active = PARTS[(PARTS.index(tabs.active) + by) % len(PARTS)]
         tabs.get_pane(tabs.active).query("Rows, VerticalScroll").first().focus()  # what is hidden must not keep it
 
-    def action_page(self) -> None:
-        """Show all of the run in $PAGER."""
+    @work(group="page")
+    async def action_page(self) -> None:
+        """Show all of the run in $PAGER; a long one takes seconds to be told."""
         if self._events:
-            self.app.page(run_text(self._events))  # type: ignore[attr-defined]  # as in BoardScreen
+            self.app.page(await asyncio.to_thread(run_text, self._events))  # type: ignore[attr-defined]  # as in BoardScreen
 
     def action_copy(self) -> None:
         """Copy the answer."""
@@ -128,30 +138,37 @@ class RunScreen(BoardScreen):
         if answer is None:
             self.notify("there is no answer yet")
             return
-        self.app.copy_to_clipboard(answer)
-        self.notify("the answer is copied, where the terminal allows it")
+        self.copy(answer, "the answer")
 
     def action_score(self, score: int) -> None:
         """Say what the answer was worth."""
         self.app.score(self.run_id, float(score))  # type: ignore[attr-defined]  # as in BoardScreen
 
-    def _show(self, run: Run) -> None:
-        self.query_one("#headline", Static).update(headline(run))
+    def _rest_after(self, cost_s: float) -> None:
+        """Read the trace again only when what reading it takes of a processor is no more than its share."""
+        if cost_s < SHORT_S:
+            self._rested()
+        else:
+            self.set_timer(cost_s / READING_SHARE - cost_s, self._rested)
+
+    def _rested(self) -> None:
+        self._is_reading = False
+
+    def _show(self, run: Run, slices: Sequence[tuple[Cell, ...]]) -> None:
+        self.query_one("#headline", Words).show(headline(run))
         if run.decision is not None:
             rows = candidate_rows(run.decision)
             ids = [candidate.agent_id for candidate in run.decision.candidates]
             self.query_one("#candidates", Rows).show(ids, rows.__getitem__)
-            self.query_one("#words", Static).update(shown(run.decision.explain(most=5)))
-        events, slices = self._events, slice_rows(self._events)
+            self.query_one("#words", Words).show(shown(run.decision.explain(most=5)))
+        events = self._events
         self.query_one("#events", Rows).show(
-            [str(event.seq) for event in events], lambda place: timeline_row(events[place], events[0].at)
+            Numbered(len(events)), lambda place: timeline_row(events[place], events[0].at)
         )
-        self.query_one("#attempts", Rows).show(
-            [str(place) for place in range(len(run.calls))], lambda place: call_row(run.calls[place])
-        )
-        self.query_one("#slices", Rows).show([str(place) for place in range(len(slices))], slices.__getitem__)
-        self.query_one("#final", Static).update(answer_text(run))
-        self.query_one("#against", Static).update(against_text(run))
+        self.query_one("#attempts", Rows).show(Numbered(len(run.calls)), lambda place: call_row(run.calls[place]))
+        self.query_one("#slices", Rows).show(Numbered(len(slices)), slices.__getitem__)
+        self.query_one("#final", Words).show(answer_text(run))
+        self.query_one("#against", Words).show(against_text(run))
         self._show_said()
 
     def _show_said(self) -> None:
@@ -160,17 +177,19 @@ class RunScreen(BoardScreen):
         calls = () if self._run is None else self._run.calls
         parts = [call_text(calls[int(table.key)])] if table.key is not None and int(table.key) < len(calls) else []
         parts += [] if run is None else [f"{agent_id} ...\n{shown(text)}" for agent_id, text in run.said.items()]
-        self.query_one("#said", Static).update("\n\n".join(parts))
+        self.query_one("#said", Words).show("\n\n".join(parts))
 
     @work(thread=True, exclusive=True, group="trace")
     def _read_trace(self) -> None:
         """Read the events of the run."""
+        begun_s = thread_time()
         try:
             events = self.watched.source.trace(self.run_id)
         except AgentMeshError as error:
             self.post_message(TraceRead(self.run_id, reason=str(error)))
             return
         if any(isinstance(event, RunStarted) for event in events):
-            self.post_message(TraceRead(self.run_id, events, fold(events)))
+            run, slices = fold(events), slice_rows(events)
+            self.post_message(TraceRead(self.run_id, events, run, slices, cost_s=thread_time() - begun_s))
         else:
             self.post_message(TraceRead(self.run_id, reason="it has not begun yet"))

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Header, Input, Static
+from textual.widgets import Header, Input
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.records import RunStatus, RunSummary
@@ -19,6 +19,7 @@ from agentmesh.tui.presenters import STORED, stored_row
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.words import Words
 from agentmesh.types import RunId
 
 STATES: Final = (None, *RunStatus)
@@ -61,7 +62,7 @@ class RunsScreen(BoardScreen):
         yield Header()
         yield Input(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
         yield Rows(STORED, id="stored", empty="no run is stored that fits")
-        yield Static(id="filter", markup=False)
+        yield Words(id="filter")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -81,7 +82,7 @@ class RunsScreen(BoardScreen):
             return
         self._reading.discard(message.number)
         if message.reason:
-            self.query_one("#filter", Static).update(message.reason)
+            self.query_one("#filter", Words).update(message.reason)
             return
         if message.total is not None:
             self._pages = RunPages(message.total, list(self._pinned.values()))
@@ -193,7 +194,7 @@ class RunsScreen(BoardScreen):
         state = "all states" if self._state is None else self._state.value.replace("_", " ")
         search = f", search {self._text!r}" if self._text else ""
         stages = "" if self._alone else ", with runs of stages"
-        self.query_one("#filter", Static).update(f"{len(pages):,} runs, {state}{search}{stages}")
+        self.query_one("#filter", Words).update(f"{len(pages):,} runs, {state}{search}{stages}")
         self._read_ahead()
 
     def _read_ahead(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, overload
 
 from rich.segment import Segment
 from rich.style import Style
@@ -246,6 +246,38 @@ class Rows(ScrollView, can_focus=True):
         if style is None:
             style = self._styles[part] = self.get_component_rich_style(part)
         return style
+
+
+class Numbered(Sequence[str]):
+    """The keys of rows that keep their numbers: more only come after them. They are made as they are asked for.
+
+    >>> keys = Numbered(3)
+    >>> list(keys), keys.index("2")
+    (['0', '1', '2'], 2)
+    """
+
+    def __init__(self, length: int) -> None:
+        self._numbers = range(length)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        """Return the key of a row."""
+        return list(map(str, self._numbers[place])) if isinstance(place, slice) else str(self._numbers[place])
+
+    def index(self, value: str, start: int = 0, stop: int | None = None) -> int:  # noqa: ARG002 - as a list has it
+        """Return the place of a key.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        return self._numbers.index(int(value))
 
 
 def _no_row(_number: int) -> Sequence[Cell]:
