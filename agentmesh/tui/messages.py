@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from agentmesh.events import Event
 from agentmesh.records import AgentCard, Run, RunSummary
-from agentmesh.routing.trails import TrailMap
 from agentmesh.types import RunId
+
+if TYPE_CHECKING:
+    from agentmesh.routing.trails import TrailMap
 
 
 @dataclass
@@ -63,7 +66,7 @@ class RouterRead(Message):
 
     name: str
     sections: Sequence[tuple[str, Sequence[str]]] = ()
-    trails: TrailMap | None = None
+    trails: "TrailMap | None" = None
     reason: str = ""
 
 

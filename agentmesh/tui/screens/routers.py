@@ -1,6 +1,6 @@
 """Routers: what each of them has learned, and how that moved."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -9,8 +9,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Footer, Header, Static
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.learning.inspection import inspect_router
-from agentmesh.learning.versions import StoredRouter, routers_in
+from agentmesh.tui import late
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Cell, Column, Tone
 from agentmesh.tui.heat import HeatMap
@@ -18,6 +17,9 @@ from agentmesh.tui.messages import RouterRead, RoutersRead
 from agentmesh.tui.router_presenters import curve_lines, intent_lines, neighbourhood_lines, report_lines
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.rows import Rows
+
+if TYPE_CHECKING:
+    from agentmesh.learning.versions import StoredRouter
 
 COLUMNS = (Column("router", 16, grows=True), Column("newest", 8, right=True))
 
@@ -93,7 +95,7 @@ class RoutersScreen(BoardScreen):
     def _read_list(self) -> None:
         """Read which routers there are."""
         try:
-            found = routers_in(self.watched.store)
+            found = late.routers_in(self.watched.store)
         except AgentMeshError:
             return  # the source says so
         self._routers = {f"{one.name} {one.root[:6]} {one.embedder}".strip(): one for one in found}
@@ -104,7 +106,7 @@ class RoutersScreen(BoardScreen):
         """Rebuild a router, and read what it has learned."""
         store = self.watched.store
         try:
-            report = inspect_router(store, self._routers[name])
+            report = late.inspect_router(store, self._routers[name])
             curve = curve_lines(store.experiences())
         except AgentMeshError as error:
             self.post_message(RouterRead(name, reason=str(error)))
