@@ -37,13 +37,20 @@ class CardsRead(Message):
 
 @dataclass
 class PageRead(Message):
-    """A page of the list of stored runs was read; ``asked`` is the list it belongs to, ``total`` how long that is."""
+    """A page of the list of stored runs was read; ``asked`` is the list it belongs to. Its first page begins a list."""
 
     asked: int
     number: int
     runs: Sequence[RunSummary] = ()
-    total: int | None = None
     reason: str = ""
+
+
+@dataclass
+class RunsCounted(Message):
+    """It is known how long the list ``asked`` of stored runs is."""
+
+    asked: int
+    total: int
 
 
 @dataclass
