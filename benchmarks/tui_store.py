@@ -11,6 +11,7 @@ importing the app takes is told apart, and what it takes from the command in a t
 import argparse
 import asyncio
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -116,6 +117,7 @@ async def measure(url: str, runs: int) -> dict[str, float]:
     begun = time.perf_counter()
     with open_store(url, read_only=True) as store:
         app = WatchApp(Watched(TailSource(store), store))
+        gc.freeze()  # as the command does
         async with app.run_test(size=(160, 48)) as pilot:
             watch = Watch(app)
             watch._begun = begun

@@ -1,5 +1,6 @@
 """``agentmesh watch``: the routing as it happens, in an app; with ``--plain`` in lines."""
 
+import gc
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -82,6 +83,7 @@ def show(source: "Source", store: "TraceStore", theme: str | None = None) -> int
     from agentmesh.tui.watching import Watched
 
     app = WatchApp(Watched(source, store), theme=theme)
+    gc.freeze()  # what was imported stays: a search for garbage that goes through all of it would keep a key waiting
     app.run()
     if app.failure is not None:
         raise app.failure
