@@ -154,7 +154,9 @@ async def search(watch: Watch, pilot: Pilot[None]) -> None:
     """Search for what many runs have, few, and none."""
     for typed in ("number 7 of many", "(r00500", "nothing of the kind", "id:r0050", "agent:agent-007"):
         await pilot.press("slash")
-        watch.app.screen.query_one("#search", Input).value = typed
+        field = watch.app.screen.query_one("#search", Input)
+        await shown(lambda field=field: field.has_focus)  # else enter opens the run below
+        field.value = typed
         await watch.ask(f"search {typed!r}", "enter", repr(typed))
         watch.press("escape")
         await shown(lambda: "search" not in watch.told() and "..." not in watch.told())
