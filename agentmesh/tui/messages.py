@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from agentmesh.events import Event
 from agentmesh.records import AgentCard, Run, RunSummary
-from agentmesh.routing.trails import TrailMap
 from agentmesh.tui.cells import Cell
 from agentmesh.types import RunId
+
+if TYPE_CHECKING:
+    from agentmesh.routing.trails import TrailMap
 
 
 @dataclass
@@ -35,13 +38,20 @@ class CardsRead(Message):
 
 @dataclass
 class PageRead(Message):
-    """A page of the list of stored runs was read; ``asked`` is the list it belongs to, ``total`` how long that is."""
+    """A page of the list of stored runs was read; ``asked`` is the list it belongs to. Its first page begins a list."""
 
     asked: int
     number: int
     runs: Sequence[RunSummary] = ()
-    total: int | None = None
     reason: str = ""
+
+
+@dataclass
+class RunsCounted(Message):
+    """It is known how long the list ``asked`` of stored runs is."""
+
+    asked: int
+    total: int
 
 
 @dataclass
@@ -64,7 +74,7 @@ class RouterRead(Message):
 
     name: str
     sections: Sequence[tuple[str, Sequence[str]]] = ()
-    trails: TrailMap | None = None
+    trails: "TrailMap | None" = None
     reason: str = ""
 
 

@@ -1,13 +1,15 @@
 """What routers learned, in lines: how their worth moved, what they take tasks for, what carried a decision."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agentmesh.decisions import Evidence, RouteDecision
 from agentmesh.display import moment, shorten
-from agentmesh.learning.inspection import RouterReport
 from agentmesh.records import Experience
 from agentmesh.tui.cells import bar, sparkline
+
+if TYPE_CHECKING:
+    from agentmesh.learning.inspection import RouterReport
 
 POINTS: Final = 20
 """Points of a learning curve: as many as fit beside its label on 80 columns."""
@@ -16,7 +18,7 @@ BAR: Final = 20
 KINDS: Final = 8
 
 
-def report_lines(report: RouterReport) -> list[str]:
+def report_lines(report: "RouterReport") -> list[str]:
     """Return which router this is, how it is built, and its newest versions."""
     stored = report.stored
     lines = [f"{stored.name}  {report.version or 'no version'}  embedder {stored.embedder or '-'}"]

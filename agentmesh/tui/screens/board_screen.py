@@ -20,6 +20,12 @@ Said = ParamSpec("Said")
 class BoardScreen(Screen[None]):
     """A screen that the app has drawn again when the board has changed, at most a few times a second."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # the styles are as they were read: of a screen it has not shown yet, Textual thinks that they were changed,
+        # and reads all of them anew, twice, which takes longer than all else that it does to show a screen
+        self._css_update_count = self.app._css_update_count
+
     @property
     def watched(self) -> Watched:
         """Return what the app watches."""

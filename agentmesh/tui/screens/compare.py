@@ -10,9 +10,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Header
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.playback.diff import diff
-from agentmesh.playback.whatif import whatif
 from agentmesh.plugins import names as installed
+from agentmesh.tui import late
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Cell, Column
 from agentmesh.tui.comparing import diff_lines, whatif_lines
@@ -79,7 +78,7 @@ class CompareScreen(BoardScreen):
     def _ask(self, router: str) -> None:
         """Decide stored tasks again."""
         try:
-            found = asyncio.run(whatif(self.watched.store, router, limit=NEWEST))
+            found = asyncio.run(late.whatif(self.watched.store, router, limit=NEWEST))
         except AgentMeshError as error:
             self.post_message(Compared(f"What if {router}?", [str(error)]))
         else:
@@ -89,7 +88,7 @@ class CompareScreen(BoardScreen):
     def _compare(self, first: RunId, second: RunId) -> None:
         """Compare two runs."""
         try:
-            lines = diff_lines(diff(self.watched.store, first, second))
+            lines = diff_lines(late.diff(self.watched.store, first, second))
         except AgentMeshError as error:
             lines = [str(error)]
         self.post_message(Compared("Where two runs parted", lines))

@@ -1,6 +1,6 @@
 """Routers: what each of them has learned, and how that moved."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -9,8 +9,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Header
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.learning.inspection import inspect_router
-from agentmesh.learning.versions import StoredRouter, routers_in
+from agentmesh.tui import late
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Cell, Column, Tone
 from agentmesh.tui.heat import HeatMap
@@ -20,6 +19,9 @@ from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.tui.widgets.words import Words
+
+if TYPE_CHECKING:
+    from agentmesh.learning.versions import StoredRouter
 
 COLUMNS = (Column("router", 16, grows=True), Column("newest", 8, right=True))
 
@@ -95,7 +97,7 @@ class RoutersScreen(BoardScreen):
     def _read_list(self) -> None:
         """Read which routers there are."""
         try:
-            found = routers_in(self.watched.store)
+            found = late.routers_in(self.watched.store)
         except AgentMeshError:
             return  # the source says so
         self._routers = {f"{one.name} {one.root[:6]} {one.embedder}".strip(): one for one in found}
@@ -106,7 +108,7 @@ class RoutersScreen(BoardScreen):
         """Rebuild a router, and read what it has learned."""
         store = self.watched.store
         try:
-            report = inspect_router(store, self._routers[name])
+            report = late.inspect_router(store, self._routers[name])
             curve = curve_lines(store.experiences())
         except AgentMeshError as error:
             self.post_message(RouterRead(name, reason=str(error)))
