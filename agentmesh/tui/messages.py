@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from agentmesh.events import Event
+from agentmesh.learning.predictions import Predictions
 from agentmesh.records import AgentCard, Run, RunSummary
-from agentmesh.routing.trails import TrailMap
+from agentmesh.tui.learned import LearnedRouter, TrailsAt
 from agentmesh.types import RunId
 
 
@@ -59,11 +60,28 @@ class RoutersRead(Message):
 
 @dataclass
 class RouterRead(Message):
-    """What is known of one router was read, as lines under titles; ``trails`` is there for one that has any."""
+    """The history of one router was read; ``reason`` says why not."""
 
     name: str
-    sections: Sequence[tuple[str, Sequence[str]]] = ()
-    trails: TrailMap | None = None
+    learned: LearnedRouter | None = None
+    reason: str = ""
+
+
+@dataclass
+class TrailsRead(Message):
+    """The trails of a router at a place of its history were read; ``reason`` says why not."""
+
+    learned: LearnedRouter
+    place: int
+    found: TrailsAt | None = None
+    reason: str = ""
+
+
+@dataclass
+class PredictionsRead(Message):
+    """What routers expected of the newest scored answers was read; ``reason`` says why not."""
+
+    found: Predictions | None = None
     reason: str = ""
 
 
