@@ -66,6 +66,10 @@ def _scores(decision: RouteDecision, chosen: Candidate | None) -> tuple[float, .
     return (chosen.score, *islice(others, SCORES_KEPT - 1))
 
 
+Explained = tuple[str, RouteDecision]
+"""The beginning of the text of a task, and what was decided for it."""
+
+
 @dataclass(slots=True)
 class LiveRun:
     """One run as it stands. ``step`` says in a word or two what it does; ``quality`` is its newest score.
@@ -145,7 +149,7 @@ class Board:
         known_single: The best single agent and its price in US dollars a run, where they are known; else it is the
             best of those that were seen.
 
-    ``explained`` is the newest decision that says what it rests on, after the text of its task.
+    ``explained`` is the newest decision of each router that says what it rests on; the router heard last is the last.
     """
 
     kept: int = KEPT
@@ -155,7 +159,7 @@ class Board:
     totals: Totals = field(default_factory=Totals)
     chosen: int = 0
     intents: dict[str, float] = field(default_factory=dict)
-    explained: tuple[str, RouteDecision] | None = None
+    explained: dict[str, Explained] = field(default_factory=dict)
     now: float = 0.0
     _ended: dict[RunId, None] = field(default_factory=dict)
     _changed: dict[RunId, None] = field(default_factory=dict)
@@ -222,7 +226,7 @@ class Board:
             case DecisionMade():
                 self.chosen += len(event.decision.selected)
                 if event.decision.evidence:
-                    self.explained = "" if run is None else run.text, event.decision
+                    self._explain(event.decision, run)
                 for kind, weight in event.decision.intent.items():
                     self.intents[kind] = self.intents.get(kind, 0.0) + weight
                 for selection in event.decision.selected:
@@ -239,6 +243,11 @@ class Board:
                 self._score(event, run)
             case _:
                 pass
+
+    def _explain(self, decision: RouteDecision, run: LiveRun | None) -> None:
+        name = decision.router if run is None else run.router
+        self.explained.pop(name, None)
+        self.explained[name] = "" if run is None else run.text, decision
 
     def _rest(self, resting: set[AgentId]) -> None:
         for agent_id in self._resting ^ resting:

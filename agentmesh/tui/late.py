@@ -11,18 +11,22 @@ if TYPE_CHECKING:
     from agentmesh.graphs.replies import Said as Said
     from agentmesh.graphs.replies import record_answer as record_answer
     from agentmesh.learning.feedback import record_feedback as record_feedback
-    from agentmesh.learning.inspection import inspect_router as inspect_router
+    from agentmesh.learning.predictions import newest_predictions as newest_predictions
     from agentmesh.learning.versions import routers_in as routers_in
     from agentmesh.playback.diff import diff as diff
     from agentmesh.playback.whatif import whatif as whatif
+    from agentmesh.tui.learned import learned_router as learned_router
+    from agentmesh.tui.learned import trails_at as trails_at
 else:
     _HOMES = {
         "Said": "graphs.replies",
         "diff": "playback.diff",
-        "inspect_router": "learning.inspection",
+        "learned_router": "tui.learned",
+        "newest_predictions": "learning.predictions",
         "record_answer": "graphs.replies",
         "record_feedback": "learning.feedback",
         "routers_in": "learning.versions",
+        "trails_at": "tui.learned",
         "whatif": "playback.whatif",
     }
 

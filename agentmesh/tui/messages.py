@@ -12,7 +12,8 @@ from agentmesh.tui.cells import Cell
 from agentmesh.types import RunId
 
 if TYPE_CHECKING:
-    from agentmesh.routing.trails import TrailMap
+    from agentmesh.learning.predictions import Predictions
+    from agentmesh.tui.learned import LearnedRouter, TrailsAt
 
 
 @dataclass
@@ -70,11 +71,28 @@ class RoutersRead(Message):
 
 @dataclass
 class RouterRead(Message):
-    """What is known of one router was read, as lines under titles; ``trails`` is there for one that has any."""
+    """The history of one router was read; ``reason`` says why not."""
 
     name: str
-    sections: Sequence[tuple[str, Sequence[str]]] = ()
-    trails: "TrailMap | None" = None
+    learned: "LearnedRouter | None" = None
+    reason: str = ""
+
+
+@dataclass
+class TrailsRead(Message):
+    """The trails of a router at a place of its history were read; ``reason`` says why not."""
+
+    learned: "LearnedRouter"
+    place: int
+    found: "TrailsAt | None" = None
+    reason: str = ""
+
+
+@dataclass
+class PredictionsRead(Message):
+    """What routers expected of the newest scored answers was read; ``reason`` says why not."""
+
+    found: "Predictions | None" = None
     reason: str = ""
 
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from agentmesh.events import fold
-from agentmesh.packing import pack_vector
-from agentmesh.records import AgentCard, Experience, RunStatus
+from agentmesh.records import AgentCard, RunStatus
 from agentmesh.tui.agent_presenters import AGENTS, agent_row, card_text, health, price, sorted_ids, worth
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Column, bar, fitted, laid_out, sparkline
@@ -32,7 +31,7 @@ from agentmesh.tui.presenters import (
     totals_lines,
     waiting_rows,
 )
-from agentmesh.tui.router_presenters import curve_lines, intent_lines, neighbourhood_lines
+from agentmesh.tui.router_presenters import intent_lines, neighbourhood_lines
 from agentmesh.tui.run_presenters import (
     CALLS,
     LONGEST_SHOWN,
@@ -228,23 +227,22 @@ def test_amounts_fit_their_column() -> None:
     assert age(None, 1.0) == "never"
 
 
-def test_a_learning_curve_is_means_of_as_many_outcomes_each() -> None:
-
-    assert curve_lines([]) == ["nothing was learned yet"]
-    one = Experience(run_id="r", text="t", vector=pack_vector([0.1]), agent_id="a", quality=0.0, cost_usd="0.01", at=0)
-    lines = curve_lines([one.model_copy(update={"quality": float(number >= 50)}) for number in range(100)])
-    assert lines[0].endswith("0.000 -> 1.000")
-    assert lines[1].endswith("0.01000 -> 0.01000")
-    assert lines[2] == "100 outcomes, 5 a column, oldest first"
-    assert len(curve_lines([one.model_copy(update={"cost_usd": None})])) == 2
-
-
 def test_kinds_of_task_and_what_a_decision_rests_on_are_told() -> None:
     made = board()
     assert intent_lines(made.intents)[0].startswith("sums")
     assert intent_lines({}) == ["no decision that was seen names kinds of task"]
     tree = neighbourhood_lines(decision(), "What is 12 * 7?")
-    assert tree[1:] == ["└─ maths by pheromone", "   └─ task What is 6 * 9? (+0.30, worth 1.00)"]
+    assert tree == [
+        "What is 12 * 7?",
+        "├─ taken for sums 70%, dates 20%",
+        "├─ maths, expected quality 0.91",
+        "│  └─ past tasks like it",
+        "│     └─ +████████ +0.30, worth 1.00  What is 6 * 9?",
+        "└─ instead of",
+        "   ├─ history, expected quality 0.42",
+        "   └─ poetry, expected quality 0.18",
+        "+ carries the choice, - speaks against it, in logits",
+    ]
     assert neighbourhood_lines(None, "") == ["no decision that was seen says what it rests on"]
 
 
