@@ -52,10 +52,10 @@ class RoutersScreen(BoardScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._routers: dict[str, StoredRouter] = {}
-        self._learned: LearnedRouter | None = None
+        self._routers: dict[str, "StoredRouter"] = {}
+        self._learned: "LearnedRouter | None" = None
         self._place = 0
-        self._predictions: Predictions | None = None
+        self._predictions: "Predictions | None" = None
         self._is_reading = False
         self._one_at_a_time = Lock()  # guards LearnedRouter.maps, and the machine: one place is learned anew at a time
 
@@ -235,7 +235,7 @@ class RoutersScreen(BoardScreen):
             self.post_message(RouterRead(name, reason=str(error)))
 
     @work(thread=True, exclusive=True, group="trails")
-    def _read_trails(self, learned: LearnedRouter, place: int) -> None:
+    def _read_trails(self, learned: "LearnedRouter", place: int) -> None:
         """Rebuild a router as it was, unless somebody has moved on meanwhile."""
         worker = get_current_worker()
         try:
