@@ -160,6 +160,7 @@ async def search(watch: Watch, pilot: Pilot[None]) -> None:
         await watch.ask(f"search {typed!r}", "enter", repr(typed))
         watch.press("escape")
         await shown(lambda: "search" not in watch.told() and "..." not in watch.told())
+        await shown(lambda field=field: field.size.height == 0)  # a page is longer without the field
 
 
 def started_ms() -> float:
