@@ -12,6 +12,8 @@ from agentmesh.cli.target import open_traces
 from agentmesh.display import escape_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agentmesh.store import TraceStore
     from agentmesh.tui.sources import Source
 
@@ -45,6 +47,8 @@ def watch(
 
     Ctrl-C ends the lines, q the app. --json prints each event as a line of JSON.
     """
+    from agentmesh.tui.layout import layout_path
+
     if not (plain or as_json):
         check_terminal("'agentmesh watch --plain' prints lines")
     with open_traces(db) as store:
@@ -52,7 +56,7 @@ def watch(
         if plain or as_json:
             print_lines(source, ends=run_id is not None, as_json=as_json)
             return 0
-        return show(source, store, theme)
+        return show(source, store, theme, layout_at=layout_path())
 
 
 def check_terminal(instead: str) -> None:
@@ -76,15 +80,18 @@ def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int
     return PlayedSource(stored_family(store, find_run(store, run_id)), SystemClock(), speed=speed)
 
 
-def show(source: "Source", store: "TraceStore", theme: str | None = None) -> int:
-    """Open the app, and return its exit code when it is left."""
+def show(source: "Source", store: "TraceStore", theme: str | None = None, *, layout_at: "Path | None" = None) -> int:
+    """Open the app, and return its exit code when it is left; how it looked is kept in the file ``layout_at``."""
     from agentmesh.tui.app import WatchApp
+    from agentmesh.tui.layout import read_layout, write_layout
     from agentmesh.tui.watching import Watched
 
-    app = WatchApp(Watched(source, store), theme=theme)
+    app = WatchApp(Watched(source, store), theme=theme, layout=read_layout(layout_at) if layout_at else None)
     app.run()
     if app.failure is not None:
         raise app.failure
+    if layout_at is not None:
+        write_layout(layout_at, app.layout)
     return app.return_code or 0
 
 

@@ -20,6 +20,7 @@ from textual.worker import WorkerFailed
 
 from agentmesh.display import escape, escape_line
 from agentmesh.errors import AgentMeshError, StoreError
+from agentmesh.tui.layout import Layout
 from agentmesh.tui.messages import Arrived, SourceFailed
 from agentmesh.tui.pacing import DRAW_S, Pace
 from agentmesh.tui.screens.agents import AgentsScreen
@@ -33,7 +34,7 @@ from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
 from agentmesh.tui.screens.small import LEAST, SmallScreen
 from agentmesh.tui.steering import SteeredApp
-from agentmesh.tui.themes import THEMES, theme_named
+from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
 
@@ -79,14 +80,18 @@ class WatchApp(SteeredApp):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, watched: Watched, *, theme: str | None = None) -> None:
+    def __init__(self, watched: Watched, *, theme: str | None = None, layout: Layout | None = None) -> None:
+        self.layout = layout or Layout()
+        """How the app was left the last time, and in the end how it was left this time."""
+        if self.layout.screen in SCREENS:
+            self.DEFAULT_MODE = self.layout.screen  # type: ignore[misc]  # Textual reads it once, as an app is made
         super().__init__(watched)
         self._folded = Signal()  # set when what the worker sent was folded: it waits, so that a flood cannot pile up
         self._stale = True
         self._pace = Pace()
         for known in THEMES:
             self.register_theme(known)
-        self.theme = theme_named(theme or THEMES[0].name).name
+        self.theme = theme_named(theme).name if theme else known_theme(self.layout.theme, self.available_themes)
 
     def on_mount(self) -> None:
         """Begin to read, and to draw."""
@@ -101,6 +106,7 @@ class WatchApp(SteeredApp):
     def on_unmount(self) -> None:
         """Have the worker see at once that the app has ended."""
         self._folded.set()
+        self.remember(theme=self.theme)
 
     @property
     def failure(self) -> Exception | None:
@@ -121,6 +127,10 @@ class WatchApp(SteeredApp):
     def on_source_failed(self, message: SourceFailed) -> None:
         """Say why nothing comes."""
         self._tell(message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=RETRY_S)
+
+    def remember(self, **changed: object) -> None:
+        """Keep in mind what the next start is to begin with."""
+        self.layout = self.layout.model_copy(update=changed)
 
     def open_run(self, run_id: str) -> None:
         """Show one run by itself."""
@@ -158,6 +168,7 @@ class WatchApp(SteeredApp):
         while len(self.screen_stack) > 1:
             self.pop_screen()  # not awaited: the key may have been pressed on the very screen that goes
         await self.switch_mode(name)
+        self.remember(screen=name)
 
     def action_help_quit(self) -> None:
         """Quit by Ctrl-C, too, as other programs do; where text is selected, it copies that before it comes here."""
