@@ -31,6 +31,9 @@ theme_option = click.option(
 @click.option(
     "--recent", type=click.IntRange(min=0), metavar="N", help="Begin with the last N runs. [default: 100; 10 in lines]"
 )
+@click.option("--web", is_flag=True, help="Serve the app to a browser on this machine.")
+@click.option("--port", type=click.IntRange(1024, 65535), metavar="N", help="Where --web serves it. [default: any]")
+@click.option("--served", is_flag=True, hidden=True)  # the app behind a page: its stdout is a pipe to the server
 @theme_option
 @db_option
 @json_option
@@ -39,17 +42,27 @@ def watch(
     plain: bool,
     speed: float,
     recent: int | None,
+    web: bool,
+    port: int | None,
+    served: bool,
     theme: str | None,
     db: str | None,
     as_json: bool,
 ) -> int:
     """Watch runs as they are routed, by whichever process; or play the stored run RUN again.
 
-    Ctrl-C ends the lines, q the app. --json prints each event as a line of JSON.
+    Ctrl-C ends the lines and --web, q the app. --json prints each event as a line of JSON; with --web, the address.
     """
+    from agentmesh.cli.watch_web import app_arguments, check_shown, serve
     from agentmesh.tui.layout import layout_path
 
-    if not (plain or as_json):
+    if web or port is not None:
+        if plain or not web:
+            raise click.UsageError("--web goes with --port, and not with --plain.")
+        check_shown(db, run_id, theme)
+        arguments = app_arguments(run_id, db=db, theme=theme, speed=speed, recent=recent)
+        return serve(arguments, port=port, as_json=as_json)
+    if not (plain or as_json or served):
         check_terminal("'agentmesh watch --plain' prints lines")
     with open_traces(db) as store:
         source = source_of(store, run_id, speed, recent if recent is not None else 10 if plain or as_json else 100)

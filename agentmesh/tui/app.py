@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 import click
 from textual import work
-from textual.app import SystemCommand
+from textual.app import SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.geometry import Size
@@ -149,9 +149,12 @@ class WatchApp(SteeredApp):
             self.screen.compare(first, second)
 
     def page(self, text: str) -> None:
-        """Show a text in $PAGER, and come back."""
-        with self.suspend():
-            click.echo_via_pager(text)
+        """Show a text in $PAGER, and come back; a browser has none."""
+        try:
+            with self.suspend():
+                click.echo_via_pager(text)
+        except SuspendNotSupported:
+            self._tell("there is no pager here; in a terminal there is", is_bad=True)
 
     @work(group="writing")
     async def score(self, run_id: RunId, worth: float) -> None:
