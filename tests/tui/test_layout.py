@@ -22,7 +22,9 @@ async def test_the_app_opens_as_it_was_left() -> None:
     app = WatchApp(Watched(TailSource(store), store, clock=StandingClock()))
     async with app.run_test(size=SMALL) as pilot:
         await reads(pilot, "agentmesh live", "What is 12 * 7?")
-        await press(pilot, "slash", *"poem", "enter", "2")
+        await press(pilot, "slash")
+        app.screen.query_one("#search").value = "poem"
+        await press(pilot, "enter", "2")
         await reads(pilot, "7 runs, all states")
         await press(pilot, "s", "s", "a", "slash", "o", "enter", "t")
         await reads(pilot, "1 runs, waiting, search 'o', with runs of stages")
@@ -49,6 +51,15 @@ async def test_what_was_asked_for_wins_over_what_was_left() -> None:
         assert app.theme == "mesh-contrast"
         assert not isinstance(app.screen, RunsScreen)
     assert app.layout == LEFT.model_copy(update={"theme": "mesh-contrast"})
+
+
+async def test_without_a_terminal_of_its_own_the_app_says_that_there_is_no_pager() -> None:
+    store = told_store()
+    app = WatchApp(Watched(TailSource(store), store, clock=StandingClock()))
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        app.page("all of a run")
+        await reads(pilot, "there is no pager here")
+    assert app.failure is None
 
 
 async def test_a_layout_that_names_what_is_unknown_opens_the_app_as_new() -> None:
