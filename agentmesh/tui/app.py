@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import click
 from textual import work
-from textual.app import SystemCommand
+from textual.app import SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.geometry import Size
@@ -17,6 +17,7 @@ from textual.worker import WorkerFailed
 
 from agentmesh.display import escape, escape_line
 from agentmesh.errors import AgentMeshError, StoreError
+from agentmesh.tui.layout import Layout
 from agentmesh.tui.leaving import ended_from_outside
 from agentmesh.tui.messages import Arrived, SourceFailed
 from agentmesh.tui.pacing import DRAW_S, Pace
@@ -31,7 +32,7 @@ from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
 from agentmesh.tui.screens.small import LEAST, SmallScreen
 from agentmesh.tui.steering import SteeredApp
-from agentmesh.tui.themes import THEMES, theme_named
+from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
 
@@ -77,7 +78,11 @@ class WatchApp(SteeredApp):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, watched: Watched, *, theme: str | None = None) -> None:
+    def __init__(self, watched: Watched, *, theme: str | None = None, layout: Layout | None = None) -> None:
+        self.layout = layout or Layout()
+        """How the app was left the last time, and in the end how it was left this time."""
+        if self.layout.screen in SCREENS:
+            self.DEFAULT_MODE = self.layout.screen  # type: ignore[misc]  # Textual reads it once, as an app is made
         super().__init__(watched)
         self._folded = Signal()  # set when what the worker sent was folded: it waits, so that a flood cannot pile up
         self._stale = True
@@ -85,7 +90,7 @@ class WatchApp(SteeredApp):
         self.animation_level = "none"  # what moves here tells something, and a terminal may be far away
         for known in THEMES:
             self.register_theme(known)
-        self.theme = theme_named(theme or THEMES[0].name).name
+        self.theme = theme_named(theme).name if theme else known_theme(self.layout.theme, self.available_themes)
 
     async def run_async(self, **options: Any) -> None:
         """Run until the app is left, by a key, by a signal to end, or with its terminal."""
@@ -103,6 +108,7 @@ class WatchApp(SteeredApp):
     def on_unmount(self) -> None:
         """Have the worker see at once that the app has ended."""
         self._folded.set()
+        self.remember(theme=self.theme)
 
     @property
     def failure(self) -> Exception | None:
@@ -124,6 +130,10 @@ class WatchApp(SteeredApp):
         """Say why nothing comes."""
         self._tell(message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=RETRY_S)
 
+    def remember(self, **changed: object) -> None:
+        """Keep in mind what the next start is to begin with."""
+        self.layout = self.layout.model_copy(update=changed)
+
     def open_run(self, run_id: str) -> None:
         """Show one run by itself."""
         self.push_screen(RunScreen(run_id))
@@ -141,9 +151,12 @@ class WatchApp(SteeredApp):
             self.screen.compare(first, second)
 
     def page(self, text: str) -> None:
-        """Show a text in $PAGER, and come back."""
-        with self.suspend():
-            click.echo_via_pager(text)
+        """Show a text in $PAGER, and come back; a browser has none."""
+        try:
+            with self.suspend():
+                click.echo_via_pager(text)
+        except SuspendNotSupported:
+            self._tell("there is no pager here; in a terminal there is", is_bad=True)
 
     @work(group="writing")
     async def score(self, run_id: RunId, worth: float) -> None:
@@ -160,6 +173,7 @@ class WatchApp(SteeredApp):
         while len(self.screen_stack) > 1:
             self.pop_screen()  # not awaited: the key may have been pressed on the very screen that goes
         await self.switch_mode(name)
+        self.remember(screen=name)
 
     def action_help_quit(self) -> None:
         """Quit by Ctrl-C, too, as other programs do; where text is selected, it copies that before it comes here."""

@@ -21,6 +21,7 @@ class Terminal:
         """Start the terminal; programs run in ``folder``."""
         self._socket = folder / "tmux"
         settings = {"PYTHONWARNINGS": "error", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        settings["XDG_STATE_HOME"] = str(folder / "state")  # the layout of whoever runs the tests is none of theirs
         said = [f"-e{name}={value}" for name, value in {**settings, **environment}.items()]
         unset = {name: value for name, value in os.environ.items() if not name.startswith(("TMUX", "AGENTMESH_"))}
         self._environment = {**unset, "LANG": "C.UTF-8", "TERM": "xterm-256color", "COLORTERM": "truecolor"}

@@ -8,6 +8,7 @@ from textual.screen import Screen
 
 from agentmesh.display import shorten
 from agentmesh.tui.board import Board
+from agentmesh.tui.layout import Layout
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.play_bar import PlayBar
 
@@ -30,6 +31,15 @@ class BoardScreen(Screen[None]):
     def watched(self) -> Watched:
         """Return what the app watches."""
         return self.app.watched  # type: ignore[attr-defined, no-any-return]  # the only app that has such screens
+
+    @property
+    def layout_left(self) -> Layout:
+        """Return how the app was left the last time, and what was changed since."""
+        return self.app.layout  # type: ignore[attr-defined, no-any-return]  # as above
+
+    def remember(self, **changed: object) -> None:
+        """Keep in mind what the next start is to begin with."""
+        self.app.remember(**changed)  # type: ignore[attr-defined]  # as above
 
     @property
     def is_laid_out(self) -> bool:

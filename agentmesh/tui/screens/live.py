@@ -51,8 +51,10 @@ class LiveScreen(BoardScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Leave the field away until it is asked for."""
-        self.query_one("#search").display = False
+        """Leave the field away until it is asked for, or was left with something in it."""
+        field = self.query_one("#search", Input)
+        field.value = self._wanted = self.layout_left.find
+        field.display = bool(self._wanted)
         self.query_one(Rows).focus()
 
     def show_board(self, board: Board, now: float) -> None:
@@ -65,6 +67,7 @@ class LiveScreen(BoardScreen):
     def on_input_changed(self, message: Input.Changed) -> None:
         """Show the runs that fit what is typed."""
         self._wanted = message.value.strip()
+        self.remember(find=self._wanted)
         self._show_runs(self.watched.board, self.watched.clock.now())
 
     def on_input_submitted(self) -> None:

@@ -52,10 +52,10 @@ class RoutersScreen(BoardScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._routers: dict[str, "StoredRouter"] = {}
-        self._learned: "LearnedRouter | None" = None
+        self._routers: dict[str, StoredRouter] = {}
+        self._learned: LearnedRouter | None = None
         self._place = 0
-        self._predictions: "Predictions | None" = None
+        self._predictions: Predictions | None = None
         self._is_reading = False
         self._one_at_a_time = Lock()  # guards LearnedRouter.maps, and the machine: one place is learned anew at a time
 

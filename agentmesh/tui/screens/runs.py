@@ -69,8 +69,11 @@ class RunsScreen(BoardScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Read the first page."""
-        self.query_one("#search").display = False
+        """Read the first page of what was listed the last time."""
+        left, field = self.layout_left, self.query_one("#search", Input)
+        field.value = self._text = left.search
+        field.display = bool(left.search)
+        self._state, self._alone = left.state, not left.stages
         self.query_one(Rows).focus()
         self.action_reread()
         self.set_interval(REREAD_S, self._follow)
@@ -182,6 +185,7 @@ class RunsScreen(BoardScreen):
             self._where, self._total = where, None
         if self._total is None:
             self._say("reading ...")
+        self.remember(search=self._text, state=self._state, stages=not self._alone)
         self._asked += 1
         self._reading = {0}
         self._events_seen = self.watched.board.totals.events
