@@ -201,6 +201,8 @@ class WatchApp(SteeredApp):
             self.pop_screen()
 
     def _draw(self) -> None:
+        if not self.screen_stack:  # the app is being left
+            return
         self.sub_title = escape_line(self.watched.source.label)
         is_stale = self._stale or self.watched.board.totals.under_way > 0  # what is under way gets older, and shows it
         if is_stale and self._pace.is_time():

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from agentmesh.decisions import Candidate, RouteDecision
-from agentmesh.display import escape, escape_line, moment, seconds, shorten, usd
+from agentmesh.display import escape, escape_line, moment, shorten, usd
 from agentmesh.events import Event
 from agentmesh.records import Run, RunStatus, RunSummary
 from agentmesh.tui.board import Board, LiveRun
@@ -17,23 +17,27 @@ from agentmesh.types import AgentId
 NONE: Final = "-"
 ID_SHOWN: Final = 8
 BAR: Final = 6
+LINE: Final = 78
+"""Characters that a line of a terminal of 80 columns has room for."""
+
+GAP: Final = "   "
 
 LIVE: Final = (
     Column("run", ID_SHOWN, rank=3),
     Column("state", 9),
-    Column("task", 14, grows=True),
-    Column("asked", 16),
+    Column("task", 12, grows=True),
+    Column("asked", 14),
     Column("score", BAR + 5, rank=1),
     Column("margin", 6, right=True, rank=2),
     Column("USD", 8, right=True),
-    Column("s", 5, right=True, rank=2),
+    Column("s", 5, right=True),
     Column("worth", 5, right=True, rank=1),
 )
-"""The columns of the runs that flow by. ``USD`` and ``s`` are their units."""
+"""The columns of the runs that flow by, all but the first within 77. ``USD`` and ``s`` are their units."""
 
 LEGEND: Final = (
-    "score: utility of the agent asked (first column), then of the best others",
-    "margin: its lead (below 0: drawn to explore)   worth: the answer's score, 0-1",
+    "score: utility of the agent asked (first bar), then of the best others",
+    "margin: its lead (below 0: drawn to explore)   s: seconds   worth: score 0-1",
 )
 
 _TONES: Final = {
@@ -74,13 +78,14 @@ def state(run: LiveRun) -> Cell:
     >>> state(LiveRun("r")).text
     '> started'
     """
-    return Cell(f"{_MARKS[run.status]} {_SHORT.get(run.step, run.step)}", _TONES[run.status])
+    step = run.step.removeprefix("stage ")  # its name says more in the room that there is
+    return Cell(f"{_MARKS[run.status]} {_SHORT.get(step, step)}", _TONES[run.status])
 
 
 def live_row(run: LiveRun, now: float) -> tuple[Cell, ...]:
     """Return the cells of a run under ``LIVE``; ``now`` is Unix seconds."""
     took = run.elapsed_s if run.elapsed_s is not None else max(now - run.started_at, 0.0)
-    margin = None if run.decision is None else run.decision.margin
+    margin = None if run.decision is None or run.decision.abstained else run.decision.margin  # nobody has a lead
     return (
         Cell(short_id(run.id), Tone.DIM),
         state(run),
@@ -128,7 +133,7 @@ def money(cost_usd: Decimal | None) -> str:
     """Return an amount of dollars in at most eight characters.
 
     >>> money(Decimal("0.00214")), money(Decimal("12.5")), money(Decimal(0)), money(None)
-    ('0.00214', '12.50', '0', '?')
+    ('0.002140', '12.50', '0', '?')
     """
     if cost_usd is None:
         return "?"
@@ -137,7 +142,7 @@ def money(cost_usd: Decimal | None) -> str:
         return "0"
     if amount >= 1:
         return f"{amount:.2f}"
-    return f"{amount:.5f}" if amount >= 0.00001 else f"{amount:.0e}"
+    return f"{amount:.6f}" if amount >= 0.000001 else f"{amount:.0e}"
 
 
 def totals_lines(board: Board, now: float) -> tuple[str, str]:
@@ -153,9 +158,18 @@ def totals_lines(board: Board, now: float) -> tuple[str, str]:
     against = "" if share is None or best is None else f", {share:.0%} of best single ({shorten(best, 20)})"
     second = [
         f"cost {usd(totals.cost_usd)}{against}",
-        f"{totals.events} events, the last {age(board.now or None, now)}",
+        f"newest {age(board.now or None, now)}",
+        f"{totals.events:,} events",
     ]
-    return "   ".join(first), "   ".join(second)
+    return _joined(first), _joined(second)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Return parts of a line, without the last ones where 80 columns have no room for them: half a number misleads."""
+    kept = list(parts)
+    while len(kept) > 1 and len(GAP.join(kept)) > LINE:
+        kept.pop()
+    return GAP.join(kept)
 
 
 def percent(share: float | None) -> str:
@@ -193,6 +207,11 @@ CANDIDATES: Final = (
 )
 """The columns of those who were considered. ``would need`` is the expected quality that would flip the choice."""
 
+CANDIDATES_LEGEND: Final = (
+    "*: chosen   p: probability to be drawn first   quality, USD: as expected",
+    "would need: the quality with which it would have come first; best: it does",
+)
+
 
 def candidate_rows(decision: RouteDecision) -> list[tuple[Cell, ...]]:
     """Return a row under ``CANDIDATES`` for each readable candidate, the best first."""
@@ -222,9 +241,7 @@ def _candidate_row(candidate: Candidate, chosen: set[AgentId], span: tuple[float
 
 
 def _flip(candidate: Candidate) -> str:
-    if candidate.flip is None or candidate.expected_quality is None:
-        return NONE
-    return "best" if candidate.flip == 0 else f"{candidate.expected_quality + candidate.flip:.3f}"
+    return "best" if candidate.flip == 0 else _number(candidate.needed_quality)
 
 
 def _why(candidate: Candidate) -> str:
@@ -261,9 +278,9 @@ def age(then: float | None, now: float) -> str:
     """Return how long ago something was.
 
     >>> age(10.0, 12.5), age(None, 1.0)
-    ('2.50 s ago', 'never')
+    ('2.5 s ago', '-')
     """
-    return "never" if then is None else f"{seconds(max(now - then, 0.0))} ago"
+    return NONE if then is None else f"{max(now - then, 0.0):.1f} s ago"
 
 
 STORED: Final = (

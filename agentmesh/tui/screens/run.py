@@ -15,7 +15,7 @@ from agentmesh.events import Event, RunStarted, fold
 from agentmesh.records import Run
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import TraceRead
-from agentmesh.tui.presenters import CANDIDATES, TIMELINE, candidate_rows, timeline_row
+from agentmesh.tui.presenters import CANDIDATES, CANDIDATES_LEGEND, TIMELINE, candidate_rows, timeline_row
 from agentmesh.tui.run_presenters import (
     CALLS,
     SLICES,
@@ -68,6 +68,7 @@ class RunScreen(BoardScreen):
                 yield Rows(CANDIDATES, id="candidates", empty="no decision yet")
                 with VerticalScroll(classes="text"):
                     yield Static(id="words", markup=False)
+                yield Static("\n".join(CANDIDATES_LEGEND), id="legend", markup=False)
             with TabPane("Timeline", id="timeline"):
                 yield Rows(TIMELINE, id="events")
             with TabPane("Calls", id="calls"):

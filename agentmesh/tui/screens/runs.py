@@ -22,6 +22,9 @@ from agentmesh.types import RunId
 
 STATES: Final = (None, *RunStatus)
 SCORE_KEYS: Final = Binding.Group("Score", compact=True)
+MARKS: Final = "   ^ pinned  > marked"
+"""What the first column may hold, said below the list."""
+
 REREAD_S: Final = 2.0
 """How often the list is read anew while runs come in."""
 
@@ -192,7 +195,7 @@ class RunsScreen(BoardScreen):
         state = "all states" if self._state is None else self._state.value.replace("_", " ")
         search = f", search {self._text!r}" if self._text else ""
         stages = "" if self._alone else ", with runs of stages"
-        self.query_one("#filter", Static).update(f"{len(pages):,} runs, {state}{search}{stages}")
+        self.query_one("#filter", Static).update(f"{len(pages):,} runs, {state}{search}{stages}{MARKS}")
         self._read_ahead()
 
     def _read_ahead(self) -> None:
