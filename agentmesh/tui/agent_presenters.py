@@ -93,7 +93,7 @@ def price(card: AgentCard | None, tally: AgentTally) -> Cell:
 
 def card_text(card: AgentCard | None, tally: AgentTally) -> str:
     """Return all that is known of an agent, in lines."""
-    lines = ["no card is stored" if card is None else escape(card.description)]
+    lines = ["no card is stored" if card is None else escape(f"{card.id}: {card.description}")]
     if card is not None:
         lines += [f"skills: {', '.join(map(escape, card.skills))}"] if card.skills else []
         lines += [f"group: {escape(card.group)}"] if card.group else []

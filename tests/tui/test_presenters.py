@@ -179,8 +179,9 @@ def test_conflicts_stand_beside_the_answer() -> None:
     run = fold(TOLD["battle"])
     assert answer_text(run) == "by history\n\n1066"
     assert against_text(run).splitlines()[:4] == [
-        "history (1): 1066",
-        "maths (0.4): 1067",
+        "in conflict, with the weight of each side:",
+        "  history (1): 1066",
+        "  maths (0.4): 1067",
         "left out, maths: outvoted",
     ]
     assert against_text(fold(TOLD["sum"])) == "nothing stood against it"
@@ -230,7 +231,7 @@ def test_an_agent_shows_what_was_paid_else_what_it_declares() -> None:
     card = AgentCard(id="a", description="Does.", price_per_call_usd="0.5", latency_s=2, max_concurrency=3, group="g")
     assert price(card, AgentTally()).text == "0.500000*"
     assert price(None, AgentTally()).text == "-"
-    assert price(card, AgentTally(priced=2, cost_usd=Decimal("0.5"))).text == "0.25000"
+    assert price(card, AgentTally(priced=2, cost_usd=Decimal("0.5"))).text == "0.250000"
     text = card_text(card, AgentTally())
     assert "declares 0.5 USD a call, 2 s, 3 calls at once" in text
     assert card_text(None, AgentTally()).startswith("no card is stored")
