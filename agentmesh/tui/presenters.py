@@ -17,6 +17,9 @@ from agentmesh.types import AgentId
 NONE: Final = "-"
 ID_SHOWN: Final = 8
 BAR: Final = 6
+BARS: Final = 4
+"""Agents whose scores stand side by side: the one that was asked, and the best others."""
+
 LINE: Final = 78
 """Characters that a line of a terminal of 80 columns has room for."""
 
@@ -25,9 +28,9 @@ GAP: Final = "   "
 LIVE: Final = (
     Column("run", ID_SHOWN, rank=3),
     Column("state", 9),
-    Column("task", 12, grows=True),
+    Column("task", 14, grows=True),
     Column("asked", 14),
-    Column("score", BAR + 5, rank=1),
+    Column("score", BARS + 5, rank=1),
     Column("margin", 6, right=True, rank=2),
     Column("USD", 8, right=True),
     Column("s", 5, right=True),
@@ -119,7 +122,7 @@ def score(decision: RouteDecision | None) -> str:
         return NONE
     others = [candidate.score for candidate in decision.candidates if candidate is not chosen]
     known = [chosen.score, *(one for one in others if one is not None)]
-    return f"{sparkline(known[:BAR], BAR)}{chosen.score:5.2f}"
+    return f"{sparkline(known[:BARS], BARS)}{chosen.score:5.2f}"
 
 
 def worth(quality: float | None) -> Cell:

@@ -110,7 +110,7 @@ def test_every_table_has_a_cell_for_each_column() -> None:
 def test_a_live_row_says_who_was_asked_and_why() -> None:
     made = board()
     rows = {run.id: [cell.text for cell in live_row(run, BEGUN + 20.0)] for run in made.runs.values()}
-    assert rows["sum"][1:] == ["+ done", "What is 12 * 7?", "maths", "█▃▁    0.91", "+0.490", "0.001200", "0.6", "1.00"]
+    assert rows["sum"][1:] == ["+ done", "What is 12 * 7?", "maths", "█▃▁  0.91", "+0.490", "0.001200", "0.6", "1.00"]
     assert rows["battle"][5] == "-0.490"
     assert (rows["lottery"][3], rows["lottery"][5]) == ("nobody", "-")
     assert rows["asking"][1:4] == ["> asking", "What is 6 * 9?", "maths"]
