@@ -38,7 +38,7 @@ LONGEST_TEXT: Final = 200
 LONGEST_SAID: Final = 4000
 """Characters of an answer that is being written: its end, which is what a reader follows."""
 
-SCORES_KEPT: Final = 6
+SCORES_KEPT: Final = 4
 """Scores of a decision that a row shows: that of the agent chosen, and those of the best others."""
 
 
@@ -56,7 +56,8 @@ class Choice:
         """Return the short form of a decision."""
         agents = tuple(selection.agent_id for selection in decision.selected)
         chosen = next((one for one in decision.candidates if agents and one.agent_id == agents[0]), None)
-        return cls(agents, decision.abstained, decision.margin, _scores(decision, chosen))
+        margin = None if decision.abstained else decision.margin  # nobody has a lead
+        return cls(agents, decision.abstained, margin, _scores(decision, chosen))
 
 
 def _scores(decision: RouteDecision, chosen: Candidate | None) -> tuple[float, ...]:

@@ -37,7 +37,7 @@ def whatif_lines(found: "WhatIf") -> list[str]:
     measures = measures_of(found)
     if measures:
         rows = [row for measure in measures for row in estimate_rows(measure)]
-        lines += ["", *columns(ESTIMATES, rows), *remarks(found)]
+        lines += ["", *(columns(ESTIMATES, rows) if rows else []), *remarks(found)]
     return lines + (["", *map(flip_line, found.flips[:FLIPS])] if found.flips else [])
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from agentmesh.decisions import Candidate, RouteDecision
-from agentmesh.display import escape, escape_line, moment, seconds, shorten, usd
+from agentmesh.display import escape, escape_line, moment, shorten, usd
 from agentmesh.events import Event
 from agentmesh.records import Run, RunStatus, RunSummary
 from agentmesh.tui.board import SCORES_KEPT, Board, Choice, LiveRun
@@ -16,24 +16,29 @@ from agentmesh.types import AgentId
 
 NONE: Final = "-"
 ID_SHOWN: Final = 8
-BAR: Final = SCORES_KEPT
+BAR: Final = 6
+
+LINE: Final = 78
+"""Characters that a line of a terminal of 80 columns has room for."""
+
+GAP: Final = "   "
 
 LIVE: Final = (
     Column("run", ID_SHOWN, rank=3),
     Column("state", 9),
     Column("task", 14, grows=True),
-    Column("asked", 16),
-    Column("score", BAR + 5, rank=1),
+    Column("asked", 14),
+    Column("score", SCORES_KEPT + 5, rank=1),
     Column("margin", 6, right=True, rank=2),
     Column("USD", 8, right=True),
-    Column("s", 5, right=True, rank=2),
+    Column("s", 5, right=True),
     Column("worth", 5, right=True, rank=1),
 )
-"""The columns of the runs that flow by. ``USD`` and ``s`` are their units."""
+"""The columns of the runs that flow by, all but the first within 77. ``USD`` and ``s`` are their units."""
 
 LEGEND: Final = (
-    "score: utility of the agent asked (first column), then of the best others",
-    "margin: its lead (below 0: drawn to explore)   worth: the answer's score, 0-1",
+    "score: utility of the agent asked (first bar), then of the best others",
+    "margin: its lead (below 0: drawn to explore)   s: seconds   worth: score 0-1",
 )
 
 _TONES: Final = {
@@ -74,7 +79,8 @@ def state(run: LiveRun) -> Cell:
     >>> state(LiveRun("r")).text
     '> started'
     """
-    return Cell(f"{_MARKS[run.status]} {_SHORT.get(run.step, run.step)}", _TONES[run.status])
+    step = run.step.removeprefix("stage ")  # its name says more in the room that there is
+    return Cell(f"{_MARKS[run.status]} {_SHORT.get(step, step)}", _TONES[run.status])
 
 
 def live_row(run: LiveRun, now: float) -> tuple[Cell, ...]:
@@ -109,7 +115,7 @@ def score(choice: Choice | None) -> str:
     """Return the score of the first agent chosen, as a column beside those of the best others, and as a number."""
     if choice is None or not choice.scores:
         return NONE
-    return f"{sparkline(choice.scores, BAR)}{choice.scores[0]:5.2f}"
+    return f"{sparkline(choice.scores, SCORES_KEPT)}{choice.scores[0]:5.2f}"
 
 
 def worth(quality: float | None) -> Cell:
@@ -123,7 +129,7 @@ def money(cost_usd: Decimal | None) -> str:
     """Return an amount of dollars in at most eight characters.
 
     >>> money(Decimal("0.00214")), money(Decimal("12.5")), money(Decimal(0)), money(None)
-    ('0.00214', '12.50', '0', '?')
+    ('0.002140', '12.50', '0', '?')
     """
     if cost_usd is None:
         return "?"
@@ -132,7 +138,7 @@ def money(cost_usd: Decimal | None) -> str:
         return "0"
     if amount >= 1:
         return f"{amount:.2f}"
-    return f"{amount:.5f}" if amount >= 0.00001 else f"{amount:.0e}"
+    return f"{amount:.6f}" if amount >= 0.000001 else f"{amount:.0e}"
 
 
 def totals_lines(board: Board, now: float) -> tuple[str, str]:
@@ -148,9 +154,18 @@ def totals_lines(board: Board, now: float) -> tuple[str, str]:
     against = "" if share is None or best is None else f", {share:.0%} of best single ({shorten(best, 20)})"
     second = [
         f"cost {usd(totals.cost_usd)}{against}",
-        f"{totals.events} events, the last {age(board.now or None, now)}",
+        f"newest {age(board.now or None, now)}",
+        f"{totals.events:,} events",
     ]
-    return "   ".join(first), "   ".join(second)
+    return _joined(first), _joined(second)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Return parts of a line, without the last ones where 80 columns have no room for them: half a number misleads."""
+    kept = list(parts)
+    while len(kept) > 1 and len(GAP.join(kept)) > LINE:
+        kept.pop()
+    return GAP.join(kept)
 
 
 def percent(share: float | None) -> str:
@@ -188,6 +203,11 @@ CANDIDATES: Final = (
 )
 """The columns of those who were considered. ``would need`` is the expected quality that would flip the choice."""
 
+CANDIDATES_LEGEND: Final = (
+    "*: chosen   p: probability to be drawn first   quality, USD: as expected",
+    "would need: the quality with which it would have come first; best: it does",
+)
+
 
 def candidate_rows(decision: RouteDecision) -> list[tuple[Cell, ...]]:
     """Return a row under ``CANDIDATES`` for each readable candidate, the best first."""
@@ -217,9 +237,7 @@ def _candidate_row(candidate: Candidate, chosen: set[AgentId], span: tuple[float
 
 
 def _flip(candidate: Candidate) -> str:
-    if candidate.flip is None or candidate.expected_quality is None:
-        return NONE
-    return "best" if candidate.flip == 0 else f"{candidate.expected_quality + candidate.flip:.3f}"
+    return "best" if candidate.flip == 0 else _number(candidate.needed_quality)
 
 
 def _why(candidate: Candidate) -> str:
@@ -249,9 +267,9 @@ def age(then: float | None, now: float) -> str:
     """Return how long ago something was.
 
     >>> age(10.0, 12.5), age(None, 1.0)
-    ('2.50 s ago', 'never')
+    ('2.5 s ago', '-')
     """
-    return "never" if then is None else f"{seconds(max(now - then, 0.0))} ago"
+    return NONE if then is None else f"{max(now - then, 0.0):.1f} s ago"
 
 
 STORED: Final = (

@@ -67,7 +67,10 @@ def against_text(run: Run) -> str:
     """Return what stood against the answer: conflicts with who said what, what was left out, and what all agree on."""
     lines: list[str] = []
     for conflict in run.conflicts:
-        lines += [f"{', '.join(one.agents)} ({one.weight:.3g}): {shorten(one.text, 500)}" for one in conflict.positions]
+        lines.append("in conflict, with the weight of each side:")
+        lines += [
+            f"  {', '.join(one.agents)} ({one.weight:.3g}): {shorten(one.text, 500)}" for one in conflict.positions
+        ]
         lines += [f"  {shorten(conflict.explanation, 500)}"] if conflict.explanation else []
     lines += [f"left out, {one.agent_id}: {shorten(one.why, 300)}" for one in run.dropped]
     lines += [f"agreed: {shorten(point, 300)}" for point in run.agreed]

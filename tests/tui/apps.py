@@ -1,5 +1,6 @@
 """The real app on a store, in a terminal that is not there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,7 @@ from agentmesh.tui.widgets.rows import Rows
 from tests.tui.story import StandingClock, told_store
 
 SMALL, LARGE = (80, 24), (160, 48)
+POLL_S = 0.02
 
 
 @asynccontextmanager
@@ -41,7 +43,7 @@ async def until(pilot: Pilot, is_so: Callable[[], object], *, rounds: int = 300)
     for _ in range(rounds):
         if is_so():
             return
-        await pilot.pause(0.01)
+        await asyncio.sleep(POLL_S)  # a pause of the pilot would have the whole screen painted each time
     raise AssertionError(f"it did not come to be so in {rounds} rounds; the screen shows\n{text_of(pilot.app)}")
 
 

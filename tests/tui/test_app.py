@@ -34,7 +34,7 @@ async def test_each_screen_is_a_key_away_and_says_what_it_is() -> None:
         for word in ("state", "task", "asked", "score", "USD", " s", "quality", "cost", "margin: its lead"):
             assert word in text_of(app)
         assert "What is 12 * 7?" in text_of(app)
-        assert "the last 50.70 s ago" in text_of(app)
+        assert "newest 50.7 s ago" in text_of(app)
         for place, name in enumerate(SCREENS, start=1):
             await press(pilot, str(place))
             await reads(pilot, f"agentmesh {name}", LEADS[name])

@@ -21,7 +21,7 @@ WORDS = (
 )
 
 
-MOUSE: Final = ("         click  Select a row", "  double click  Open it", "         wheel  Scroll")
+MOUSE: Final = ("        click  Select a row", " double click  Open it", "        wheel  Scroll")
 UNTOLD: Final = frozenset({"help_quit", "scroll_left", "scroll_right", "page_left", "page_right"})
 """Actions of every app of the kind that are of no use here: nothing is wider than the screen."""
 
@@ -70,4 +70,4 @@ class HelpScreen(ModalScreen[None]):
 
 
 def _line(keys: list[str], what: str) -> str:
-    return f"{' '.join(dict.fromkeys(keys)):>14}  {what}"
+    return f"{' '.join(dict.fromkeys(keys)):>13}  {what}"

@@ -9,7 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Header, TabbedContent, TabPane
+from textual.widgets import Header, Static, TabbedContent, TabPane
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.events import Event, RunStarted, fold
@@ -17,7 +17,7 @@ from agentmesh.records import Run
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Cell
 from agentmesh.tui.messages import TraceRead
-from agentmesh.tui.presenters import CANDIDATES, TIMELINE, candidate_rows, timeline_row
+from agentmesh.tui.presenters import CANDIDATES, CANDIDATES_LEGEND, TIMELINE, candidate_rows, timeline_row
 from agentmesh.tui.run_presenters import (
     CALLS,
     SLICES,
@@ -78,6 +78,7 @@ class RunScreen(BoardScreen):
                 yield Rows(CANDIDATES, id="candidates", empty="no decision yet")
                 with VerticalScroll(classes="text"):
                     yield Words(id="words")
+                yield Static("\n".join(CANDIDATES_LEGEND), id="legend", markup=False)
             with TabPane("Timeline", id="timeline"):
                 yield Rows(TIMELINE, id="events")
             with TabPane("Calls", id="calls"):

@@ -24,6 +24,9 @@ from agentmesh.types import RunId
 
 STATES: Final = (None, *RunStatus)
 SCORE_KEYS: Final = Binding.Group("Score", compact=True)
+MARKS: Final = "   ^ pinned  > marked"
+"""What the first column may hold, said below the list."""
+
 REREAD_S: Final = 2.0
 """How often the list is read anew while events come in."""
 
@@ -232,7 +235,7 @@ class RunsScreen(BoardScreen):
         state = "all states" if self._state is None else self._state.value.replace("_", " ")
         search = f", search {self._text!r}" if self._text else ""
         stages = "" if self._alone else ", with runs of stages"
-        self.query_one("#filter", Words).update(f"{found}, {state}{search}{stages}")
+        self.query_one("#filter", Words).update(f"{found}, {state}{search}{stages}{MARKS}")
 
     def _read_ahead(self) -> None:
         table = self.query_one(Rows)
