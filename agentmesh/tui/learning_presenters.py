@@ -120,6 +120,6 @@ def _foot(width: int, last: int) -> str:
     """Return the ends of the axis, as numbers in the log.
 
     >>> _foot(20, 700)
-    'outcome  1               700'
+    'outcome  1                700'
     """
     return f"{'outcome':>{LABEL}}  1" + f"{last:,}".rjust(max(width - 1, 0))

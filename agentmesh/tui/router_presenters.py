@@ -40,7 +40,7 @@ def intent_lines(intents: Mapping[str, float]) -> list[str]:
     """Return what kinds of task came in, each with its share as a bar.
 
     >>> intent_lines({"sums": 3.0, "dates": 1.0})[1]
-    'dates                    █████                 25.0%'
+    'dates                    █████                25.0%'
     """
     total = sum(intents.values())
     if not total:

@@ -38,6 +38,8 @@ WRITTEN = "test_app.test_scores_and_answers_are_written_into_a_database_that_is_
 ANSWERED = "test_app.test_a_mesh_in_this_process_goes_on_when_it_is_approved_here"
 FILTERED = "test_app.test_stored_runs_are_filtered_pinned_and_compared"
 HELPED = "test_app.test_help_palette_and_themes_are_keys_away"
+TURNED = "test_routers.test_the_parts_of_a_router_are_keys_away_and_fit_80_columns"
+STEPPED = "test_routers.test_the_history_of_a_router_is_walked_by_keys_with_what_changed"
 QUIT = "test_app.test_a_key_quits_from_every_screen"
 
 MOVING = ("j", "down", "k", "up", "ctrl+d", "pagedown", "ctrl+u", "pageup", "g", "home", "G", "end")
@@ -53,6 +55,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "RunScreen": dict.fromkeys(("escape", "l", "right", "h", "left"), OPENED)
     | dict.fromkeys(("plus", "minus", "y"), WRITTEN)
     | {"o": "test_terminal.test_a_run_is_shown_in_the_pager_of_the_user_and_the_app_comes_back"},
+    "RoutersScreen": dict.fromkeys(("l", "right", "h", "left", "J", "K"), TURNED) | dict.fromkeys("pn", STEPPED),
     "RunsScreen": dict.fromkeys("sapmc", FILTERED),
     "CompareScreen": {"escape": "test_app.test_what_another_router_would_have_done_is_asked_by_enter"},
     "ApprovalsScreen": {"a": ANSWERED, "r": ANSWERED, "e": WRITTEN, "escape": WRITTEN},
@@ -204,6 +207,7 @@ async def test_the_mouse_scrolls_picks_and_opens_and_what_it_selects_is_copied()
         store.append(sum_asked(f"more-{number:02}", 20.0 + number).events)
     async with shown(store) as (app, pilot):
         table = rows(app)
+        await until(pilot, lambda: table.allow_vertical_scroll)
         for event, top in ((MouseScrollDown, True), (MouseScrollUp, False)):
             for _ in range(4):
                 table.post_message(event(table, 5, 5, 0, 1, 0, False, False, False))

@@ -215,3 +215,23 @@ async def test_only_lines_that_changed_are_drawn_again() -> None:
         rows.show(keys(8, first=5), lambda number: (Cell(""), Cell(f"new {number}"), Cell("")))
         await pilot.pause()
         assert set(drawn) == set(range(LINES))  # nearly all are new, and all are drawn at once
+
+
+async def test_who_scrolled_away_from_the_cursor_is_left_there() -> None:
+    async with table(100) as (rows, asked, pilot):
+        rows.scroll_to(y=40, animate=False)
+        await until_top(rows, 40, pilot)
+        rows.show(keys(100), asked)
+        await pilot.pause()
+        assert (rows.scroll_offset.y, rows.cursor) == (40, 0)
+        rows.action_move(1)
+        await until_top(rows, 1, pilot)
+
+
+async def until_top(rows: Rows, top: int, pilot: Pilot[None]) -> None:
+    """Let the table scroll."""
+    for _ in range(100):
+        if rows.scroll_offset.y == top:
+            return
+        await pilot.pause(0.01)
+    raise AssertionError(f"the first row in sight is {rows.scroll_offset.y}, not {top}")

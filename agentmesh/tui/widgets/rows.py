@@ -96,15 +96,19 @@ class Rows(ScrollView, can_focus=True):
         return len(self._keys)
 
     def show(self, keys: Sequence[str], row_at: RowAt) -> None:
-        """Show other rows; the cursor stays with its key where that is still there, else with its number."""
-        before = self.key
+        """Show other rows; the cursor stays with its key where that is still there, else with its number.
+
+        It stays in sight if it was: who has scrolled away from it by the mouse is left there.
+        """
+        before, was_in_sight = self.key, self._is_in_sight
         self._keys, self._row_at = keys, row_at
         self._take_length()
         kept = self._place_of(before)
         self.set_reactive(Rows.cursor, kept)
         if before is None or before != self.key:
             self._tell()
-        self._scroll_to_cursor()
+        if was_in_sight:
+            self._scroll_to_cursor()
         self._refresh_changed()
 
     def render_line(self, y: int) -> Strip:
@@ -210,6 +214,11 @@ class Rows(ScrollView, can_focus=True):
             return self._keys.index(key)
         except ValueError:
             return min(self.cursor, last)
+
+    @property
+    def _is_in_sight(self) -> bool:
+        top = self.scroll_offset.y
+        return top <= self.cursor < max(top + self.scrollable_content_region.height - HEADER, 1)
 
     def _scroll_to_cursor(self) -> None:
         height = self.scrollable_content_region.height - HEADER
