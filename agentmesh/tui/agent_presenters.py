@@ -18,7 +18,7 @@ FAILING: Final = 3
 """Failures in a row from which an agent is shown as failing."""
 
 AGENTS: Final = (
-    Column("agent", 14, grows=True),
+    Column("agent", 14, grows=True, most=40),
     Column("v", 2, right=True, rank=3),
     Column("state", 9),
     Column("asked", BAR + 5, rank=0),

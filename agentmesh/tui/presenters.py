@@ -27,7 +27,7 @@ LIVE: Final = (
     Column("run", ID_SHOWN, rank=3),
     Column("state", 9),
     Column("task", 14, grows=True),
-    Column("asked", 14),
+    Column("asked", 14, grows=True, most=32),
     Column("score", SCORES_KEPT + 5, rank=1),
     Column("margin", 6, right=True, rank=2),
     Column("USD", 8, right=True),
@@ -193,7 +193,7 @@ def plain_line(event: Event) -> str:
 
 CANDIDATES: Final = (
     Column("", 1),
-    Column("agent", 16, grows=True),
+    Column("agent", 16, grows=True, most=40),
     Column("score", BAR + 7),
     Column("p", 6, right=True),
     Column("quality", 7, right=True),
@@ -278,7 +278,7 @@ STORED: Final = (
     Column("started", 20, rank=1),
     Column("status", 11),
     Column("task", 20, grows=True),
-    Column("agents", 16),
+    Column("agents", 16, grows=True, most=32),
     Column("USD", 8, right=True),
     Column("s", 7, right=True, rank=1),
 )

@@ -11,7 +11,7 @@ from agentmesh.tui.presenters import NONE, clock_time, money
 from agentmesh.tui.telling import told
 
 CALLS: Final = (
-    Column("agent", 16),
+    Column("agent", 16, grows=True, most=32),
     Column("wave", 4, right=True, rank=2),
     Column("try", 3, right=True, rank=2),
     Column("ended", 9),
@@ -23,7 +23,7 @@ CALLS: Final = (
 """The columns of the calls of a run."""
 
 SLICES: Final = (
-    Column("agent", 16),
+    Column("agent", 16, grows=True, most=32),
     Column("item", 16, grows=True),
     Column("tokens", 6, right=True),
     Column("in", 3),
@@ -124,5 +124,5 @@ def call_row(call: AgentCall) -> tuple[Cell, ...]:
         Cell(money(call.cost_usd)),
         Cell(f"{call.latency_s:.3f}"),
         Cell(NONE if usage is None else f"{usage.input_tokens}/{usage.output_tokens}"),
-        Cell(said, Tone.PLAIN if call.answer is not None else Tone.BAD),
+        Cell(said.strip(), Tone.PLAIN if call.answer is not None else Tone.BAD),
     )

@@ -38,7 +38,7 @@ class TableApp(App[None]):
             self.register_theme(theme)
 
     def compose(self) -> ComposeResult:
-        yield Rows(COLUMNS, id="table", empty="there is nothing")
+        yield Rows(COLUMNS, id="table", empty="there is nothing", opens=True)
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
         self.told.append(message.key)

@@ -37,7 +37,7 @@ class CompareScreen(BoardScreen):
         """Lay out routers and result."""
         yield Header()
         with Horizontal():
-            yield Rows((Column("what if", 14, grows=True),), id="routers")
+            yield Rows((Column("what if", 14, grows=True),), id="routers", opens=True)
             with VerticalScroll(id="result"):
                 yield Words(
                     "Enter: what would this router have done on the newest stored tasks?\n"

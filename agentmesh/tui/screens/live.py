@@ -45,7 +45,7 @@ class LiveScreen(BoardScreen):
         yield Static(id="note", markup=False)
         yield Words(id="totals", fixed=True)
         yield Input(placeholder="text of the task, agent or id; or agent:NAME, id:PART", id="search")
-        yield Rows(LIVE, id="runs", empty=EMPTY)
+        yield Rows(LIVE, id="runs", empty=EMPTY, opens=True)
         yield Static("\n".join(LEGEND), id="legend", markup=False)
         yield PlayBar()
         yield KeyBar()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agentmesh.tui.learned import LearnedRouter
 
 COLUMNS = (Column("router", 16, grows=True), Column("newest", 8, right=True))
+VERSIONS = Binding.Group("Version", compact=True)
 PARTS = ("trails", "curve", "calibration", "tasks", "about")
 
 
@@ -43,8 +44,8 @@ class RoutersScreen(BoardScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l,right", "turn(1)", "Next part"),
         Binding("h,left", "turn(-1)", "Part before", show=False),
-        Binding("p", "go(-1)", "Version before"),
-        Binding("n", "go(1)", "Next version"),
+        Binding("p", "go(-1)", "Version before", group=VERSIONS),
+        Binding("n", "go(1)", "Next version", group=VERSIONS),
         Binding("J", "roll(1)", "Scroll the part down", show=False),
         Binding("K", "roll(-1)", "Scroll the part up", show=False),
         Binding("r", "reread", "Read again"),

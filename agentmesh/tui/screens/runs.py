@@ -67,7 +67,7 @@ class RunsScreen(BoardScreen):
         """Lay out search, table and status."""
         yield Header()
         yield Input(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
-        yield Rows(STORED, id="stored", empty="no run is stored that fits")
+        yield Rows(STORED, id="stored", empty="no run is stored that fits", opens=True)
         yield Words(id="filter")
         yield KeyBar()
 

@@ -35,6 +35,12 @@ class Rows(ScrollView, can_focus=True):
     """A table with a cursor that keeps to its row's key while rows come and go.
 
     It is drawn again when :meth:`show` is called, the cursor moves, or it scrolls.
+
+    Args:
+        columns: Its columns.
+        id: The id of the widget.
+        empty: What it says while it has no rows.
+        opens: Whether something comes of choosing a row.
     """
 
     DEFAULT_CSS = "Rows { overflow-x: hidden; }"  # its columns always fit; a bar for them would take a line
@@ -75,8 +81,9 @@ class Rows(ScrollView, can_focus=True):
             """Return the table."""
             return self.rows
 
-    def __init__(self, columns: Sequence[Column], *, id: str, empty: str = "nothing yet") -> None:
+    def __init__(self, columns: Sequence[Column], *, id: str, empty: str = "nothing yet", opens: bool = False) -> None:
         super().__init__(id=id)
+        self._opens = opens
         self.columns = tuple(columns)
         self.empty = empty
         self._keys: Sequence[str] = ()
@@ -131,6 +138,10 @@ class Rows(ScrollView, can_focus=True):
         """Draw the line that the cursor left, and the one it came to."""
         self.refresh_line(before + HEADER)
         self.refresh_line(now + HEADER)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual has it
+        """Offer to open a row only where something comes of it."""
+        return action != "choose" or self._opens
 
     def action_move(self, by: int) -> None:
         """Move the cursor by so many rows."""
