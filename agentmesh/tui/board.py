@@ -1,6 +1,6 @@
 """What a watcher knows of the runs that flow by: their events folded, the newest in detail, all of them in sums."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -163,7 +163,6 @@ class Board:
     explained: dict[str, Explained] = field(default_factory=dict)
     now: float = 0.0
     _ended: dict[RunId, None] = field(default_factory=dict)
-    _changed: dict[RunId, None] = field(default_factory=dict)
     _resting: set[AgentId] = field(default_factory=set)
 
     def take(self, events: Iterable[Event]) -> None:
@@ -171,11 +170,6 @@ class Board:
         for event in events:
             self._take(event)
         self._forget()
-
-    def changed(self) -> Sequence[RunId]:
-        """Return the runs that changed since this was last asked, oldest change first; some may be gone since."""
-        changed, self._changed = list(self._changed), {}
-        return changed
 
     def best_single(self) -> AgentId | None:
         """Return the agent with the best mean score among those with a price and at least five scores."""
@@ -204,7 +198,6 @@ class Board:
         if isinstance(event, AnswerChunk):  # it has no number of its own
             if run is not None:
                 run.take(event)
-                self._changed[event.run_id] = None
             return
         if run is None and isinstance(event, RunStarted):
             run = self.runs[event.run_id] = LiveRun(event.run_id)
@@ -213,7 +206,6 @@ class Board:
                 return
             run.take(event)
             run.last_seq = event.seq
-            self._changed[event.run_id] = None
         self.totals.events += 1
         self.now = max(self.now, event.at)
         self._count(event, run)
@@ -274,4 +266,3 @@ class Board:
             oldest = next(iter(self._ended))
             del self._ended[oldest]
             self.runs.pop(oldest, None)
-            self._changed.pop(oldest, None)

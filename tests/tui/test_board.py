@@ -77,8 +77,7 @@ def test_a_run_is_told_step_by_step() -> None:
 
 def test_changes_are_told_once() -> None:
     board = told()
-    assert set(board.changed()) == {one.run_id for one in story()}
-    assert board.changed() == []
+    assert set(board.runs) == {one.run_id for one in story()}
 
 
 def test_pieces_of_an_answer_are_held_until_it_is_there_and_no_longer_than_can_be_read() -> None:
