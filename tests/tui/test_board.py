@@ -75,7 +75,7 @@ def test_a_run_is_told_step_by_step() -> None:
     assert (board.runs["poem"].status, board.runs["poem"].step) == (RunStatus.RUNNING, "goes on")
 
 
-def test_changes_are_told_once() -> None:
+def test_every_run_that_was_told_is_held() -> None:
     board = told()
     assert set(board.runs) == {one.run_id for one in story()}
 
