@@ -10,8 +10,6 @@ import click
 from textual import work
 from textual.app import SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Resize
-from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -30,7 +28,7 @@ from agentmesh.tui.screens.live import LiveScreen
 from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
-from agentmesh.tui.screens.small import LEAST, SmallScreen
+from agentmesh.tui.screens.small import SmallScreen
 from agentmesh.tui.steering import SteeredApp
 from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
@@ -115,10 +113,6 @@ class WatchApp(SteeredApp):
         """Return the error that ended the app, ``None`` where it was left."""
         found = self._exception.error if isinstance(self._exception, WorkerFailed) else self._exception
         return found if isinstance(found, Exception) else None
-
-    def on_resize(self, event: Resize) -> None:
-        """See whether the terminal has become too small, or large enough again."""
-        self._fit(event.size)
 
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
@@ -208,21 +202,13 @@ class WatchApp(SteeredApp):
         """End without the traceback that would print every value at hand; whoever ran the app tells its ``failure``."""
         self._close_messages_no_wait()
 
-    def _fit(self, size: Size) -> None:
-        """Say so where the terminal is too small to show anything, until it is larger again."""
-        is_small = size.width < LEAST.width or size.height < LEAST.height
-        if is_small and not isinstance(self.screen, SmallScreen):
-            self.push_screen(SmallScreen())
-        elif not is_small and isinstance(self.screen, SmallScreen):
-            self.pop_screen()
-
     def _draw(self) -> None:
         if not self.screen_stack:  # the app is being left
             return
         self.sub_title = escape_line(self.watched.source.label)
         if self._stale and self._pace.is_time(monotonic(), thread_time()):
             self._stale = False
-            self._fit(self.size)
+            self._fit()
             if isinstance(self.screen, SmallScreen):
                 self.screen.refresh(layout=True)  # a terminal that shrinks may lose what was painted meanwhile
             if isinstance(self.screen, BoardScreen):

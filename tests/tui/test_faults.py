@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual.events import Paste
+from textual.pilot import Pilot
 
 from agentmesh.approvals import ApprovalRequest
 from agentmesh.cli.app import main
@@ -20,6 +22,7 @@ from agentmesh.tui.board import Board
 from agentmesh.tui.run_presenters import run_text
 from agentmesh.tui.screens.run import PARTS
 from agentmesh.tui.sources import TailSource
+from agentmesh.tui.widgets.field import Field
 from agentmesh.tui.widgets.rows import Numbered, Rows
 from tests.tui.apps import LARGE, press, reads, shown, text_of, until
 from tests.tui.story import Telling, decision, sum_asked, told_store
@@ -32,6 +35,7 @@ from tests.tui.story import Telling, decision
 open_store(sys.argv[1]).append(Telling("killed").start("Who am I?").decide(decision()).events)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+PASTED = "\x1b[2Jred\x1b]0;title\x07\u202eback"
 MEGABYTE = 1_000_000
 pytestmark = pytest.mark.timeout(60)  # every screen is walked through, on a machine that may be busy
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -46,6 +50,28 @@ def is_harmless(app: WatchApp) -> bool:
     return True
 
 
+async def paste_into_every_field(app: WatchApp, pilot: Pilot) -> None:
+    """Paste what could steer a terminal wherever something can be typed, from the terminal and from the app."""
+    copied = STRANGE.replace("\ud800", "")
+    app.copy_to_clipboard(copied)
+    for keys in (["1", "slash"], ["2", "slash"], ["6", "e"]):
+        await press(pilot, *keys)
+        field = app.focused
+        assert isinstance(field, Field)
+        field.value = ""
+        app.post_message(Paste(PASTED))
+        await until(pilot, lambda field=field: field.value == escape_line(PASTED))
+        assert field.cursor_position == len(field.value)
+        await press(pilot, "home", "ctrl+v")
+        await until(pilot, lambda field=field: field.value == escape_line(copied + PASTED))
+        assert is_harmless(app)
+        await press(pilot, "escape")
+    await press(pilot, "ctrl+p", "ctrl+v", *"live")
+    await until(pilot, lambda: app.focused.value == "live")
+    assert is_harmless(app)
+    await press(pilot, "escape")
+
+
 async def test_text_of_strangers_is_shown_on_every_screen_and_steers_none() -> None:
     lead = escape_line(STRANGE)[:8]
     async with shown(strange_store(), size=LARGE) as (app, pilot):
@@ -58,7 +84,7 @@ async def test_text_of_strangers_is_shown_on_every_screen_and_steers_none() -> N
         await press(pilot, "e")
         assert app.screen.query_one("#instead").value == escape_line(STRANGE)
         assert is_harmless(app)
-        await press(pilot, "escape")
+        await paste_into_every_field(app, pilot)
         app.open_run("told")
         for part in PARTS:
             await reads(pilot, lead, part.capitalize())
