@@ -122,7 +122,9 @@ class WatchApp(SteeredApp):
 
     def on_source_failed(self, message: SourceFailed) -> None:
         """Say why nothing comes."""
-        self._tell(message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=RETRY_S)
+        self._tell(
+            message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=message.again_s
+        )
 
     def remember(self, **changed: object) -> None:
         """Keep in mind what the next start is to begin with."""
@@ -219,10 +221,11 @@ class WatchApp(SteeredApp):
         """Ask the source for events again and again, until the app ends."""
         while self.is_running:
             self._folded.clear()
+            asked_at = monotonic()
             try:
                 events = self.watched.source.more()
             except StoreError as error:
-                self.post_message(SourceFailed(str(error)))
+                self.post_message(SourceFailed(str(error), again_s=monotonic() - asked_at + RETRY_S))
                 self._folded.wait(RETRY_S)
                 continue
             if events:

@@ -25,9 +25,10 @@ class Arrived(Message):
 
 @dataclass
 class SourceFailed(Message):
-    """The source could not be read; it is tried again."""
+    """The source could not be read; whether it can is known again ``again_s`` later."""
 
     reason: str
+    again_s: float
 
 
 @dataclass

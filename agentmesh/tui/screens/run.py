@@ -41,6 +41,9 @@ NEVER = -2
 READING_SHARE: Final = 0.1
 """How much of a processor reading a trace that goes on may take: the longer it is, the less often it is read anew."""
 
+RETRY_S: Final = 1.0
+"""How long a trace that could not be read is left alone."""
+
 SHORT_S: Final = 0.02
 """What costs less than this needs no rest: it is asked for a few times a second at most."""
 
@@ -108,10 +111,12 @@ class RunScreen(BoardScreen):
     @while_shown
     def on_trace_read(self, message: TraceRead) -> None:
         """Show what was read."""
-        self._rest_after(message.cost_s)
         if message.run is None:
             self.query_one("#headline", Words).show(message.reason)
+            self._seen = NEVER  # it may be there later, or be readable again
+            self.set_timer(RETRY_S, self._rested)
             return
+        self._rest_after(message.cost_s)
         self._events, self._run = message.events, message.run
         self._show(message.run, message.slices)
 
