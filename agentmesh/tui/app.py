@@ -19,6 +19,7 @@ from agentmesh.tui.layout import Layout
 from agentmesh.tui.leaving import ended_from_outside
 from agentmesh.tui.messages import Arrived, SourceFailed
 from agentmesh.tui.pacing import DRAW_S, Pace
+from agentmesh.tui.roll import RollCallingApp
 from agentmesh.tui.screens.agents import AgentsScreen
 from agentmesh.tui.screens.approvals import ApprovalsScreen
 from agentmesh.tui.screens.board_screen import BoardScreen
@@ -29,7 +30,6 @@ from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
 from agentmesh.tui.screens.small import SmallScreen
-from agentmesh.tui.steering import SteeredApp
 from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
@@ -56,7 +56,7 @@ SCREENS: Final[dict[str, Callable[[], Screen[Any]]]] = {
 SCREEN_KEYS: Final = Binding.Group("Screens", compact=True)
 
 
-class WatchApp(SteeredApp):
+class WatchApp(RollCallingApp):
     """Watches runs: who was considered, who was chosen and why, what it cost, and what came of it."""
 
     CSS_PATH = "app.tcss"

@@ -32,6 +32,13 @@ class SourceFailed(Message):
 
 
 @dataclass
+class RollCalled(Message):
+    """It was read which owners of runs are at work."""
+
+    at_work: frozenset[str]
+
+
+@dataclass
 class CardsRead(Message):
     """The newest card of every agent was read."""
 

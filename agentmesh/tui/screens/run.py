@@ -71,6 +71,7 @@ class RunScreen(BoardScreen):
         self._run: Run | None = None
         self._seen = NEVER
         self._is_reading = False  # or rests from it
+        self._is_orphaned = False
 
     def compose(self) -> ComposeResult:
         """Lay out the tabs."""
@@ -107,6 +108,9 @@ class RunScreen(BoardScreen):
             self._read_trace()
         elif run is not None and run.said:
             self._show_said()
+        if run is not None and run.orphaned != self._is_orphaned:
+            self._is_orphaned = run.orphaned
+            self._show_headline()
 
     @while_shown
     def on_trace_read(self, message: TraceRead) -> None:
@@ -161,7 +165,7 @@ class RunScreen(BoardScreen):
         self._is_reading = False
 
     def _show(self, run: Run, slices: Sequence[tuple[Cell, ...]]) -> None:
-        self.query_one("#headline", Words).show(headline(run))
+        self._show_headline()
         if run.decision is not None:
             rows = candidate_rows(run.decision)
             ids = [candidate.agent_id for candidate in run.decision.candidates]
@@ -176,6 +180,10 @@ class RunScreen(BoardScreen):
         self.query_one("#final", Words).show(answer_text(run))
         self.query_one("#against", Words).show(against_text(run))
         self._show_said()
+
+    def _show_headline(self) -> None:
+        if self._run is not None:
+            self.query_one("#headline", Words).show(headline(self._run, orphaned=self._is_orphaned))
 
     def _show_said(self) -> None:
         """Show the answer of the call under the cursor, and what agents under way have said so far."""
