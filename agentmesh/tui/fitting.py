@@ -16,24 +16,22 @@ class FittedApp(App[None]):
         Textual knows the new size only after this: what is laid out now would be of the old one. It paints nothing
         where the size is the same again, but a terminal that shrank and grew in between has lost what it cut off.
         """
-        self.call_later(self._fit)
-        self.call_later(self._paint)
+        self.call_later(self._refit)
 
     def action_command_palette(self) -> None:
         """Show all commands."""
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
+    def _refit(self) -> None:
+        if self.screen_stack:  # otherwise the app is being left
+            self._fit()
+            self.screen.refresh(layout=True)
+
     def _fit(self) -> None:
         """Say so where the terminal is too small to show anything, until it is larger again."""
-        if not self.screen_stack:  # the app is being left
-            return
         is_small = self.size.width < LEAST.width or self.size.height < LEAST.height
         if is_small and not isinstance(self.screen, SmallScreen):
             self.push_screen(SmallScreen())
         elif not is_small and isinstance(self.screen, SmallScreen):
             self.pop_screen()
-
-    def _paint(self) -> None:
-        if self.screen_stack:
-            self.screen.refresh(layout=True)
