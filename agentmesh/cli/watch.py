@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from agentmesh.tui.sources import Source
 
 POLL_S = 0.1
+WAIT_S = 1.0
+"""How long a database that is locked, or whose server is away, is waited for: it is said then, and tried again."""
 
 theme_option = click.option(
     "--theme", envvar="AGENTMESH_THEME", metavar="NAME", help="Colours: mesh-dark, -light, -contrast or -blue-orange."
@@ -65,7 +67,7 @@ def watch(
         return serve(arguments, port=port, as_json=as_json)
     if not (plain or as_json or served):
         check_terminal("'agentmesh watch --plain' prints lines")
-    with open_traces(db) as store:
+    with open_traces(db, busy_timeout_s=WAIT_S) as store:
         source = source_of(store, run_id, speed, recent if recent is not None else 10 if plain or as_json else 100)
         if plain or as_json:
             print_lines(source, ends=run_id is not None, as_json=as_json)

@@ -10,8 +10,6 @@ import click
 from textual import work
 from textual.app import SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Resize
-from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -21,6 +19,7 @@ from agentmesh.tui.layout import Layout
 from agentmesh.tui.leaving import ended_from_outside
 from agentmesh.tui.messages import Arrived, SourceFailed
 from agentmesh.tui.pacing import DRAW_S, Pace
+from agentmesh.tui.roll import RollCallingApp
 from agentmesh.tui.screens.agents import AgentsScreen
 from agentmesh.tui.screens.approvals import ApprovalsScreen
 from agentmesh.tui.screens.board_screen import BoardScreen
@@ -30,8 +29,7 @@ from agentmesh.tui.screens.live import LiveScreen
 from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
-from agentmesh.tui.screens.small import LEAST, SmallScreen
-from agentmesh.tui.steering import SteeredApp
+from agentmesh.tui.screens.small import SmallScreen
 from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
@@ -58,7 +56,7 @@ SCREENS: Final[dict[str, Callable[[], Screen[Any]]]] = {
 SCREEN_KEYS: Final = Binding.Group("Screens", compact=True)
 
 
-class WatchApp(SteeredApp):
+class WatchApp(RollCallingApp):
     """Watches runs: who was considered, who was chosen and why, what it cost, and what came of it."""
 
     CSS_PATH = "app.tcss"
@@ -116,10 +114,6 @@ class WatchApp(SteeredApp):
         found = self._exception.error if isinstance(self._exception, WorkerFailed) else self._exception
         return found if isinstance(found, Exception) else None
 
-    def on_resize(self, event: Resize) -> None:
-        """See whether the terminal has become too small, or large enough again."""
-        self._fit(event.size)
-
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
         self.watched.board.take(message.events)
@@ -128,7 +122,9 @@ class WatchApp(SteeredApp):
 
     def on_source_failed(self, message: SourceFailed) -> None:
         """Say why nothing comes."""
-        self._tell(message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=RETRY_S)
+        self._tell(
+            message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=message.again_s
+        )
 
     def remember(self, **changed: object) -> None:
         """Keep in mind what the next start is to begin with."""
@@ -208,21 +204,13 @@ class WatchApp(SteeredApp):
         """End without the traceback that would print every value at hand; whoever ran the app tells its ``failure``."""
         self._close_messages_no_wait()
 
-    def _fit(self, size: Size) -> None:
-        """Say so where the terminal is too small to show anything, until it is larger again."""
-        is_small = size.width < LEAST.width or size.height < LEAST.height
-        if is_small and not isinstance(self.screen, SmallScreen):
-            self.push_screen(SmallScreen())
-        elif not is_small and isinstance(self.screen, SmallScreen):
-            self.pop_screen()
-
     def _draw(self) -> None:
         if not self.screen_stack:  # the app is being left
             return
         self.sub_title = escape_line(self.watched.source.label)
         if self._stale and self._pace.is_time(monotonic(), thread_time()):
             self._stale = False
-            self._fit(self.size)
+            self._fit()
             if isinstance(self.screen, SmallScreen):
                 self.screen.refresh(layout=True)  # a terminal that shrinks may lose what was painted meanwhile
             if isinstance(self.screen, BoardScreen):
@@ -233,10 +221,11 @@ class WatchApp(SteeredApp):
         """Ask the source for events again and again, until the app ends."""
         while self.is_running:
             self._folded.clear()
+            asked_at = monotonic()
             try:
                 events = self.watched.source.more()
             except StoreError as error:
-                self.post_message(SourceFailed(str(error)))
+                self.post_message(SourceFailed(str(error), again_s=monotonic() - asked_at + RETRY_S))
                 self._folded.wait(RETRY_S)
                 continue
             if events:

@@ -75,7 +75,8 @@ Explained = tuple[str, RouteDecision]
 class LiveRun:
     """One run as it stands. ``step`` says in a word or two what it does; ``quality`` is its newest score.
 
-    ``said`` is the end of what each agent under way has said so far.
+    ``said`` is the end of what each agent under way has said so far. ``owner`` is the lease of who is at work on it, ""
+    where that is not known; it is ``orphaned`` where that is gone.
     """
 
     id: RunId
@@ -94,6 +95,8 @@ class LiveRun:
     error: str | None = None
     quality: float | None = None
     last_seq: int = -1
+    owner: str = ""
+    orphaned: bool = False
     said: dict[AgentId, str] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:  # noqa: C901 - one case for each kind of event
@@ -102,6 +105,7 @@ class LiveRun:
             case RunStarted():
                 self.text, self.started_at = event.task.text[:LONGEST_TEXT], event.at
                 self.parent, self.stage, self.router = event.parent, event.stage, event.router
+                self.owner = event.owner
             case TaskPrepared():
                 self.step = "deciding"
             case DecisionMade():
@@ -116,6 +120,7 @@ class LiveRun:
                 self.status, self.step = RunStatus.WAITING, "waiting"
             case RunResumed():
                 self.status, self.step, self.under_way = RunStatus.RUNNING, "goes on", ()
+                self.owner, self.orphaned = event.owner, False
             case StageStarted():
                 self.step = f"stage {event.stage}"
             case AnswerRefined():
@@ -123,6 +128,7 @@ class LiveRun:
             case RunFinished():
                 self.status, self.step, self.under_way = event.status, event.status.value.replace("_", " "), ()
                 self.cost_usd, self.elapsed_s, self.error = event.cost_usd, event.elapsed_s, event.error
+                self.orphaned = False
             case FeedbackGiven() if event.feedback.agent_id is None:
                 self.quality = event.feedback.score
             case AnswerChunk():
@@ -164,12 +170,27 @@ class Board:
     now: float = 0.0
     _ended: dict[RunId, None] = field(default_factory=dict)
     _resting: set[AgentId] = field(default_factory=set)
+    _at_work: frozenset[str] = frozenset()
 
     def take(self, events: Iterable[Event]) -> None:
         """Fold events in, those of each run in their order; one that was seen already changes nothing."""
         for event in events:
             self._take(event)
         self._forget()
+
+    def call_roll(self, at_work: frozenset[str]) -> None:
+        """Say of the runs under way which are orphaned, by the owners that are at work.
+
+        Who was at work the last time may have ended a run whose last events have not come yet. What a run started is
+        part of that one until it has ended.
+        """
+        known = at_work | self._at_work
+        self._at_work = at_work
+        for run in self.runs.values():
+            outer = None if run.parent is None else self.runs.get(run.parent)
+            is_part = outer is not None and not outer.status.has_ended
+            is_left = run.status is RunStatus.RUNNING and bool(run.owner) and run.owner not in known
+            run.orphaned = is_left and not is_part
 
     def best_single(self) -> AgentId | None:
         """Return the agent with the best mean score among those with a price and at least five scores."""

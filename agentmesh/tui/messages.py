@@ -25,9 +25,17 @@ class Arrived(Message):
 
 @dataclass
 class SourceFailed(Message):
-    """The source could not be read; it is tried again."""
+    """The source could not be read; whether it can is known again ``again_s`` later."""
 
     reason: str
+    again_s: float
+
+
+@dataclass
+class RollCalled(Message):
+    """It was read which owners of runs are at work."""
+
+    at_work: frozenset[str]
 
 
 @dataclass

@@ -79,6 +79,8 @@ def state(run: LiveRun) -> Cell:
     >>> state(LiveRun("r")).text
     '> started'
     """
+    if run.orphaned:
+        return Cell("! orphan", Tone.BAD)
     step = run.step.removeprefix("stage ")  # its name says more in the room that there is
     return Cell(f"{_MARKS[run.status]} {_SHORT.get(step, step)}", _TONES[run.status])
 

@@ -34,6 +34,8 @@ SLICES: Final = (
 LONGEST_SHOWN: Final = 20_000
 """Characters of an answer that a screen shows: laying out more holds up the keys. $PAGER shows all of it."""
 
+ORPHANED: Final = "orphaned: its process is gone; 'agentmesh runs resume' goes on with it"
+
 _ENDED: Final = {
     CallStatus.OK: Tone.GOOD,
     CallStatus.FAILED: Tone.BAD,
@@ -43,9 +45,10 @@ _ENDED: Final = {
 }
 
 
-def headline(run: Run) -> str:
+def headline(run: Run, *, orphaned: bool = False) -> str:
     """Return which run this is and how it stands, in a line, and its task in another."""
-    parts = [run.id, run.status.value.replace("_", " "), usd(run.cost_usd), seconds(run.elapsed_s)]
+    stands = ORPHANED if orphaned else run.status.value.replace("_", " ")
+    parts = [run.id, stands, usd(run.cost_usd), seconds(run.elapsed_s)]
     part_of = [] if run.parent is None else [f"part of {run.parent}"]
     return escape_line("  ".join([*parts, *part_of])) + "\n" + escape_line(run.task.text[:1000])
 

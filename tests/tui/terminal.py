@@ -40,6 +40,10 @@ class Terminal:
         """Press keys, by the names that tmux gives them."""
         self._tmux("send-keys", *keys)
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the window larger or smaller, as who drags its corner does."""
+        self._tmux("resize-window", "-t", "main", "-x", str(columns), "-y", str(lines))
+
     def screen(self, *, styled: bool = False) -> str:
         """Return what stands on the screen, with its colours where it is to be ``styled``."""
         return self._tmux("capture-pane", "-p", *(["-e"] if styled else []))

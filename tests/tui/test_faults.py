@@ -1,5 +1,6 @@
 """Bad input and faults: text of strangers, long runs, and databases that go while they are watched."""
 
+import asyncio
 import re
 import signal
 import subprocess
@@ -8,30 +9,38 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual.events import Paste
+from textual.pilot import Pilot
 
 from agentmesh.approvals import ApprovalRequest
 from agentmesh.cli.app import main
 from agentmesh.display import escape_line
-from agentmesh.events import ApprovalAsked
+from agentmesh.events import ApprovalAsked, RunResumed
 from agentmesh.records import RunStatus
 from agentmesh.store import open_store
+from agentmesh.store.base import Lease
+from agentmesh.store.processes import this_process
 from agentmesh.tui.app import WatchApp
-from agentmesh.tui.board import Board
 from agentmesh.tui.run_presenters import run_text
 from agentmesh.tui.screens.run import PARTS
-from agentmesh.tui.sources import TailSource
+from agentmesh.tui.widgets.field import Field
 from agentmesh.tui.widgets.rows import Numbered, Rows
 from tests.tui.apps import LARGE, press, reads, shown, text_of, until
-from tests.tui.story import Telling, decision, sum_asked, told_store
+from tests.tui.story import BEGUN, Telling, decision, sum_asked, told_store
 from tests.tui.strange import STRANGE, strange_store
 
 KILLED = """
 import os, signal, sys
 from agentmesh.store import open_store
-from tests.tui.story import Telling, decision
-open_store(sys.argv[1]).append(Telling("killed").start("Who am I?").decide(decision()).events)
+from agentmesh.store.base import Lease
+from agentmesh.store.processes import this_process
+from tests.tui.story import BEGUN, Telling, decision
+store, here = open_store(sys.argv[1]), this_process()
+store.put_lease(Lease("killed", here.host, here.pid, here.place, here.born, BEGUN, BEGUN + 60))
+store.append(Telling("killed").start("Who am I?", owner="killed").decide(decision()).events)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+PASTED = "\x1b[2Jred\x1b]0;title\x07\u202eback"
 MEGABYTE = 1_000_000
 pytestmark = pytest.mark.timeout(60)  # every screen is walked through, on a machine that may be busy
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -46,6 +55,28 @@ def is_harmless(app: WatchApp) -> bool:
     return True
 
 
+async def paste_into_every_field(app: WatchApp, pilot: Pilot) -> None:
+    """Paste what could steer a terminal wherever something can be typed, from the terminal and from the app."""
+    copied = STRANGE.replace("\ud800", "")
+    app.copy_to_clipboard(copied)
+    for keys in (["1", "slash"], ["2", "slash"], ["6", "e"]):
+        await press(pilot, *keys)
+        field = app.focused
+        assert isinstance(field, Field)
+        field.value = ""
+        app.post_message(Paste(PASTED))
+        await until(pilot, lambda field=field: field.value == escape_line(PASTED))
+        assert field.cursor_position == len(field.value)
+        await press(pilot, "home", "ctrl+v")
+        await until(pilot, lambda field=field: field.value == escape_line(copied + PASTED))
+        assert is_harmless(app)
+        await press(pilot, "escape")
+    await press(pilot, "ctrl+p", "ctrl+v", *"live")
+    await until(pilot, lambda: app.focused.value == "live")
+    assert is_harmless(app)
+    await press(pilot, "escape")
+
+
 async def test_text_of_strangers_is_shown_on_every_screen_and_steers_none() -> None:
     lead = escape_line(STRANGE)[:8]
     async with shown(strange_store(), size=LARGE) as (app, pilot):
@@ -58,7 +89,7 @@ async def test_text_of_strangers_is_shown_on_every_screen_and_steers_none() -> N
         await press(pilot, "e")
         assert app.screen.query_one("#instead").value == escape_line(STRANGE)
         assert is_harmless(app)
-        await press(pilot, "escape")
+        await paste_into_every_field(app, pilot)
         app.open_run("told")
         for part in PARTS:
             await reads(pilot, lead, part.capitalize())
@@ -151,20 +182,26 @@ def test_a_database_that_is_missing_or_empty_is_told_as_by_other_commands(
     assert said in capsys.readouterr().err
 
 
-def test_a_run_whose_process_is_killed_stays_under_way_and_two_watchers_see_all_of_it(tmp_path: Path) -> None:
+async def test_a_run_whose_process_is_killed_is_shown_as_orphaned_until_somebody_goes_on_with_it(
+    tmp_path: Path,
+) -> None:
     url = f"sqlite:///{tmp_path / 'watched.db'}"
-    open_store(url).close()
-    with open_store(url, read_only=True) as first, open_store(url, read_only=True) as second:
-        watchers = [(TailSource(first), Board()), (TailSource(second), Board())]
-        writer = subprocess.Popen([sys.executable, "-c", KILLED, url])
-        assert writer.wait() == -signal.SIGKILL
-        with open_store(url) as another:
-            another.append(sum_asked("later", 20.0).events)
-        for source, board in watchers:
-            while events := source.more():
-                board.take(events)
-            assert (board.totals.under_way, board.totals.ended.total()) == (1, 1)
-            assert (board.runs["killed"].status, board.runs["killed"].step) == (RunStatus.RUNNING, "decided")
+    with open_store(url) as another, open_store(url, read_only=True) as store:
+        async with shown(store, size=LARGE) as (app, pilot):
+            killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", KILLED, url])
+            assert killed.returncode == -signal.SIGKILL
+            await reads(pilot, "> decided")
+            app._call_roll()  # sooner than it is called by itself
+            await reads(pilot, "! orphan", "0 ended, 1 under way")
+            await press(pilot, "enter")
+            await reads(pilot, "killed  orphaned: its process is gone", "would need")
+            here = this_process()
+            another.put_lease(Lease("saver", here.host, here.pid, here.place, here.born, BEGUN, BEGUN + 60))
+            another.append([RunResumed(run_id="killed", seq=3, at=BEGUN + 20, owner="saver")])
+            app._call_roll()
+            await reads(pilot, "killed  running")
+            await press(pilot, "escape")
+            await reads(pilot, "> goes on")
 
 
 def test_keys_of_a_long_table_are_made_as_they_are_asked_for() -> None:

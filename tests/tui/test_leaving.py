@@ -45,7 +45,12 @@ def test_a_hang_up_ends_it_and_gives_the_terminal_back(watcher: PseudoTerminal) 
     assert watcher.settings() == watcher.before
 
 
-def test_a_terminal_that_goes_without_a_signal_ends_it(watcher: PseudoTerminal) -> None:
+def test_a_terminal_that_shrank_and_grew_is_painted_anew_and_one_that_goes_without_a_signal_ends_it(
+    watcher: PseudoTerminal,
+) -> None:
+    watcher.said = b""
+    watcher.program.send_signal(signal.SIGWINCH)  # both at once: it is as large as it was, and has lost what it cut off
+    watcher.reads(b"What is 12 * 7?")
     watcher.go()
     assert watcher.ends() == 0
 

@@ -80,6 +80,10 @@ def test_the_program_is_walked_through_and_left(terminal: Terminal, url: str) ->
     terminal.reads("agentmesh run ", "would need", "Chosen by router")
     terminal.press("Escape")
     terminal.reads("agentmesh runs")
+    terminal.resize(20, 5)
+    terminal.reads("too small: 40x10 is")
+    terminal.resize(80, 24)
+    terminal.reads("agentmesh runs", "8 runs, all states", "Quit")
     terminal.press("q")
     terminal.until(lambda: terminal.is_given_back(0))
 

@@ -17,6 +17,7 @@ from agentmesh.tui.board import Board
 from agentmesh.tui.messages import WaitingRead
 from agentmesh.tui.presenters import WAITING, request_text, waiting_rows
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.field import Field
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.tui.widgets.words import Words
@@ -52,7 +53,7 @@ class ApprovalsScreen(BoardScreen):
         yield Rows(WAITING, id="waiting", empty="nothing waits for a person")
         with VerticalScroll(classes="text"):
             yield Words(id="request")
-        yield Input(placeholder="what the agent is asked instead", id="instead")
+        yield Field(placeholder="what the agent is asked instead", id="instead")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -105,14 +106,14 @@ class ApprovalsScreen(BoardScreen):
                 f"it is asked {len(text):,} characters, and a line holds {LONGEST_EDITED:,}; approve or reject it"
             )
             return
-        field = self.query_one("#instead", Input)
+        field = self.query_one("#instead", Field)
         self._offered = escape_line(text)
         field.display, field.value = True, self._offered
         field.focus()
 
     def action_clear(self) -> None:
         """Leave the field."""
-        field = self.query_one("#instead", Input)
+        field = self.query_one("#instead", Field)
         field.value, field.display = "", False
         self.query_one(Rows).focus()
 

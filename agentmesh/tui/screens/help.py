@@ -17,7 +17,7 @@ WORDS = (
     "would need: the expected quality with which an agent would have been chosen instead",
     "cost of best single: what all runs would have cost by the agent whose answers score best",
     "Each state has a mark: > under way, ? waits for a person, + completed, o nobody fits, x failed, "
-    "$ over budget, / cancelled.",
+    "$ over budget, / cancelled, ! orphaned: under way, and its process is gone.",
 )
 
 

@@ -11,6 +11,7 @@ from agentmesh.tui.finding import fits
 from agentmesh.tui.presenters import LEGEND, LIVE, live_row, totals_lines
 from agentmesh.tui.screens.board_screen import BoardScreen
 from agentmesh.tui.sources import PlayedSource
+from agentmesh.tui.widgets.field import Field
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.play_bar import PlayBar
 from agentmesh.tui.widgets.rows import Rows
@@ -44,7 +45,7 @@ class LiveScreen(BoardScreen):
         yield Header()
         yield Static(id="note", markup=False)
         yield Words(id="totals", fixed=True)
-        yield Input(placeholder="text of the task, agent or id; or agent:NAME, id:PART", id="search")
+        yield Field(placeholder="text of the task, agent or id; or agent:NAME, id:PART", id="search")
         yield Rows(LIVE, id="runs", empty=EMPTY, opens=True)
         yield Static("\n".join(LEGEND), id="legend", markup=False)
         yield PlayBar()
@@ -52,7 +53,7 @@ class LiveScreen(BoardScreen):
 
     def on_mount(self) -> None:
         """Leave the field away until it is asked for, or was left with something in it."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.value = self._wanted = self.layout_left.find
         field.display = bool(self._wanted)
         self.query_one(Rows).focus()
@@ -89,13 +90,13 @@ class LiveScreen(BoardScreen):
 
     def action_find(self) -> None:
         """Let a search be typed."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.display = True
         field.focus()
 
     def action_clear(self) -> None:
         """Leave the search, and show all runs again."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.value, field.display = "", False
         self.query_one(Rows).focus()
 

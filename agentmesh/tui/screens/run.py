@@ -41,6 +41,9 @@ NEVER = -2
 READING_SHARE: Final = 0.1
 """How much of a processor reading a trace that goes on may take: the longer it is, the less often it is read anew."""
 
+RETRY_S: Final = 1.0
+"""How long a trace that could not be read is left alone."""
+
 SHORT_S: Final = 0.02
 """What costs less than this needs no rest: it is asked for a few times a second at most."""
 
@@ -68,6 +71,7 @@ class RunScreen(BoardScreen):
         self._run: Run | None = None
         self._seen = NEVER
         self._is_reading = False  # or rests from it
+        self._is_orphaned = False
 
     def compose(self) -> ComposeResult:
         """Lay out the tabs."""
@@ -104,14 +108,19 @@ class RunScreen(BoardScreen):
             self._read_trace()
         elif run is not None and run.said:
             self._show_said()
+        if run is not None and run.orphaned != self._is_orphaned:
+            self._is_orphaned = run.orphaned
+            self._show_headline()
 
     @while_shown
     def on_trace_read(self, message: TraceRead) -> None:
         """Show what was read."""
-        self._rest_after(message.cost_s)
         if message.run is None:
             self.query_one("#headline", Words).show(message.reason)
+            self._seen = NEVER  # it may be there later, or be readable again
+            self.set_timer(RETRY_S, self._rested)
             return
+        self._rest_after(message.cost_s)
         self._events, self._run = message.events, message.run
         self._show(message.run, message.slices)
 
@@ -156,7 +165,7 @@ class RunScreen(BoardScreen):
         self._is_reading = False
 
     def _show(self, run: Run, slices: Sequence[tuple[Cell, ...]]) -> None:
-        self.query_one("#headline", Words).show(headline(run))
+        self._show_headline()
         if run.decision is not None:
             rows = candidate_rows(run.decision)
             ids = [candidate.agent_id for candidate in run.decision.candidates]
@@ -171,6 +180,10 @@ class RunScreen(BoardScreen):
         self.query_one("#final", Words).show(answer_text(run))
         self.query_one("#against", Words).show(against_text(run))
         self._show_said()
+
+    def _show_headline(self) -> None:
+        if self._run is not None:
+            self.query_one("#headline", Words).show(headline(self._run, orphaned=self._is_orphaned))
 
     def _show_said(self) -> None:
         """Show the answer of the call under the cursor, and what agents under way have said so far."""

@@ -17,6 +17,7 @@ from agentmesh.tui.messages import PageRead, RunsCounted
 from agentmesh.tui.pages import PAGE, RunPages
 from agentmesh.tui.presenters import STORED, stored_row
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.field import Field
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.tui.widgets.words import Words
@@ -66,14 +67,14 @@ class RunsScreen(BoardScreen):
     def compose(self) -> ComposeResult:
         """Lay out search, table and status."""
         yield Header()
-        yield Input(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
+        yield Field(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
         yield Rows(STORED, id="stored", empty="no run is stored that fits", opens=True)
         yield Words(id="filter")
         yield KeyBar()
 
     def on_mount(self) -> None:
         """Read the first page of what was listed the last time."""
-        left, field = self.layout_left, self.query_one("#search", Input)
+        left, field = self.layout_left, self.query_one("#search", Field)
         field.value = self._text = left.search
         field.display = bool(left.search)
         self._state, self._alone = left.state, not left.stages
@@ -127,13 +128,13 @@ class RunsScreen(BoardScreen):
 
     def action_search(self) -> None:
         """Let a search be typed."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.display = True
         field.focus()
 
     def action_clear(self) -> None:
         """Leave the search."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.value, field.display, self._text = "", False, ""
         self.query_one(Rows).focus()
         self.action_reread()
