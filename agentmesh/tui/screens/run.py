@@ -32,6 +32,7 @@ from agentmesh.tui.run_presenters import (
 )
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.key_bar import KeyBar
+from agentmesh.tui.widgets.passage import Passage
 from agentmesh.tui.widgets.play_bar import PlayBar
 from agentmesh.tui.widgets.rows import Numbered, Rows
 from agentmesh.tui.widgets.words import Words
@@ -77,19 +78,19 @@ class RunScreen(BoardScreen):
             with TabPane("Decision", id="decision"):
                 yield Rows(CANDIDATES, id="candidates", empty="no decision yet")
                 with VerticalScroll(classes="text"):
-                    yield Words(id="words")
+                    yield Passage(id="words")
                 yield Static("\n".join(CANDIDATES_LEGEND), id="legend", markup=False)
             with TabPane("Timeline", id="timeline"):
                 yield Rows(TIMELINE, id="events")
             with TabPane("Calls", id="calls"):
                 yield Rows(CALLS, id="attempts", empty="nobody was called yet")
                 with VerticalScroll(classes="text"):
-                    yield Words(id="said")
+                    yield Passage(id="said")
             with TabPane("Answer", id="answer"), Horizontal():
                 with VerticalScroll(classes="text"):
-                    yield Words(id="final")
+                    yield Passage(id="final")
                 with VerticalScroll(classes="text"):
-                    yield Words(id="against")
+                    yield Passage(id="against")
             with TabPane("Context", id="context"):
                 yield Rows(SLICES, id="slices", empty="no context was given, or everybody got all of it")
         yield PlayBar()
@@ -161,15 +162,15 @@ class RunScreen(BoardScreen):
             rows = candidate_rows(run.decision)
             ids = [candidate.agent_id for candidate in run.decision.candidates]
             self.query_one("#candidates", Rows).show(ids, rows.__getitem__)
-            self.query_one("#words", Words).show(shown(run.decision.explain(most=5)))
+            self.query_one("#words", Passage).show(shown(run.decision.explain(most=5)))
         events = self._events
         self.query_one("#events", Rows).show(
             Numbered(len(events)), lambda place: timeline_row(events[place], events[0].at)
         )
         self.query_one("#attempts", Rows).show(Numbered(len(run.calls)), lambda place: call_row(run.calls[place]))
         self.query_one("#slices", Rows).show(Numbered(len(slices)), slices.__getitem__)
-        self.query_one("#final", Words).show(answer_text(run))
-        self.query_one("#against", Words).show(against_text(run))
+        self.query_one("#final", Passage).show(answer_text(run))
+        self.query_one("#against", Passage).show(against_text(run))
         self._show_said()
 
     def _show_said(self) -> None:
@@ -178,7 +179,7 @@ class RunScreen(BoardScreen):
         calls = () if self._run is None else self._run.calls
         parts = [call_text(calls[int(table.key)])] if table.key is not None and int(table.key) < len(calls) else []
         parts += [] if run is None else [f"{agent_id} ...\n{shown(text)}" for agent_id, text in run.said.items()]
-        self.query_one("#said", Words).show("\n\n".join(parts))
+        self.query_one("#said", Passage).show("\n\n".join(parts))
 
     @work(thread=True, exclusive=True, group="trace")
     def _read_trace(self) -> None:
