@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
@@ -10,13 +10,8 @@ TAB = 8
 _WORD = re.compile(r"\s*\S+\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One line: the characters from ``begin`` to ``end`` of the paragraph of that number."""
-
-    paragraph: int
-    begin: int
-    end: int
+Piece = tuple[int, int, int]
+"""One line: the number of a paragraph, and which of its characters, from the first to the one after the last."""
 
 
 class Wrapped:
@@ -30,7 +25,13 @@ class Wrapped:
     def __init__(self, text: str, width: int) -> None:
         self._width = width
         self._paragraphs = [one.expandtabs(TAB) for one in text.split("\n")]
-        self._pieces = [piece for number, one in enumerate(self._paragraphs) for piece in _pieces(number, one, width)]
+        self._pieces: list[Piece] = []
+        for number, paragraph in enumerate(self._paragraphs):
+            if len(paragraph) <= width and paragraph.isascii():  # most are so, and there may be many of them
+                self._pieces.append((number, 0, len(paragraph)))
+            else:
+                edges = (0, *_breaks(paragraph, width), len(paragraph))
+                self._pieces += ((number, begin, end) for begin, end in pairwise(edges))
 
     def __len__(self) -> int:
         """Return how many lines there are."""
@@ -42,22 +43,12 @@ class Wrapped:
 
     def line(self, number: int) -> str:
         """Return a line, without the blanks at a break."""
-        piece = self._pieces[number]
-        paragraph = self._paragraphs[piece.paragraph]
-        line = paragraph[piece.begin : piece.end]
-        if piece.end < len(paragraph):
+        place, begin, end = self._pieces[number]
+        paragraph = self._paragraphs[place]
+        line = paragraph[begin:end]
+        if end < len(paragraph):
             line = line.rstrip()
         return line if cell_len(line) <= self._width else set_cell_size(line, self._width)
-
-
-def _pieces(number: int, paragraph: str, width: int) -> Iterator[Piece]:
-    if len(paragraph) <= width and paragraph.isascii():  # most are so, and there may be many of them
-        yield Piece(number, 0, len(paragraph))
-        return
-    begin = 0
-    for end in (*_breaks(paragraph, width), len(paragraph)):
-        yield Piece(number, begin, end)
-        begin = end
 
 
 def _breaks(paragraph: str, width: int) -> Iterator[int]:

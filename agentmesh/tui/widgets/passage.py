@@ -42,10 +42,10 @@ class Passage(Words):
         wrapped, style = self._wrapped(self.size.width), self.visual_style
         if y >= len(wrapped):
             return Strip.blank(self.size.width, style.rich_style)
-        piece, line = wrapped.piece(y), wrapped.line(y)
-        x, segments = piece.begin, []
-        for text, part_style in self._parts(line, style, Offset(piece.begin, piece.paragraph)):
-            segments.append(Segment(text, part_style.rich_style_with_offset(x, piece.paragraph)))
+        paragraph, x, _ = wrapped.piece(y)
+        segments = []
+        for text, part_style in self._parts(wrapped.line(y), style, Offset(x, paragraph)):
+            segments.append(Segment(text, part_style.rich_style_with_offset(x, paragraph)))
             x += len(text)
         return Strip(segments)
 
