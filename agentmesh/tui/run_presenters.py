@@ -43,11 +43,24 @@ _ENDED: Final = {
 }
 
 
-def headline(run: Run) -> str:
-    """Return which run this is and how it stands, in a line, and its task in another."""
-    parts = [run.id, run.status.value.replace("_", " "), usd(run.cost_usd), seconds(run.elapsed_s)]
+def headline(run: Run, reading: str = "") -> str:
+    """Return which run this is and how it stands, in a line, and its task in another.
+
+    While it is being read, ``reading`` stands for how it stands, which is not known yet.
+    """
+    stands = [run.status.value.replace("_", " "), usd(run.cost_usd), seconds(run.elapsed_s)]
+    parts = [run.id, *([reading] if reading else stands)]
     part_of = [] if run.parent is None else [f"part of {run.parent}"]
     return escape_line("  ".join([*parts, *part_of])) + "\n" + escape_line(run.task.text[:1000])
+
+
+def reading_line(count: int, total: int) -> str:
+    """Return how far a run was read; ``total`` is how many events there are as far as is known, 0 where it is not.
+
+    >>> reading_line(34_000, 100_000), reading_line(2_000, 0)
+    ('reading 34,000 of 100,000 events ...', 'reading, 2,000 events so far ...')
+    """
+    return f"reading {count:,} of {total:,} events ..." if total > count else f"reading, {count:,} events so far ..."
 
 
 def call_text(call: AgentCall) -> str:

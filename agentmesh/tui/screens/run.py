@@ -1,7 +1,6 @@
 """Run: one run from its task to its answer, with everybody who was considered for it."""
 
 import asyncio
-from collections.abc import Sequence
 from time import thread_time
 from typing import ClassVar, Final
 
@@ -10,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Header, Static, TabbedContent, TabPane
+from textual.worker import get_current_worker
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.events import Event, RunStarted, fold
 from agentmesh.records import Run
 from agentmesh.tui.board import Board
-from agentmesh.tui.cells import Cell
 from agentmesh.tui.messages import TraceRead
 from agentmesh.tui.presenters import CANDIDATES, CANDIDATES_LEGEND, TIMELINE, candidate_rows, timeline_row
+from agentmesh.tui.reading import RunReading
 from agentmesh.tui.run_presenters import (
     CALLS,
     SLICES,
@@ -26,11 +25,12 @@ from agentmesh.tui.run_presenters import (
     call_row,
     call_text,
     headline,
+    reading_line,
     run_text,
     shown,
-    slice_rows,
 )
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.sources import PlayedSource
 from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.passage import Passage
 from agentmesh.tui.widgets.play_bar import PlayBar
@@ -65,7 +65,7 @@ class RunScreen(BoardScreen):
     def __init__(self, run_id: str) -> None:
         super().__init__()
         self.run_id = run_id
-        self._events: Sequence[Event] = ()
+        self._reading = RunReading(run_id)
         self._run: Run | None = None
         self._seen = NEVER
         self._is_reading = False  # or rests from it
@@ -101,20 +101,26 @@ class RunScreen(BoardScreen):
         run = board.runs.get(self.run_id)
         seen = -1 if run is None else run.last_seq
         if seen != self._seen and not self._is_reading:  # a long trace takes longer to read than to be drawn
+            if seen < self._seen and isinstance(self.watched.source, PlayedSource):  # it was sent back
+                self._reading = RunReading(self.run_id)
             self._seen, self._is_reading = seen, True
-            self._read_trace()
+            self._read_trace(self._reading)
         elif run is not None and run.said:
             self._show_said()
 
     @while_shown
     def on_trace_read(self, message: TraceRead) -> None:
-        """Show what was read."""
-        self._rest_after(message.cost_s)
-        if message.run is None:
+        """Show what was read, or how far that has come."""
+        if message.is_whole or message.reason:
+            self._rest_after(message.cost_s)
+        if message.reason:
             self.query_one("#headline", Words).show(message.reason)
             return
-        self._events, self._run = message.events, message.run
-        self._show(message.run, message.slices)
+        self._run = message.run or self._run
+        if self._run is not None:
+            self._show_head(self._run, "" if message.is_whole else self._how_far(message.count))
+        if message.run is not None:
+            self._show(message.run, message.count)
 
     @while_shown
     def on_rows_moved(self, message: Rows.Moved) -> None:
@@ -131,8 +137,8 @@ class RunScreen(BoardScreen):
     @work(group="page")
     async def action_page(self) -> None:
         """Show all of the run in $PAGER; a long one takes seconds to be told."""
-        if self._events:
-            self.app.page(await asyncio.to_thread(run_text, self._events))  # type: ignore[attr-defined]  # as in BoardScreen
+        if self._run is not None:
+            self.app.page(await asyncio.to_thread(run_text, tuple(self._reading.events)))  # type: ignore[attr-defined]  # as in BoardScreen
 
     def action_copy(self) -> None:
         """Copy the answer."""
@@ -156,20 +162,24 @@ class RunScreen(BoardScreen):
     def _rested(self) -> None:
         self._is_reading = False
 
-    def _show(self, run: Run, slices: Sequence[tuple[Cell, ...]]) -> None:
-        self.query_one("#headline", Words).show(headline(run))
+    def _how_far(self, count: int) -> str:
+        seen = self.watched.board.runs.get(self.run_id)
+        return reading_line(count, 0 if seen is None else seen.last_seq + 1)
+
+    def _show_head(self, run: Run, reading: str) -> None:
+        self.query_one("#headline", Words).show(headline(run, reading))
+        self.query_one("#final", Passage).show(reading if reading and run.answer is None else answer_text(run))
+
+    def _show(self, run: Run, count: int) -> None:
         if run.decision is not None:
             rows = candidate_rows(run.decision)
             ids = [candidate.agent_id for candidate in run.decision.candidates]
             self.query_one("#candidates", Rows).show(ids, rows.__getitem__)
             self.query_one("#words", Passage).show(shown(run.decision.explain(most=5)))
-        events = self._events
-        self.query_one("#events", Rows).show(
-            Numbered(len(events)), lambda place: timeline_row(events[place], events[0].at)
-        )
+        events, slices = self._reading.events, self._reading.slices
+        self.query_one("#events", Rows).show(Numbered(count), lambda place: timeline_row(events[place], events[0].at))
         self.query_one("#attempts", Rows).show(Numbered(len(run.calls)), lambda place: call_row(run.calls[place]))
         self.query_one("#slices", Rows).show(Numbered(len(slices)), slices.__getitem__)
-        self.query_one("#final", Passage).show(answer_text(run))
         self.query_one("#against", Passage).show(against_text(run))
         self._show_said()
 
@@ -182,16 +192,21 @@ class RunScreen(BoardScreen):
         self.query_one("#said", Passage).show("\n\n".join(parts))
 
     @work(thread=True, exclusive=True, group="trace")
-    def _read_trace(self) -> None:
-        """Read the events of the run."""
-        begun_s = thread_time()
+    def _read_trace(self, reading: RunReading) -> None:
+        """Read the events of the run, those that are not known yet."""
+        begun_s, worker = thread_time(), get_current_worker()
         try:
-            events = self.watched.source.trace(self.run_id)
+            for part in reading.parts(self.watched.source, goes_on=lambda: not worker.is_cancelled):
+                is_missing = part.is_last and not reading.is_begun
+                self.post_message(
+                    TraceRead(
+                        self.run_id,
+                        part.run,
+                        part.count,
+                        is_whole=part.is_last,
+                        reason="it has not begun yet" if is_missing else "",
+                        cost_s=thread_time() - begun_s,
+                    )
+                )
         except AgentMeshError as error:
             self.post_message(TraceRead(self.run_id, reason=str(error)))
-            return
-        if any(isinstance(event, RunStarted) for event in events):
-            run, slices = fold(events), slice_rows(events)
-            self.post_message(TraceRead(self.run_id, events, run, slices, cost_s=thread_time() - begun_s))
-        else:
-            self.post_message(TraceRead(self.run_id, reason="it has not begun yet"))
