@@ -65,6 +65,8 @@ class TailSource:
         """Follow ``store``; nothing is read yet."""
         self._store, self._recent = store, recent
         self._after: int | None = None
+        self._earlier: deque[RunId] = deque()  # runs from before, of which the first is read
+        self._read_to = -1  # the seq that this one is read to
         self._waiting: deque[Event] = deque()
 
     @property
@@ -81,8 +83,10 @@ class TailSource:
         """Return the next events, those of earlier runs first."""
         if self._after is None:
             after = self._store.last_place()  # before the runs are read: what comes meanwhile comes again, and is known
-            self._waiting.extend(self._earlier())
+            self._earlier.extend(self._begun_earlier())
             self._after = after
+        while self._earlier and len(self._waiting) < BATCH:
+            self._read_earlier()
         if self._waiting:
             return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         stored = self._store.tail(self._after, limit=BATCH)
@@ -94,18 +98,25 @@ class TailSource:
         """Return the stored events of a run."""
         return self._store.events(run_id, after=after, limit=limit)
 
-    def _earlier(self) -> list[Event]:
+    def _begun_earlier(self) -> list[RunId]:
         newest = [summary.id for summary in self._store.runs(limit=self._recent)]
         open_runs = [
             summary.id
             for status in (RunStatus.RUNNING, RunStatus.WAITING)
             for summary in self._store.runs(RunFilter(status=status), limit=OPEN)
         ]
-        found: list[Event] = []
-        for run_id in reversed(dict.fromkeys([*newest, *open_runs])):
-            with suppress(RunNotFoundError):  # pruned meanwhile
-                found += self._store.events(run_id)
-        return found
+        return list(reversed(dict.fromkeys([*newest, *open_runs])))
+
+    def _read_earlier(self) -> None:
+        """Read on in an earlier run; a long one takes seconds, so it is read in parts."""
+        part: Sequence[Event] = ()
+        with suppress(RunNotFoundError):  # pruned meanwhile
+            part = self._store.events(self._earlier[0], after=self._read_to, limit=BATCH)
+        self._waiting.extend(part)
+        self._read_to = part[-1].seq if part else -1
+        if len(part) < BATCH:
+            self._earlier.popleft()
+            self._read_to = -1
 
 
 class MeshSource:

@@ -12,7 +12,7 @@ from textual.widgets import Header, Static, TabbedContent, TabPane
 from textual.worker import get_current_worker
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.records import Run
+from agentmesh.records import AgentCall, Run
 from agentmesh.tui.board import Board
 from agentmesh.tui.messages import TraceRead
 from agentmesh.tui.presenters import CANDIDATES, CANDIDATES_LEGEND, TIMELINE, candidate_rows, timeline_row
@@ -67,6 +67,7 @@ class RunScreen(BoardScreen):
         self.run_id = run_id
         self._reading = RunReading(run_id)
         self._run: Run | None = None
+        self._calls: list[AgentCall] = []
         self._seen = NEVER
         self._is_reading = False  # or rests from it
 
@@ -95,6 +96,13 @@ class RunScreen(BoardScreen):
                 yield Rows(SLICES, id="slices", empty="no context was given, or everybody got all of it")
         yield PlayBar()
         yield KeyBar()
+
+    def on_unmount(self) -> None:
+        """Forget what was read; more is not read."""
+        self.workers.cancel_node(self)
+        self._run = None
+        self._calls.clear()
+        self._reading.let_go()
 
     def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - what is shown comes from the trace
         """Read the trace again where the run has gone on, and follow what is being said."""
@@ -178,7 +186,9 @@ class RunScreen(BoardScreen):
             self.query_one("#words", Passage).show(shown(run.decision.explain(most=5)))
         events, slices = self._reading.events, self._reading.slices
         self.query_one("#events", Rows).show(Numbered(count), lambda place: timeline_row(events[place], events[0].at))
-        self.query_one("#attempts", Rows).show(Numbered(len(run.calls)), lambda place: call_row(run.calls[place]))
+        self._calls[:] = run.calls
+        calls = self._calls  # and not those of the run, which a table would hold until the collector finds it
+        self.query_one("#attempts", Rows).show(Numbered(len(calls)), lambda place: call_row(calls[place]))
         self.query_one("#slices", Rows).show(Numbered(len(slices)), slices.__getitem__)
         self.query_one("#against", Passage).show(against_text(run))
         self._show_said()
@@ -186,7 +196,7 @@ class RunScreen(BoardScreen):
     def _show_said(self) -> None:
         """Show the answer of the call under the cursor, and what agents under way have said so far."""
         table, run = self.query_one("#attempts", Rows), self.watched.board.runs.get(self.run_id)
-        calls = () if self._run is None else self._run.calls
+        calls = self._calls
         parts = [call_text(calls[int(table.key)])] if table.key is not None and int(table.key) < len(calls) else []
         parts += [] if run is None else [f"{agent_id} ...\n{shown(text)}" for agent_id, text in run.said.items()]
         self.query_one("#said", Passage).show("\n\n".join(parts))
