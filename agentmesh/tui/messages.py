@@ -107,7 +107,7 @@ class Compared(Message):
 class TraceRead(Message):
     """Events of a run were read, ``count`` by now, and this is what they come to; ``reason`` says why not.
 
-    ``is_whole`` says whether these are all; reading them took ``cost_s`` of a processor.
+    ``is_whole`` says whether these are all; reading the last of them took ``cost_s`` of a processor.
     """
 
     run_id: RunId

@@ -218,5 +218,6 @@ class RunScreen(BoardScreen):
                         cost_s=thread_time() - begun_s,
                     )
                 )
+                begun_s = thread_time()
         except AgentMeshError as error:
             self.post_message(TraceRead(self.run_id, reason=str(error)))
