@@ -108,7 +108,7 @@ class FloodSource:
         self._pace = self._pace or self._begin()
         return self._flood.take(self._pace.due(), self._clock.now())
 
-    def trace(self, run_id: RunId) -> Sequence[Event]:
+    def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
         """Return nothing: no run is opened here."""
         raise NotImplementedError(run_id)
 
@@ -133,9 +133,9 @@ class TimedSource:
         finally:
             self.cpu_s += time.thread_time() - begun
 
-    def trace(self, run_id: RunId) -> Sequence[Event]:
+    def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
         """Return the events of a run."""
-        return self._source.trace(run_id)
+        return self._source.trace(run_id, after=after, limit=limit)
 
 
 class TimedBoard(Board):

@@ -116,7 +116,8 @@ class WatchApp(RollCallingApp):
 
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
-        self.watched.board.take(message.events)
+        if self.played is None or not self.played.is_outdated:
+            self.watched.board.take(message.events)
         self._folded.set()
         self._stale = True
 

@@ -8,7 +8,6 @@ from textual.message import Message
 
 from agentmesh.events import Event
 from agentmesh.records import AgentCard, Run, RunSummary
-from agentmesh.tui.cells import Cell
 from agentmesh.types import RunId
 
 if TYPE_CHECKING:
@@ -114,14 +113,14 @@ class Compared(Message):
 
 @dataclass
 class TraceRead(Message):
-    """The events of a run were read, and what they come to; ``reason`` says why not.
+    """Events of a run were read, ``count`` by now, and this is what they come to; ``reason`` says why not.
 
-    ``slices`` are the rows of the context that agents got. Reading took ``cost_s`` of a processor.
+    ``is_whole`` says whether these are all; reading the last of them took ``cost_s`` of a processor.
     """
 
     run_id: RunId
-    events: Sequence[Event] = ()
     run: Run | None = None
-    slices: Sequence[tuple[Cell, ...]] = ()
+    count: int = 0
+    is_whole: bool = False
     reason: str = ""
     cost_s: float = 0.0

@@ -45,12 +45,24 @@ _ENDED: Final = {
 }
 
 
-def headline(run: Run, *, orphaned: bool = False) -> str:
-    """Return which run this is and how it stands, in a line, and its task in another."""
+def headline(run: Run, reading: str = "", *, orphaned: bool = False) -> str:
+    """Return which run this is and how it stands, in a line, and its task in another.
+
+    While it is being read, ``reading`` stands for how it stands, which is not known yet.
+    """
     stands = ORPHANED if orphaned else run.status.value.replace("_", " ")
-    parts = [run.id, stands, usd(run.cost_usd), seconds(run.elapsed_s)]
+    parts = [run.id, *([reading] if reading else [stands, usd(run.cost_usd), seconds(run.elapsed_s)])]
     part_of = [] if run.parent is None else [f"part of {run.parent}"]
     return escape_line("  ".join([*parts, *part_of])) + "\n" + escape_line(run.task.text[:1000])
+
+
+def reading_line(count: int, total: int) -> str:
+    """Return how far a run was read; ``total`` is how many events there are as far as is known, 0 where it is not.
+
+    >>> reading_line(34_000, 100_000), reading_line(2_000, 0)
+    ('reading 34,000 of 100,000 events ...', 'reading, 2,000 events so far ...')
+    """
+    return f"reading {count:,} of {total:,} events ..." if total > count else f"reading, {count:,} events so far ..."
 
 
 def call_text(call: AgentCall) -> str:

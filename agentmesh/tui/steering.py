@@ -69,8 +69,8 @@ class SteeredApp(FittedApp):
         """Jump ahead or back by a twentieth of the run: what was seen is told anew up to there."""
         if self.played is not None:
             place, length = self.played.position
-            self.watched.board = Board()
-            self.watched.board.take(self.played.seek(place + by * max(length // JUMPS, 1)))
+            if self.played.seek(place + by * max(length // JUMPS, 1)):
+                self.watched.board = Board()
             self.draw_soon()
 
     def _change_speed(self, by: int) -> None:

@@ -337,7 +337,7 @@ async def test_a_run_that_is_played_is_steered_by_keys() -> None:
         await press(pilot, "right_square_bracket")
         await until(pilot, lambda: source.position[0] == 4)
         await press(pilot, "left_square_bracket", "left_square_bracket")
-        assert app.watched.board.totals.events == 2
+        await until(pilot, lambda: app.watched.board.totals.events == 2)
         assert "event 2 of 7" in app.watched.source.label
         await press(pilot, "space")
         clock.at = 99.0
@@ -359,8 +359,8 @@ class Failing:
             raise self._error
         return self._store.events("sum") if self.asked == 2 else []
 
-    def trace(self, run_id):
-        return self._store.events(run_id)
+    def trace(self, run_id, **part):
+        return self._store.events(run_id, **part)
 
 
 async def test_a_source_that_fails_is_told_and_tried_again() -> None:

@@ -38,7 +38,7 @@ class Pouring:
         self._left -= count
         return self.flood.take(count, BEGUN + self.flood.told / 1000)
 
-    def trace(self, run_id: str) -> Sequence[Event]:
+    def trace(self, run_id: str, **_: object) -> Sequence[Event]:
         raise NotImplementedError(run_id)
 
 

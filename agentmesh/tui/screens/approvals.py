@@ -19,8 +19,8 @@ from agentmesh.tui.presenters import WAITING, request_text, waiting_rows
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.field import Field
 from agentmesh.tui.widgets.key_bar import KeyBar
+from agentmesh.tui.widgets.passage import Passage
 from agentmesh.tui.widgets.rows import Rows
-from agentmesh.tui.widgets.words import Words
 
 MOST = 500
 """Waiting runs that are read: the newest."""
@@ -52,7 +52,7 @@ class ApprovalsScreen(BoardScreen):
         yield Header()
         yield Rows(WAITING, id="waiting", empty="nothing waits for a person")
         with VerticalScroll(classes="text"):
-            yield Words(id="request")
+            yield Passage(id="request")
         yield Field(placeholder="what the agent is asked instead", id="instead")
         yield KeyBar()
 
@@ -133,7 +133,7 @@ class ApprovalsScreen(BoardScreen):
     def _show_request(self, now: float) -> None:
         found = self._found()
         shown = "" if found is None else request_text(*found, now)
-        self.query_one("#request", Words).update(shown)
+        self.query_one("#request", Passage).update(shown)
 
     @work(thread=True, exclusive=True, group="waiting")
     def _read(self) -> None:

@@ -19,8 +19,8 @@ from agentmesh.tui.messages import Compared
 from agentmesh.tui.run_presenters import shown
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.widgets.key_bar import KeyBar
+from agentmesh.tui.widgets.passage import Passage
 from agentmesh.tui.widgets.rows import Rows
-from agentmesh.tui.widgets.words import Words
 from agentmesh.types import RunId
 
 NEWEST = 2000
@@ -39,7 +39,7 @@ class CompareScreen(BoardScreen):
         with Horizontal():
             yield Rows((Column("what if", 14, grows=True),), id="routers", opens=True)
             with VerticalScroll(id="result"):
-                yield Words(
+                yield Passage(
                     "Enter: what would this router have done on the newest stored tasks?\n"
                     "Two runs are compared from the list of runs: m marks one, c compares it with another.",
                     id="compared",
@@ -57,13 +57,13 @@ class CompareScreen(BoardScreen):
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Ask what a router would have done."""
-        self.query_one("#compared", Words).update(f"{message.key} decides the newest {NEWEST} stored tasks again ...")
+        self.query_one("#compared", Passage).update(f"{message.key} decides the newest {NEWEST} stored tasks again ...")
         self._ask(message.key)
 
     @while_shown
     def on_compared(self, message: Compared) -> None:
         """Show what came of it."""
-        self.query_one("#compared", Words).update(shown("\n".join([message.title, "", *message.lines])))
+        self.query_one("#compared", Passage).update(shown("\n".join([message.title, "", *message.lines])))
 
     def compare(self, first: RunId, second: RunId) -> None:
         """Say where two runs parted."""
@@ -72,7 +72,7 @@ class CompareScreen(BoardScreen):
     def action_stop(self) -> None:
         """Wait no longer."""
         self.workers.cancel_group(self, "compare")
-        self.query_one("#compared", Words).update("stopped")
+        self.query_one("#compared", Passage).update("stopped")
 
     @work(thread=True, exclusive=True, group="compare")
     def _ask(self, router: str) -> None:
