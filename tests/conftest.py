@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from agentmesh.embed.static import StaticEmbedder
 from agentmesh.testing.postgres import PostgresServer, find_postgres
 
 # two processes share two cores: the clock says nothing, and a hundred examples would take the suite past its limit
@@ -67,6 +68,14 @@ def no_network_but_loopback() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded_connect)
         patch.setattr(socket, "getaddrinfo", guarded_resolve)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def embedder_in_use() -> StaticEmbedder:
+    """Hold an embedder until the end: those of the tests' meshes share what it read, instead of reading it anew."""
+    embedder = StaticEmbedder()
+    embedder.embed(["read"])
+    return embedder
 
 
 class WarmPython:
