@@ -1,5 +1,6 @@
 """What holds for every test: no network but loopback, no keys from outside, no deadline on a busy machine."""
 
+import gc
 import ipaddress
 import json
 import os
@@ -202,6 +203,13 @@ def no_postgres(why: str) -> NoReturn:
     if os.environ.get("AGENTMESH_REQUIRE_POSTGRES"):
         pytest.fail(f"PostgreSQL must be tested (AGENTMESH_REQUIRE_POSTGRES), but {why}")
     pytest.skip(f"PostgreSQL is not tested: {why}")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking, again and again, through all that was loaded and collected by now."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
