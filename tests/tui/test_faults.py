@@ -190,7 +190,7 @@ async def test_a_run_whose_process_is_killed_is_shown_as_orphaned_until_somebody
         async with shown(store, size=LARGE) as (app, pilot):
             killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", KILLED, url])
             assert killed.returncode == -signal.SIGKILL
-            await reads(pilot, "> decided")
+            await until(pilot, lambda: "killed" in app.watched.board.runs)
             app._call_roll()  # sooner than it is called by itself
             await reads(pilot, "! orphan", "0 ended, 1 under way")
             await press(pilot, "enter")
