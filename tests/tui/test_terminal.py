@@ -80,10 +80,20 @@ def test_the_program_is_walked_through_and_left(terminal: Terminal, url: str) ->
     terminal.reads("agentmesh run ", "would need", "Chosen by router")
     terminal.press("Escape")
     terminal.reads("agentmesh runs")
-    terminal.resize(20, 5)
-    terminal.reads("too small: 40x10 is")
-    terminal.resize(80, 24)
-    terminal.reads("agentmesh runs", "8 runs, all states", "Quit")
+    terminal.press("q")
+    terminal.until(lambda: terminal.is_given_back(0))
+
+
+@pytest.mark.soak  # the pilot's test of the same is among the bounded ones
+def test_a_terminal_that_shrinks_again_and_again_says_so_and_goes_on(terminal: Terminal) -> None:
+    terminal.run(WATCH)
+    terminal.reads("agentmesh live", "What is 12 * 7?", "4 ended, 3 under way")
+    terminal.press("2")
+    for _ in range(50):
+        terminal.reads("agentmesh runs", "7 runs, all states", "Quit")
+        terminal.resize(20, 5)
+        terminal.reads("too small: 40x10 is")
+        terminal.resize(80, 24)
     terminal.press("q")
     terminal.until(lambda: terminal.is_given_back(0))
 
