@@ -47,6 +47,13 @@ class Candidate(Record):
     flip: float | None = None
     factors: Mapping[str, float] = Field(default_factory=dict)
 
+    @property
+    def needed_quality(self) -> float | None:
+        """Return the expected quality that would make it the best one, in thousandths; ``None`` as for ``flip``."""
+        if self.flip is None or self.expected_quality is None:
+            return None
+        return min(ceil((self.expected_quality + self.flip) * 1000 - ROUNDING) / 1000, 1.0)  # up: it must do
+
 
 class Selection(Record):
     """An agent that was chosen, and the weight of its vote."""
@@ -220,9 +227,9 @@ def _candidate_line(candidate: Candidate, *, chosen: bool) -> str:
 
 
 def _flip_line(candidate: Candidate, *, alone: bool) -> str:
-    if candidate.flip is None or candidate.expected_quality is None:
+    needed = candidate.needed_quality
+    if needed is None:
         return "nothing it could answer would flip this"
-    needed = min(ceil((candidate.expected_quality + candidate.flip) * 1000 - ROUNDING) / 1000, 1.0)  # up: it must do
     what = "be chosen" if alone else "come first"
     return f"would {what} if its expected quality were {needed:.3f} instead of {candidate.expected_quality:.3f}"
 

@@ -13,6 +13,9 @@ _ORDER = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 _SURROGATES = "\ud800-\udfff"
 _UNSAFE = re.compile(f"[{_CONTROL}{_ORDER}{_SURROGATES}]")
 _UNSAFE_IN_LINE = re.compile(f"[\t\n{_CONTROL}{_ORDER}{_SURROGATES}]")
+HARMLESS_LINE = f"[^\t\n{_CONTROL}{_ORDER}{_SURROGATES}]*"
+"""What a line is made of that needs no escape, as a pattern."""
+
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 

@@ -9,7 +9,7 @@ When two distributions offer the same name, the one that is part of agentmesh wi
 comes first in the alphabet; :func:`shadowed` tells who lost.
 """
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from typing import Literal, TypeAlias, get_args
 
 from agentmesh.errors import AgentMeshError, PluginError
@@ -50,11 +50,7 @@ def load(group: Group, name: str) -> object:
         PluginError: nothing is offered under this name, or importing it failed.
         MissingExtraError: it needs an optional dependency that is not installed.
     """
-    offers = _entries(group, name).get(name)
-    if offers is None:
-        offered = ", ".join(map(repr, names(group))) or "none"
-        raise PluginError(f"no entry point {name!r} in {group!r}; installed are: {offered}")
-    entry = offers[0]
+    entry = _built_in(group, name) or _installed(group, name)
     try:
         return entry.load()
     except AgentMeshError:
@@ -62,6 +58,24 @@ def load(group: Group, name: str) -> object:
     except Exception as error:  # the code of others runs here: whatever it raises, the entry point is to be named
         found = f"entry point {name!r} = {entry.value!r} in {group!r} of {_distribution(entry)!r}"
         raise PluginError(f"{found} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _built_in(group: Group, name: str) -> EntryPoint | None:
+    """Return our own entry of a name: it always wins, and all that is installed takes long to look through."""
+    try:
+        own = distribution(_BUILT_IN).entry_points.select(group=group, name=name)
+    except PackageNotFoundError:
+        return None
+    return next(iter(own), None)
+
+
+def _installed(group: Group, name: str) -> EntryPoint:
+    """Return the entry of a name that is in use, whoever offers it."""
+    offers = _entries(group, name).get(name)
+    if offers is None:
+        offered = ", ".join(map(repr, names(group))) or "none"
+        raise PluginError(f"no entry point {name!r} in {group!r}; installed are: {offered}")
+    return offers[0]
 
 
 def _entries(group: Group, name: str | None = None) -> dict[str, list[EntryPoint]]:

@@ -14,6 +14,7 @@ driver. The watcher has lost nothing when its totals say what was sent.
 import argparse
 import asyncio
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -107,7 +108,7 @@ class FloodSource:
         self._pace = self._pace or self._begin()
         return self._flood.take(self._pace.due(), self._clock.now())
 
-    def trace(self, run_id: RunId) -> Sequence[Event]:
+    def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
         """Return nothing: no run is opened here."""
         raise NotImplementedError(run_id)
 
@@ -132,9 +133,9 @@ class TimedSource:
         finally:
             self.cpu_s += time.thread_time() - begun
 
-    def trace(self, run_id: RunId) -> Sequence[Event]:
+    def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
         """Return the events of a run."""
-        return self._source.trace(run_id)
+        return self._source.trace(run_id, after=after, limit=limit)
 
 
 class TimedBoard(Board):
@@ -212,6 +213,7 @@ def shown(arguments: argparse.Namespace) -> None:
     else:
         source = TailSource(store)
     app = TimedApp(Watched(TimedSource(source), store, board=TimedBoard()), drawn=not arguments.undrawn)
+    gc.freeze()  # as agentmesh watch does
     app.run()
     totals, sent = app.watched.board.totals, flood.told if arguments.url is None else store.last_place()
     told = {"measured": app.measured, "painted_at": app.painted_at, "events": totals.events, "sent": sent}

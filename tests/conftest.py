@@ -1,5 +1,6 @@
 """What holds for every test: no network but loopback, no keys from outside, no deadline on a busy machine."""
 
+import gc
 import ipaddress
 import json
 import os
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from agentmesh.embed.static import StaticEmbedder
 from agentmesh.testing.postgres import PostgresServer, find_postgres
 
 # two processes share two cores: the clock says nothing, and a hundred examples would take the suite past its limit
@@ -67,6 +69,14 @@ def no_network_but_loopback() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded_connect)
         patch.setattr(socket, "getaddrinfo", guarded_resolve)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def embedder_in_use() -> StaticEmbedder:
+    """Hold an embedder until the end: those of the tests' meshes share what it read, instead of reading it anew."""
+    embedder = StaticEmbedder()
+    embedder.embed(["read"])
+    return embedder
 
 
 class WarmPython:
@@ -193,6 +203,13 @@ def no_postgres(why: str) -> NoReturn:
     if os.environ.get("AGENTMESH_REQUIRE_POSTGRES"):
         pytest.fail(f"PostgreSQL must be tested (AGENTMESH_REQUIRE_POSTGRES), but {why}")
     pytest.skip(f"PostgreSQL is not tested: {why}")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking, again and again, through all that was loaded and collected by now."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -1,6 +1,7 @@
 """``agentmesh demo``: a router learns on 700 real questions while a bar shows what it earns and spends."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,7 @@ def show(url: str, limit: int | None, theme: str | None, as_json: bool) -> None:
     from agentmesh.demo.earned import in_the_end
     from agentmesh.tui.demo import watch_demo
 
+    gc.freeze()  # as in agentmesh watch
     came = asyncio.run(watch_demo(url, limit=limit, theme=theme))
     if as_json:
         print_json(None if came is None else came.model_dump(mode="json"))

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 import safetensors
@@ -39,7 +41,7 @@ class StaticEmbedder:
     from all-MiniLM-L6-v2; ``docs/embedder.md`` has the recipe and the figures. A dozen words take 30 microseconds.
 
     The files are read, and checked against their sha256, at the first ``embed``; they hold arrays and JSON only,
-    nothing that runs. One instance serves any number of threads.
+    nothing that runs. Embedders of the same files share what was read. One instance serves any number of threads.
 
     Args:
         folder: where ``table.safetensors`` (``embeddings`` (v, d) int8, ``scale`` (v,) float16) and ``tokenizer.json``
@@ -69,7 +71,6 @@ class StaticEmbedder:
         self._tokenizer_sha256 = tokenizer_sha256
         self._dimension = dimension
         self._loaded: _Table | None = None
-        self._loading = threading.Lock()  # guards the first load, so that threads do not each read 11 MB
 
     @property
     def version(self) -> str:
@@ -104,10 +105,14 @@ class StaticEmbedder:
 
     def _table(self) -> "_Table":
         if self._loaded is None:
-            with self._loading:
-                if self._loaded is None:
-                    self._loaded = self._read()
+            with _LOADING:
+                self._loaded = _READ.get(self._key) or self._read()
+                _READ[self._key] = self._loaded
         return self._loaded
+
+    @property
+    def _key(self) -> "_Key":
+        return str(self._folder), self._table_sha256, self._tokenizer_sha256, self._dimension
 
     def _read(self) -> "_Table":
         tokenizer = read_tokenizer(self._folder, sha256=self._tokenizer_sha256)
@@ -132,6 +137,15 @@ class _Table:
         length = np.sqrt(vector @ vector)
         if length > 0.0:
             vector /= length
+
+
+_Key: TypeAlias = tuple[str, str, str, int]
+"""Of files: their folder, what table and tokenizer hash to, and the dimension."""
+
+_READ: WeakValueDictionary[_Key, _Table] = WeakValueDictionary()
+"""What was read and is in use: an embedder that is made beside another one, as by each mesh, reads nothing."""
+
+_LOADING = threading.Lock()  # guards what was read, so that threads do not each read 11 MB
 
 
 def read_tokenizer(folder: Traversable, *, sha256: str = TOKENIZER_SHA256) -> Tokenizer:

@@ -125,8 +125,10 @@ class TraceStore(ABC):
         """
 
     @abstractmethod
-    def events(self, run_id: RunId) -> list[Event]:
-        """Return the events of a run by seq.
+    def events(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> list[Event]:
+        """Return the events of a run by seq, at most ``limit``; only those whose seq is greater than ``after``.
+
+        So a long run is read in parts, and of one that goes on only what is new; none is an empty list then.
 
         Raises:
             RunNotFoundError: no event of this run is stored.

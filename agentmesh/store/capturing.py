@@ -62,9 +62,9 @@ class CapturingStore(TraceStore):
         self._store.append([captured(event, self._capture) for event in said])
         self._said.take(said)
 
-    def events(self, run_id: RunId) -> list[Event]:
+    def events(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> list[Event]:
         """Return the events of a run: as they were said while it has not ended here, as they were stored afterwards."""
-        return self._said.among(self._store.events(run_id))
+        return self._said.among(run_id, self._store.events(run_id, after=after, limit=limit))
 
     def run(self, run_id: RunId) -> Run:
         """Return a run folded from its events."""
@@ -229,10 +229,10 @@ class _Unfinished:
                 if isinstance(event, RunFinished) and self._parents.get(event.run_id) not in self._events:
                     self._let_go(event.run_id)
 
-    def among(self, stored: Sequence[Event]) -> list[Event]:
+    def among(self, run_id: RunId, stored: Sequence[Event]) -> list[Event]:
         """Return the stored events of a run, those that are held as they were said."""
         with self._lock:
-            said: Mapping[int, Event] = self._events.get(stored[0].run_id, {})
+            said: Mapping[int, Event] = self._events.get(run_id, {})
             return [said.get(event.seq, event) for event in stored]
 
     def _let_go(self, run_id: RunId) -> None:

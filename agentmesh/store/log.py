@@ -66,10 +66,23 @@ def _reasons(events: Sequence[Event]) -> list[tuple[RunId, str]]:
     return list({run_id: (run_id, searchable(reason)) for run_id, reason in made if reason}.values())
 
 
-def read_events(connection: Connection, run_id: RunId, *, url: str) -> list[Event]:
-    """Return the stored events of a run by seq; none for an unknown run."""
+def has_events(connection: Connection, run_id: RunId) -> bool:
+    """Say whether anything of a run is stored."""
     table = event_table.c
-    wanted = select(table.seq, table.schema, table.body).where(table.run_id == run_id).order_by(table.seq)
+    return connection.execute(select(table.seq).where(table.run_id == run_id).limit(1)).first() is not None
+
+
+def read_events(
+    connection: Connection, run_id: RunId, *, url: str, after: int = -1, limit: int | None = None
+) -> list[Event]:
+    """Return the stored events of a run by seq, or the next ``limit`` of them after one; none for an unknown run."""
+    table = event_table.c
+    wanted = (
+        select(table.seq, table.schema, table.body)
+        .where(table.run_id == run_id, table.seq > after)
+        .order_by(table.seq)
+        .limit(limit)
+    )
     return [
         decode(body, schema, where=f"event {seq} of run {run_id!r} in {url!r}")
         for seq, schema, body in connection.execute(wanted)

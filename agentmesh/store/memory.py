@@ -84,10 +84,10 @@ class MemoryStore(TraceStore):
             for event in kept:
                 self._put(event)
 
-    def events(self, run_id: RunId) -> list[Event]:
-        """Return the events of a run by seq."""
+    def events(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> list[Event]:
+        """Return the events of a run by seq, or the next ``limit`` of them after one."""
         with self._lock:
-            return self._trace(run_id).ordered()
+            return self._trace(run_id).ordered(after=after, limit=limit)
 
     def run(self, run_id: RunId) -> Run:
         """Return a run folded from its events."""

@@ -1,5 +1,6 @@
 """The traces of a store in memory: what a run says of itself, whether a filter asks for it, and what may go."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,9 +19,11 @@ class Trace:
     by_seq: dict[int, Event] = field(default_factory=dict)
     folded: Run | None = None
 
-    def ordered(self) -> list[Event]:
-        """Return the events by seq."""
-        return [self.by_seq[seq] for seq in sorted(self.by_seq)]
+    def ordered(self, *, after: int = -1, limit: int | None = None) -> list[Event]:
+        """Return the events by seq, or the next ``limit`` of them after one."""
+        seqs = sorted(self.by_seq)
+        first = bisect_right(seqs, after)
+        return [self.by_seq[seq] for seq in seqs[first : None if limit is None else first + limit]]
 
     def run(self) -> Run:
         """Return the folded run."""

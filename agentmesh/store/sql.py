@@ -26,7 +26,14 @@ from agentmesh.store.bulk import insert_rows
 from agentmesh.store.carrying import every_mark, read_traces, take_over
 from agentmesh.store.codec import decode, encode, summary
 from agentmesh.store.drawn import differences, draw_anew, strays
-from agentmesh.store.log import OUTLINE_COLUMNS, append_events, are_stored, read_events, read_outline
+from agentmesh.store.log import (
+    OUTLINE_COLUMNS,
+    append_events,
+    are_stored,
+    has_events,
+    read_events,
+    read_outline,
+)
 from agentmesh.store.prune import prune, stored_prunings
 from agentmesh.store.query import (
     holes,
@@ -77,12 +84,12 @@ class SqlStore(TraceStore):
                 stored=lambda connection: are_stored(connection, rows),
             )
 
-    def events(self, run_id: RunId) -> list[Event]:
-        """Return the events of a run by seq."""
+    def events(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> list[Event]:
+        """Return the events of a run by seq, or the next ``limit`` of them after one."""
         with self._database.reading() as connection:
-            found = read_events(connection, run_id, url=self._url)
-        if not found:
-            raise no_run(run_id, self._url)
+            found = read_events(connection, run_id, url=self._url, after=after, limit=limit)
+            if not found and not has_events(connection, run_id):
+                raise no_run(run_id, self._url)
         return found
 
     def run(self, run_id: RunId) -> Run:

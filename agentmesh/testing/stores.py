@@ -45,6 +45,21 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract,
             assert store.run("r") == fold(log)
             assert store.runs() == [summarize(fold(log))]
 
+    @pytest.mark.parametrize("limit", [1, 2, None])
+    def test_a_run_may_be_read_in_parts(self, limit: int | None) -> None:
+        """Each after the last seq that was read; what comes meanwhile is read on its own."""
+        with self.make_store() as store:
+            log = whole("r")
+            store.append([*whole("other"), *log[:2]])
+            read = store.events("r", limit=limit)
+            for event in log[2:]:
+                store.append([event])
+                while part := store.events("r", after=read[-1].seq, limit=limit):
+                    read += part
+            assert read == log
+            with pytest.raises(RunNotFoundError, match="'nobody'"):
+                store.events("nobody", after=3, limit=limit)
+
     def test_a_run_is_found_by_its_agent_also_where_its_start_was_stored_last(self) -> None:
         """By the time at which it started."""
         with self.make_store() as store:

@@ -12,22 +12,22 @@ from agentmesh.tui.presenters import NONE, money, percent
 from agentmesh.tui.tallies import AgentTally
 from agentmesh.types import AgentId
 
-SPARK: Final = 12
+SPARK: Final = 7
 BAR: Final = 5
 FAILING: Final = 3
 """Failures in a row from which an agent is shown as failing."""
 
 AGENTS: Final = (
-    Column("agent", 14, grows=True),
+    Column("agent", 14, grows=True, most=40),
     Column("v", 2, right=True, rank=3),
     Column("state", 9),
     Column("asked", BAR + 5, rank=0),
-    Column("worth", 16, rank=1),
-    Column("USD/call", 8, right=True),
+    Column("worth", 14, rank=1),
+    Column("USD/call", 9, right=True),
     Column("median s", 8, right=True, rank=1),
-    Column("latency", SPARK, rank=2),
+    Column("latency", SPARK, rank=1),
     Column("calls", 6, right=True, rank=2),
-    Column("failed", 6, right=True, rank=1),
+    Column("failed", 7, right=True, rank=2),
 )
 """The columns of the agents. ``worth`` is the mean score and its 95 % interval; ``asked`` the share of decisions."""
 
@@ -93,7 +93,7 @@ def price(card: AgentCard | None, tally: AgentTally) -> Cell:
 
 def card_text(card: AgentCard | None, tally: AgentTally) -> str:
     """Return all that is known of an agent, in lines."""
-    lines = ["no card is stored" if card is None else escape(card.description)]
+    lines = ["no card is stored" if card is None else escape(f"{card.id}: {card.description}")]
     if card is not None:
         lines += [f"skills: {', '.join(map(escape, card.skills))}"] if card.skills else []
         lines += [f"group: {escape(card.group)}"] if card.group else []

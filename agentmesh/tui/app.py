@@ -1,27 +1,25 @@
 """The app: it reads its source in a worker, folds what comes into the board, and has the screen in front drawn."""
 
-import asyncio
-import signal
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
 from functools import partial
 from threading import Event as Signal
-from time import thread_time
+from time import monotonic, thread_time
 from typing import Any, ClassVar, Final
 
 import click
 from textual import work
-from textual.app import SystemCommand
+from textual.app import SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Resize
-from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from agentmesh.display import escape, escape_line
 from agentmesh.errors import AgentMeshError, StoreError
+from agentmesh.tui.layout import Layout
+from agentmesh.tui.leaving import ended_from_outside
 from agentmesh.tui.messages import Arrived, SourceFailed
 from agentmesh.tui.pacing import DRAW_S, Pace
+from agentmesh.tui.roll import RollCallingApp
 from agentmesh.tui.screens.agents import AgentsScreen
 from agentmesh.tui.screens.approvals import ApprovalsScreen
 from agentmesh.tui.screens.board_screen import BoardScreen
@@ -31,16 +29,15 @@ from agentmesh.tui.screens.live import LiveScreen
 from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
-from agentmesh.tui.screens.small import LEAST, SmallScreen
-from agentmesh.tui.steering import SteeredApp
-from agentmesh.tui.themes import THEMES, theme_named
+from agentmesh.tui.screens.small import SmallScreen
+from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
 
 POLL_S: Final = 0.1
 """How long the source rests between two questions."""
 
-AGE_S: Final = 1.0
+AGE_S: Final = 0.5
 """How often the screen in front is drawn though nothing came: what it shows has grown older."""
 
 RETRY_S: Final = 1.0
@@ -59,7 +56,7 @@ SCREENS: Final[dict[str, Callable[[], Screen[Any]]]] = {
 SCREEN_KEYS: Final = Binding.Group("Screens", compact=True)
 
 
-class WatchApp(SteeredApp):
+class WatchApp(RollCallingApp):
     """Watches runs: who was considered, who was chosen and why, what it cost, and what came of it."""
 
     CSS_PATH = "app.tcss"
@@ -79,19 +76,27 @@ class WatchApp(SteeredApp):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, watched: Watched, *, theme: str | None = None) -> None:
+    def __init__(self, watched: Watched, *, theme: str | None = None, layout: Layout | None = None) -> None:
+        self.layout = layout or Layout()
+        """How the app was left the last time, and in the end how it was left this time."""
+        if self.layout.screen in SCREENS:
+            self.DEFAULT_MODE = self.layout.screen  # type: ignore[misc]  # Textual reads it once, as an app is made
         super().__init__(watched)
         self._folded = Signal()  # set when what the worker sent was folded: it waits, so that a flood cannot pile up
         self._stale = True
         self._pace = Pace()
+        self.animation_level = "none"  # what moves here tells something, and a terminal may be far away
         for known in THEMES:
             self.register_theme(known)
-        self.theme = theme_named(theme or THEMES[0].name).name
+        self.theme = theme_named(theme).name if theme else known_theme(self.layout.theme, self.available_themes)
+
+    async def run_async(self, **options: Any) -> None:
+        """Run until the app is left, by a key, by a signal to end, or with its terminal."""
+        with ended_from_outside(self.exit):
+            await super().run_async(**options)
 
     def on_mount(self) -> None:
         """Begin to read, and to draw."""
-        with suppress(NotImplementedError, RuntimeError):  # Windows has no such signal; a thread may not listen to it
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_interval(DRAW_S, self._draw)
         self.set_interval(AGE_S, self.draw_soon)
         self._read()
@@ -101,6 +106,7 @@ class WatchApp(SteeredApp):
     def on_unmount(self) -> None:
         """Have the worker see at once that the app has ended."""
         self._folded.set()
+        self.remember(theme=self.theme)
 
     @property
     def failure(self) -> Exception | None:
@@ -108,19 +114,22 @@ class WatchApp(SteeredApp):
         found = self._exception.error if isinstance(self._exception, WorkerFailed) else self._exception
         return found if isinstance(found, Exception) else None
 
-    def on_resize(self, event: Resize) -> None:
-        """See whether the terminal has become too small, or large enough again."""
-        self._fit(event.size)
-
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
-        self.watched.board.take(message.events)
+        if self.played is None or not self.played.is_outdated:
+            self.watched.board.take(message.events)
         self._folded.set()
         self._stale = True
 
     def on_source_failed(self, message: SourceFailed) -> None:
         """Say why nothing comes."""
-        self._tell(message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=RETRY_S)
+        self._tell(
+            message.reason, title="The source cannot be read; trying again", is_bad=True, timeout=message.again_s
+        )
+
+    def remember(self, **changed: object) -> None:
+        """Keep in mind what the next start is to begin with."""
+        self.layout = self.layout.model_copy(update=changed)
 
     def open_run(self, run_id: str) -> None:
         """Show one run by itself."""
@@ -139,9 +148,12 @@ class WatchApp(SteeredApp):
             self.screen.compare(first, second)
 
     def page(self, text: str) -> None:
-        """Show a text in $PAGER, and come back."""
-        with self.suspend():
-            click.echo_via_pager(text)
+        """Show a text in $PAGER, and come back; a browser has none."""
+        try:
+            with self.suspend():
+                click.echo_via_pager(text)
+        except SuspendNotSupported:
+            self._tell("there is no pager here; in a terminal there is", is_bad=True)
 
     @work(group="writing")
     async def score(self, run_id: RunId, worth: float) -> None:
@@ -158,6 +170,7 @@ class WatchApp(SteeredApp):
         while len(self.screen_stack) > 1:
             self.pop_screen()  # not awaited: the key may have been pressed on the very screen that goes
         await self.switch_mode(name)
+        self.remember(screen=name)
 
     def action_help_quit(self) -> None:
         """Quit by Ctrl-C, too, as other programs do; where text is selected, it copies that before it comes here."""
@@ -192,36 +205,28 @@ class WatchApp(SteeredApp):
         """End without the traceback that would print every value at hand; whoever ran the app tells its ``failure``."""
         self._close_messages_no_wait()
 
-    def _fit(self, size: Size) -> None:
-        """Say so where the terminal is too small to show anything, until it is larger again."""
-        is_small = size.width < LEAST.width or size.height < LEAST.height
-        if is_small and not isinstance(self.screen, SmallScreen):
-            self.push_screen(SmallScreen())
-        elif not is_small and isinstance(self.screen, SmallScreen):
-            self.pop_screen()
-
     def _draw(self) -> None:
+        if not self.screen_stack:  # the app is being left
+            return
         self.sub_title = escape_line(self.watched.source.label)
-        is_stale = self._stale or self.watched.board.totals.under_way > 0  # what is under way gets older, and shows it
-        if is_stale and self._pace.is_time():
+        if self._stale and self._pace.is_time(monotonic(), thread_time()):
             self._stale = False
-            self._fit(self.size)
+            self._fit()
             if isinstance(self.screen, SmallScreen):
                 self.screen.refresh(layout=True)  # a terminal that shrinks may lose what was painted meanwhile
             if isinstance(self.screen, BoardScreen):
-                begun_s = thread_time()
                 self.screen.draw()
-                self.screen.call_after_refresh(lambda: self._pace.rest_after(thread_time() - begun_s))
 
     @work(thread=True, exclusive=True, group="source")
     def _read(self) -> None:
         """Ask the source for events again and again, until the app ends."""
         while self.is_running:
             self._folded.clear()
+            asked_at = monotonic()
             try:
                 events = self.watched.source.more()
             except StoreError as error:
-                self.post_message(SourceFailed(str(error)))
+                self.post_message(SourceFailed(str(error), again_s=monotonic() - asked_at + RETRY_S))
                 self._folded.wait(RETRY_S)
                 continue
             if events:

@@ -1,10 +1,12 @@
 """What a watcher knows of the runs that flow by: their events folded, the newest in detail, all of them in sums."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
+from agentmesh.decisions import Candidate, RouteDecision
 from agentmesh.events import (
     AnswerChunk,
     AnswerRefined,
@@ -23,7 +25,7 @@ from agentmesh.events import (
     WaveStarted,
 )
 from agentmesh.graphs.health import UNHEALTHY
-from agentmesh.records import RouteDecision, RunStatus
+from agentmesh.records import RunStatus
 from agentmesh.tui.tallies import FEW_SCORES, AgentTally, Totals
 from agentmesh.types import AgentId, RunId
 
@@ -33,16 +35,48 @@ KEPT: Final = 200
 LONGEST_TEXT: Final = 200
 """Characters of a task that a row may show: a task of a megabyte is not held for the sake of its beginning."""
 
-
 LONGEST_SAID: Final = 4000
 """Characters of an answer that is being written: its end, which is what a reader follows."""
+
+SCORES_KEPT: Final = 4
+"""Scores of a decision that a row shows: that of the agent chosen, and those of the best others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a row shows of a decision, which may have hundreds of candidates. ``scores`` begins with the one chosen."""
+
+    agents: tuple[AgentId, ...] = ()
+    abstained: bool = False
+    margin: float | None = None
+    scores: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, decision: RouteDecision) -> "Choice":
+        """Return the short form of a decision."""
+        agents = tuple(selection.agent_id for selection in decision.selected)
+        chosen = next((one for one in decision.candidates if agents and one.agent_id == agents[0]), None)
+        margin = None if decision.abstained else decision.margin  # nobody has a lead
+        return cls(agents, decision.abstained, margin, _scores(decision, chosen))
+
+
+def _scores(decision: RouteDecision, chosen: Candidate | None) -> tuple[float, ...]:
+    if chosen is None or chosen.score is None:
+        return ()
+    others = (one.score for one in decision.candidates if one is not chosen and one.score is not None)
+    return (chosen.score, *islice(others, SCORES_KEPT - 1))
+
+
+Explained = tuple[str, RouteDecision]
+"""The beginning of the text of a task, and what was decided for it."""
 
 
 @dataclass(slots=True)
 class LiveRun:
     """One run as it stands. ``step`` says in a word or two what it does; ``quality`` is its newest score.
 
-    ``said`` is the end of what each agent under way has said so far.
+    ``said`` is the end of what each agent under way has said so far. ``owner`` is the lease of who is at work on it, ""
+    where that is not known; it is ``orphaned`` where that is gone.
     """
 
     id: RunId
@@ -53,7 +87,7 @@ class LiveRun:
     parent: RunId | None = None
     stage: str = ""
     router: str = ""
-    decision: RouteDecision | None = None
+    choice: Choice | None = None
     under_way: tuple[AgentId, ...] = ()
     answered_by: tuple[AgentId, ...] = ()
     cost_usd: Decimal | None = Decimal(0)
@@ -61,6 +95,8 @@ class LiveRun:
     error: str | None = None
     quality: float | None = None
     last_seq: int = -1
+    owner: str = ""
+    orphaned: bool = False
     said: dict[AgentId, str] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:  # noqa: C901 - one case for each kind of event
@@ -69,10 +105,11 @@ class LiveRun:
             case RunStarted():
                 self.text, self.started_at = event.task.text[:LONGEST_TEXT], event.at
                 self.parent, self.stage, self.router = event.parent, event.stage, event.router
+                self.owner = event.owner
             case TaskPrepared():
                 self.step = "deciding"
             case DecisionMade():
-                self.decision, self.step = event.decision, "decided"
+                self.choice, self.step = Choice.of(event.decision), "decided"
             case WaveStarted() if event.agents:
                 self.step = f"wave {event.wave}"
             case CallStarted():
@@ -83,6 +120,7 @@ class LiveRun:
                 self.status, self.step = RunStatus.WAITING, "waiting"
             case RunResumed():
                 self.status, self.step, self.under_way = RunStatus.RUNNING, "goes on", ()
+                self.owner, self.orphaned = event.owner, False
             case StageStarted():
                 self.step = f"stage {event.stage}"
             case AnswerRefined():
@@ -90,6 +128,7 @@ class LiveRun:
             case RunFinished():
                 self.status, self.step, self.under_way = event.status, event.status.value.replace("_", " "), ()
                 self.cost_usd, self.elapsed_s, self.error = event.cost_usd, event.elapsed_s, event.error
+                self.orphaned = False
             case FeedbackGiven() if event.feedback.agent_id is None:
                 self.quality = event.feedback.score
             case AnswerChunk():
@@ -116,6 +155,8 @@ class Board:
         kept: How many ended runs to hold; those under way are all held.
         known_single: The best single agent and its price in US dollars a run, where they are known; else it is the
             best of those that were seen.
+
+    ``explained`` is the newest decision of each router that says what it rests on; the router heard last is the last.
     """
 
     kept: int = KEPT
@@ -125,10 +166,11 @@ class Board:
     totals: Totals = field(default_factory=Totals)
     chosen: int = 0
     intents: dict[str, float] = field(default_factory=dict)
+    explained: dict[str, Explained] = field(default_factory=dict)
     now: float = 0.0
     _ended: dict[RunId, None] = field(default_factory=dict)
-    _changed: dict[RunId, None] = field(default_factory=dict)
     _resting: set[AgentId] = field(default_factory=set)
+    _at_work: frozenset[str] = frozenset()
 
     def take(self, events: Iterable[Event]) -> None:
         """Fold events in, those of each run in their order; one that was seen already changes nothing."""
@@ -136,10 +178,19 @@ class Board:
             self._take(event)
         self._forget()
 
-    def changed(self) -> Sequence[RunId]:
-        """Return the runs that changed since this was last asked, oldest change first; some may be gone since."""
-        changed, self._changed = list(self._changed), {}
-        return changed
+    def call_roll(self, at_work: frozenset[str]) -> None:
+        """Say of the runs under way which are orphaned, by the owners that are at work.
+
+        Who was at work the last time may have ended a run whose last events have not come yet. What a run started is
+        part of that one until it has ended.
+        """
+        known = at_work | self._at_work
+        self._at_work = at_work
+        for run in self.runs.values():
+            outer = None if run.parent is None else self.runs.get(run.parent)
+            is_part = outer is not None and not outer.status.has_ended
+            is_left = run.status is RunStatus.RUNNING and bool(run.owner) and run.owner not in known
+            run.orphaned = is_left and not is_part
 
     def best_single(self) -> AgentId | None:
         """Return the agent with the best mean score among those with a price and at least five scores."""
@@ -168,7 +219,6 @@ class Board:
         if isinstance(event, AnswerChunk):  # it has no number of its own
             if run is not None:
                 run.take(event)
-                self._changed[event.run_id] = None
             return
         if run is None and isinstance(event, RunStarted):
             run = self.runs[event.run_id] = LiveRun(event.run_id)
@@ -177,7 +227,6 @@ class Board:
                 return
             run.take(event)
             run.last_seq = event.seq
-            self._changed[event.run_id] = None
         self.totals.events += 1
         self.now = max(self.now, event.at)
         self._count(event, run)
@@ -190,6 +239,8 @@ class Board:
                 self._rest({agent_id for agent_id, gate in event.refused.items() if gate == UNHEALTHY})
             case DecisionMade():
                 self.chosen += len(event.decision.selected)
+                if event.decision.evidence:
+                    self._explain(event.decision, run)
                 for kind, weight in event.decision.intent.items():
                     self.intents[kind] = self.intents.get(kind, 0.0) + weight
                 for selection in event.decision.selected:
@@ -206,6 +257,11 @@ class Board:
                 self._score(event, run)
             case _:
                 pass
+
+    def _explain(self, decision: RouteDecision, run: LiveRun | None) -> None:
+        name = decision.router if run is None else run.router
+        self.explained.pop(name, None)
+        self.explained[name] = "" if run is None else run.text, decision
 
     def _rest(self, resting: set[AgentId]) -> None:
         for agent_id in self._resting ^ resting:
@@ -231,4 +287,3 @@ class Board:
             oldest = next(iter(self._ended))
             del self._ended[oldest]
             self.runs.pop(oldest, None)
-            self._changed.pop(oldest, None)

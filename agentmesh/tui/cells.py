@@ -14,6 +14,9 @@ ELLIPSIS: Final = "…"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 
+NAMES_SHARE: Final = 4
+"""A column that grows to some width takes a quarter of the room that is left, where others grow beside it."""
+
 
 class Tone(StrEnum):
     """What a piece of text means, for a theme to give it a colour. No tone says what the text does not."""
@@ -36,13 +39,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. One that ``grows`` takes the room that is left; those of rank 0 stay longest."""
+    """A column of a table. One that ``grows`` takes the room that is left; those of rank 0 stay longest.
+
+    ``most`` is how wide it grows, where that has an end: names are seldom longer, and texts take the rest.
+    """
 
     title: str
     width: int
     right: bool = False
     grows: bool = False
     rank: int = 0
+    most: int | None = None
 
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:
@@ -96,13 +103,24 @@ def laid_out(columns: Sequence[Column], width: int, *, gap: int = 1) -> list[tup
     [(0, 4), (1, 10), (2, 4)]
     >>> laid_out([Column("a", 4), Column("b", 4, grows=True), Column("c", 4, rank=1)], 12)
     [(0, 4), (1, 7)]
+    >>> laid_out([Column("name", 4, grows=True, most=10), Column("text", 4, grows=True)], 49), 10 + 1 + 38
+    ([(0, 10), (1, 38)], 49)
     """
     shown = list(range(len(columns)))
     while len(shown) > 1 and _needed(columns, shown, gap) > width:
         shown.remove(max(shown, key=lambda index: (columns[index].rank, index)))
-    growing = [index for index in shown if columns[index].grows]
     spare = max(width - _needed(columns, shown, gap), 0)
-    return [(index, columns[index].width + (spare // len(growing) if index in growing else 0)) for index in shown]
+    widths = {index: columns[index].width for index in shown}
+    names = [index for index in shown if columns[index].grows and columns[index].most is not None]
+    texts = [index for index in shown if columns[index].grows and columns[index].most is None]
+    for index in names:
+        share = spare // NAMES_SHARE if texts else spare
+        share = min(share, (columns[index].most or 0) - widths[index])
+        widths[index] += share
+        spare -= share
+    for index in texts:
+        widths[index] += spare // len(texts)
+    return list(widths.items())
 
 
 def _needed(columns: Sequence[Column], shown: Sequence[int], gap: int) -> int:

@@ -1,14 +1,16 @@
 """What a comparison says, in lines: of two runs, or of what was done and what another router would have done."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agentmesh.decisions import in_lines
 from agentmesh.display import moment, shorten
-from agentmesh.playback.diff import RunDiff
-from agentmesh.playback.estimates import Measure, PolicyValue
-from agentmesh.playback.redecided import Flip
-from agentmesh.playback.whatif import WhatIf
+
+if TYPE_CHECKING:
+    from agentmesh.playback.diff import RunDiff
+    from agentmesh.playback.estimates import Measure, PolicyValue
+    from agentmesh.playback.redecided import Flip
+    from agentmesh.playback.whatif import WhatIf
 
 METHODS: Final = {"replay": "replay", "snips": "SNIPS", "doubly_robust": "doubly robust"}
 ESTIMATES: Final = ("estimate", "by", "value", "95 % interval", "gain", "ESS")
@@ -16,7 +18,7 @@ FLIPS: Final = 8
 """Flips that a screen shows; ``agentmesh whatif --json`` has all."""
 
 
-def diff_lines(found: RunDiff) -> list[str]:
+def diff_lines(found: "RunDiff") -> list[str]:
     """Tell in lines where two runs parted."""
     if found.identical:
         return [f"{found.first} and {found.second} went the same way"]
@@ -29,13 +31,13 @@ def diff_lines(found: RunDiff) -> list[str]:
     return [*lines, *map(str, found.differences)]
 
 
-def whatif_lines(found: WhatIf) -> list[str]:
+def whatif_lines(found: "WhatIf") -> list[str]:
     """Tell all of a what-if in lines."""
     lines = [*head_lines(found), "", *columns(("agent", "asked first", f"{found.router} would"), agent_rows(found))]
     measures = measures_of(found)
     if measures:
         rows = [row for measure in measures for row in estimate_rows(measure)]
-        lines += ["", *columns(ESTIMATES, rows), *remarks(found)]
+        lines += ["", *(columns(ESTIMATES, rows) if rows else []), *remarks(found)]
     return lines + (["", *map(flip_line, found.flips[:FLIPS])] if found.flips else [])
 
 
@@ -52,12 +54,12 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def measures_of(found: WhatIf) -> list[Measure]:
+def measures_of(found: "WhatIf") -> list["Measure"]:
     """Return what was measured, regret last."""
     return [*found.measures, *([] if found.regret is None else [found.regret])]
 
 
-def head_lines(found: WhatIf) -> list[str]:
+def head_lines(found: "WhatIf") -> list[str]:
     """Return what was asked, of which tasks, and whether it can be judged."""
     how = "cross-fitted in blocks of time" if found.mode == "cross_fitted" else "as it is in this version"
     lines = [
@@ -74,22 +76,22 @@ def head_lines(found: WhatIf) -> list[str]:
     return lines
 
 
-def agent_rows(found: WhatIf) -> list[tuple[str, ...]]:
+def agent_rows(found: "WhatIf") -> list[tuple[str, ...]]:
     """Return for each agent how often it was asked first, and how often the other router would."""
     return [(shorten(share.agent_id, 40), f"{share.done}", f"{share.other:.1f}") for share in found.agents]
 
 
-def flip_line(flip: Flip) -> str:
+def flip_line(flip: "Flip") -> str:
     """Return a task on which the other router would have picked somebody else, and why."""
     return in_lines(f"{flip.run_id}: {flip.before or 'nobody'} -> {flip.after or 'nobody'}; {flip.reason}", indent="")
 
 
-def estimate_rows(measure: Measure) -> list[tuple[str, ...]]:
+def estimate_rows(measure: "Measure") -> list[tuple[str, ...]]:
     """Return a row for each way in which a measure was estimated."""
     return [_row(measure, value) for value in measure.estimates]
 
 
-def _row(measure: Measure, value: PolicyValue) -> tuple[str, ...]:
+def _row(measure: "Measure", value: "PolicyValue") -> tuple[str, ...]:
     low, high = value.interval
     numbers = (_number(value.value), f"{_number(low)} to {_number(high)}")
     gain = "" if value.gain is None else f"{value.gain:+.3g}"
@@ -100,7 +102,7 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"
 
 
-def remarks(found: WhatIf) -> list[str]:
+def remarks(found: "WhatIf") -> list[str]:
     """Return what must be said beside the estimates."""
     lines = []
     for measure in measures_of(found):

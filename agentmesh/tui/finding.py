@@ -21,5 +21,5 @@ def fits(run: LiveRun, wanted: str) -> bool:
 
 
 def _agents(run: LiveRun) -> list[str]:
-    chosen = () if run.decision is None else (selection.agent_id for selection in run.decision.selected)
+    chosen = () if run.choice is None else run.choice.agents
     return [*run.under_way, *run.answered_by, *chosen]

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from agentmesh.events import Event
 from agentmesh.records import AgentCard, Run, RunSummary
-from agentmesh.routing.trails import TrailMap
 from agentmesh.types import RunId
+
+if TYPE_CHECKING:
+    from agentmesh.learning.predictions import Predictions
+    from agentmesh.tui.learned import LearnedRouter, TrailsAt
 
 
 @dataclass
@@ -20,9 +24,17 @@ class Arrived(Message):
 
 @dataclass
 class SourceFailed(Message):
-    """The source could not be read; it is tried again."""
+    """The source could not be read; whether it can is known again ``again_s`` later."""
 
     reason: str
+    again_s: float
+
+
+@dataclass
+class RollCalled(Message):
+    """It was read which owners of runs are at work."""
+
+    at_work: frozenset[str]
 
 
 @dataclass
@@ -34,13 +46,20 @@ class CardsRead(Message):
 
 @dataclass
 class PageRead(Message):
-    """A page of the list of stored runs was read; ``asked`` is the list it belongs to, ``total`` how long that is."""
+    """A page of the list of stored runs was read; ``asked`` is the list it belongs to. Its first page begins a list."""
 
     asked: int
     number: int
     runs: Sequence[RunSummary] = ()
-    total: int | None = None
     reason: str = ""
+
+
+@dataclass
+class RunsCounted(Message):
+    """It is known how long the list ``asked`` of stored runs is."""
+
+    asked: int
+    total: int
 
 
 @dataclass
@@ -59,11 +78,28 @@ class RoutersRead(Message):
 
 @dataclass
 class RouterRead(Message):
-    """What is known of one router was read, as lines under titles; ``trails`` is there for one that has any."""
+    """The history of one router was read; ``reason`` says why not."""
 
     name: str
-    sections: Sequence[tuple[str, Sequence[str]]] = ()
-    trails: TrailMap | None = None
+    learned: "LearnedRouter | None" = None
+    reason: str = ""
+
+
+@dataclass
+class TrailsRead(Message):
+    """The trails of a router at a place of its history were read; ``reason`` says why not."""
+
+    learned: "LearnedRouter"
+    place: int
+    found: "TrailsAt | None" = None
+    reason: str = ""
+
+
+@dataclass
+class PredictionsRead(Message):
+    """What routers expected of the newest scored answers was read; ``reason`` says why not."""
+
+    found: "Predictions | None" = None
     reason: str = ""
 
 
@@ -77,9 +113,14 @@ class Compared(Message):
 
 @dataclass
 class TraceRead(Message):
-    """The events of a run were read, and what they come to; ``reason`` says why not."""
+    """Events of a run were read, ``count`` by now, and this is what they come to; ``reason`` says why not.
+
+    ``is_whole`` says whether these are all; reading the last of them took ``cost_s`` of a processor.
+    """
 
     run_id: RunId
-    events: Sequence[Event] = ()
     run: Run | None = None
+    count: int = 0
+    is_whole: bool = False
     reason: str = ""
+    cost_s: float = 0.0

@@ -6,30 +6,31 @@ DRAW_S: Final = 0.125
 """How often the screen in front is drawn at most, in seconds: as often as a reader can follow."""
 
 DRAWING_SHARE: Final = 0.15
-"""How much of a processor drawing may take: where a screen costs more than that, it is drawn less often."""
+"""How much of a processor the app may take to draw what came: where it takes more, it draws less often."""
 
-LONGEST_REST: Final = 8
-"""How many times in a row ``DRAW_S`` may go by undrawn."""
+LONGEST_REST_S: Final = 1.0
+"""After so many seconds it draws, whatever that costs."""
 
 
 class Pace:
-    """Says whether it is time to draw; it is asked once in ``DRAW_S``."""
+    """Says whether it is time to draw: when all that the app did since it last drew is within its share by now."""
 
     def __init__(self) -> None:
-        self._rest = 0
+        self._drawn_at: float | None = None
+        self._spent_s = 0.0
 
-    def is_time(self) -> bool:
-        """Return whether what was drawn before has left enough time to draw again."""
-        is_time = self._rest == 0
-        self._rest = max(self._rest - 1, 0)
-        return is_time
-
-    def rest_after(self, cost_s: float) -> None:
-        """Rest until the ``cost_s`` seconds that drawing took of a processor are no more than its share.
+    def is_time(self, now: float, spent_s: float) -> bool:
+        """Return whether to draw at ``now``, when the thread of the app has used ``spent_s`` of a processor in all.
 
         >>> pace = Pace()
-        >>> pace.rest_after(0.06)
-        >>> [pace.is_time() for _ in range(4)]
+        >>> pace.is_time(0.0, 1.0)
+        True
+        >>> [pace.is_time(0.125 * tick, 1.06) for tick in range(1, 5)]  # it took .06 s: a share of .4 s
         [False, False, False, True]
         """
-        self._rest = min(int(cost_s / (DRAWING_SHARE * DRAW_S)), LONGEST_REST)
+        if self._drawn_at is not None:
+            gone_s = now - self._drawn_at
+            if spent_s - self._spent_s > DRAWING_SHARE * gone_s and gone_s < LONGEST_REST_S:
+                return False
+        self._drawn_at, self._spent_s = now, spent_s
+        return True

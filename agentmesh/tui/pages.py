@@ -14,7 +14,7 @@ class RunPages(Sequence[RunId]):
     """The ids of ``total`` runs, "" for those that were not read yet. Reading is up to who asks for ``missing``.
 
     Args:
-        total: How many runs there are.
+        total: How many runs there are, as far as is known.
         first: Those that stand above all others, whatever their time.
     """
 
@@ -56,6 +56,10 @@ class RunPages(Sequence[RunId]):
         number, within = divmod(place - len(self._first), PAGE)
         page = self._pages.get(number, ())
         return page[within] if within < len(page) else None
+
+    def take_total(self, total: int) -> None:
+        """Have the list end where it does, which may be known later than its first page."""
+        self._total = total
 
     def put(self, number: int, page: Sequence[RunSummary]) -> None:
         """Keep a page that was read."""

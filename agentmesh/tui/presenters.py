@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Final
 
 from agentmesh.decisions import Candidate, RouteDecision
-from agentmesh.display import escape, escape_line, moment, seconds, shorten, usd
+from agentmesh.display import escape, escape_line, moment, shorten, usd
 from agentmesh.events import Event
 from agentmesh.records import Run, RunStatus, RunSummary
-from agentmesh.tui.board import Board, LiveRun
+from agentmesh.tui.board import SCORES_KEPT, Board, Choice, LiveRun
 from agentmesh.tui.cells import Cell, Column, Tone, bar, sparkline
 from agentmesh.tui.telling import told
 from agentmesh.types import AgentId
@@ -18,22 +18,27 @@ NONE: Final = "-"
 ID_SHOWN: Final = 8
 BAR: Final = 6
 
+LINE: Final = 78
+"""Characters that a line of a terminal of 80 columns has room for."""
+
+GAP: Final = "   "
+
 LIVE: Final = (
     Column("run", ID_SHOWN, rank=3),
     Column("state", 9),
     Column("task", 14, grows=True),
-    Column("asked", 16),
-    Column("score", BAR + 5, rank=1),
+    Column("asked", 14, grows=True, most=32),
+    Column("score", SCORES_KEPT + 5, rank=1),
     Column("margin", 6, right=True, rank=2),
     Column("USD", 8, right=True),
-    Column("s", 5, right=True, rank=2),
+    Column("s", 5, right=True),
     Column("worth", 5, right=True, rank=1),
 )
-"""The columns of the runs that flow by. ``USD`` and ``s`` are their units."""
+"""The columns of the runs that flow by, all but the first within 77. ``USD`` and ``s`` are their units."""
 
 LEGEND: Final = (
-    "score: utility of the agent asked (first column), then of the best others",
-    "margin: its lead (below 0: drawn to explore)   worth: the answer's score, 0-1",
+    "score: utility of the agent asked (first bar), then of the best others",
+    "margin: its lead (below 0: drawn to explore)   s: seconds   worth: score 0-1",
 )
 
 _TONES: Final = {
@@ -74,19 +79,22 @@ def state(run: LiveRun) -> Cell:
     >>> state(LiveRun("r")).text
     '> started'
     """
-    return Cell(f"{_MARKS[run.status]} {_SHORT.get(run.step, run.step)}", _TONES[run.status])
+    if run.orphaned:
+        return Cell("! orphan", Tone.BAD)
+    step = run.step.removeprefix("stage ")  # its name says more in the room that there is
+    return Cell(f"{_MARKS[run.status]} {_SHORT.get(step, step)}", _TONES[run.status])
 
 
 def live_row(run: LiveRun, now: float) -> tuple[Cell, ...]:
     """Return the cells of a run under ``LIVE``; ``now`` is Unix seconds."""
     took = run.elapsed_s if run.elapsed_s is not None else max(now - run.started_at, 0.0)
-    margin = None if run.decision is None else run.decision.margin
+    margin = None if run.choice is None else run.choice.margin
     return (
         Cell(short_id(run.id), Tone.DIM),
         state(run),
         Cell(f"{run.stage}: {run.text}" if run.stage else run.text.lstrip()),
         Cell(asked(run)),
-        Cell(score(run.decision), Tone.ACCENT),
+        Cell(score(run.choice), Tone.ACCENT),
         Cell(
             NONE if margin is None else f"{margin:+.3f}", Tone.WARN if margin is not None and margin < 0 else Tone.DIM
         ),
@@ -100,21 +108,16 @@ def asked(run: LiveRun) -> str:
     """Return whom a run asks now, else who was chosen, the weightiest first."""
     if run.under_way:
         return ", ".join(dict.fromkeys(run.under_way))
-    if run.decision is None:
+    if run.choice is None:
         return NONE
-    if run.decision.abstained:
-        return "nobody"
-    return ", ".join(selection.agent_id for selection in run.decision.selected)
+    return "nobody" if run.choice.abstained else ", ".join(run.choice.agents)
 
 
-def score(decision: RouteDecision | None) -> str:
+def score(choice: Choice | None) -> str:
     """Return the score of the first agent chosen, as a column beside those of the best others, and as a number."""
-    chosen = _chosen(decision)
-    if decision is None or chosen is None or chosen.score is None:
+    if choice is None or not choice.scores:
         return NONE
-    others = [candidate.score for candidate in decision.candidates if candidate is not chosen]
-    known = [chosen.score, *(one for one in others if one is not None)]
-    return f"{sparkline(known[:BAR], BAR)}{chosen.score:5.2f}"
+    return f"{sparkline(choice.scores, SCORES_KEPT)}{choice.scores[0]:5.2f}"
 
 
 def worth(quality: float | None) -> Cell:
@@ -128,7 +131,7 @@ def money(cost_usd: Decimal | None) -> str:
     """Return an amount of dollars in at most eight characters.
 
     >>> money(Decimal("0.00214")), money(Decimal("12.5")), money(Decimal(0)), money(None)
-    ('0.00214', '12.50', '0', '?')
+    ('0.002140', '12.50', '0', '?')
     """
     if cost_usd is None:
         return "?"
@@ -137,7 +140,7 @@ def money(cost_usd: Decimal | None) -> str:
         return "0"
     if amount >= 1:
         return f"{amount:.2f}"
-    return f"{amount:.5f}" if amount >= 0.00001 else f"{amount:.0e}"
+    return f"{amount:.6f}" if amount >= 0.000001 else f"{amount:.0e}"
 
 
 def totals_lines(board: Board, now: float) -> tuple[str, str]:
@@ -153,9 +156,18 @@ def totals_lines(board: Board, now: float) -> tuple[str, str]:
     against = "" if share is None or best is None else f", {share:.0%} of best single ({shorten(best, 20)})"
     second = [
         f"cost {usd(totals.cost_usd)}{against}",
-        f"{totals.events} events, the last {age(board.now or None, now)}",
+        f"newest {age(board.now or None, now)}",
+        f"{totals.events:,} events",
     ]
-    return "   ".join(first), "   ".join(second)
+    return _joined(first), _joined(second)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Return parts of a line, without the last ones where 80 columns have no room for them: half a number misleads."""
+    kept = list(parts)
+    while len(kept) > 1 and len(GAP.join(kept)) > LINE:
+        kept.pop()
+    return GAP.join(kept)
 
 
 def percent(share: float | None) -> str:
@@ -183,7 +195,7 @@ def plain_line(event: Event) -> str:
 
 CANDIDATES: Final = (
     Column("", 1),
-    Column("agent", 16, grows=True),
+    Column("agent", 16, grows=True, most=40),
     Column("score", BAR + 7),
     Column("p", 6, right=True),
     Column("quality", 7, right=True),
@@ -192,6 +204,11 @@ CANDIDATES: Final = (
     Column("why", 16, grows=True, rank=2),
 )
 """The columns of those who were considered. ``would need`` is the expected quality that would flip the choice."""
+
+CANDIDATES_LEGEND: Final = (
+    "*: chosen   p: probability to be drawn first   quality, USD: as expected",
+    "would need: the quality with which it would have come first; best: it does",
+)
 
 
 def candidate_rows(decision: RouteDecision) -> list[tuple[Cell, ...]]:
@@ -222,9 +239,7 @@ def _candidate_row(candidate: Candidate, chosen: set[AgentId], span: tuple[float
 
 
 def _flip(candidate: Candidate) -> str:
-    if candidate.flip is None or candidate.expected_quality is None:
-        return NONE
-    return "best" if candidate.flip == 0 else f"{candidate.expected_quality + candidate.flip:.3f}"
+    return "best" if candidate.flip == 0 else _number(candidate.needed_quality)
 
 
 def _why(candidate: Candidate) -> str:
@@ -235,13 +250,6 @@ def _why(candidate: Candidate) -> str:
 
 def _number(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
-
-
-def _chosen(decision: RouteDecision | None) -> Candidate | None:
-    if decision is None or not decision.selected:
-        return None
-    first = decision.selected[0].agent_id
-    return next((candidate for candidate in decision.candidates if candidate.agent_id == first), None)
 
 
 TIMELINE: Final = (
@@ -261,9 +269,9 @@ def age(then: float | None, now: float) -> str:
     """Return how long ago something was.
 
     >>> age(10.0, 12.5), age(None, 1.0)
-    ('2.50 s ago', 'never')
+    ('2.5 s ago', '-')
     """
-    return "never" if then is None else f"{seconds(max(now - then, 0.0))} ago"
+    return NONE if then is None else f"{max(now - then, 0.0):.1f} s ago"
 
 
 STORED: Final = (
@@ -272,7 +280,7 @@ STORED: Final = (
     Column("started", 20, rank=1),
     Column("status", 11),
     Column("task", 20, grows=True),
-    Column("agents", 16),
+    Column("agents", 16, grows=True, most=32),
     Column("USD", 8, right=True),
     Column("s", 7, right=True, rank=1),
 )
@@ -324,14 +332,20 @@ def waiting_rows(runs: Sequence[Run], now: float) -> list[tuple[Cell, ...]]:
     ]
 
 
+LONGEST_ASKED: Final = 20_000
+"""Characters of what an agent would be asked that a screen shows."""
+
+
 def request_text(run: Run, place: int, now: float) -> str:
     """Return all that a person should know before answering the request at ``place`` of a run."""
     request = run.waiting_for[place]
     left = "" if request.expires_at is None else f", {max(request.expires_at - now, 0.0):.0f} s are left"
+    more = len(request.text) - LONGEST_ASKED
+    rest = f"\n... and {more:,} more characters" if more > 0 else ""
     lines = [
         f"Run {run.id}: may {request.agent_id} be called for up to {usd(request.estimate_usd)}{left}?",
         f"Rule: {request.reason or 'none is named'}",
-        f"It is asked: {request.text}",
+        f"It is asked: {request.text[:LONGEST_ASKED]}{rest}",
         *(["", run.decision.explain(most=3)] if run.decision is not None else []),
     ]
     return escape("\n".join(lines))

@@ -11,7 +11,7 @@ from agentmesh.tui.presenters import NONE, clock_time, money
 from agentmesh.tui.telling import told
 
 CALLS: Final = (
-    Column("agent", 16),
+    Column("agent", 16, grows=True, most=32),
     Column("wave", 4, right=True, rank=2),
     Column("try", 3, right=True, rank=2),
     Column("ended", 9),
@@ -23,7 +23,7 @@ CALLS: Final = (
 """The columns of the calls of a run."""
 
 SLICES: Final = (
-    Column("agent", 16),
+    Column("agent", 16, grows=True, most=32),
     Column("item", 16, grows=True),
     Column("tokens", 6, right=True),
     Column("in", 3),
@@ -31,8 +31,10 @@ SLICES: Final = (
 )
 """The columns of what agents got of the context."""
 
-LONGEST_SHOWN: Final = 100_000
-"""Characters of an answer that a screen shows; $PAGER shows all of it."""
+LONGEST_SHOWN: Final = 20_000
+"""Characters of an answer that a screen shows: laying out more holds up the keys. $PAGER shows all of it."""
+
+ORPHANED: Final = "orphaned: its process is gone; 'agentmesh runs resume' goes on with it"
 
 _ENDED: Final = {
     CallStatus.OK: Tone.GOOD,
@@ -43,18 +45,29 @@ _ENDED: Final = {
 }
 
 
-def headline(run: Run) -> str:
-    """Return which run this is and how it stands, in a line, and its task in another."""
-    parts = [run.id, run.status.value.replace("_", " "), usd(run.cost_usd), seconds(run.elapsed_s)]
+def headline(run: Run, reading: str = "", *, orphaned: bool = False) -> str:
+    """Return which run this is and how it stands, in a line, and its task in another.
+
+    While it is being read, ``reading`` stands for how it stands, which is not known yet.
+    """
+    stands = ORPHANED if orphaned else run.status.value.replace("_", " ")
+    parts = [run.id, *([reading] if reading else [stands, usd(run.cost_usd), seconds(run.elapsed_s)])]
     part_of = [] if run.parent is None else [f"part of {run.parent}"]
     return escape_line("  ".join([*parts, *part_of])) + "\n" + escape_line(run.task.text[:1000])
 
 
+def reading_line(count: int, total: int) -> str:
+    """Return how far a run was read; ``total`` is how many events there are as far as is known, 0 where it is not.
+
+    >>> reading_line(34_000, 100_000), reading_line(2_000, 0)
+    ('reading 34,000 of 100,000 events ...', 'reading, 2,000 events so far ...')
+    """
+    return f"reading {count:,} of {total:,} events ..." if total > count else f"reading, {count:,} events so far ..."
+
+
 def call_text(call: AgentCall) -> str:
-    """Return all that an agent said, or why it said nothing."""
-    if call.answer is not None:
-        return shown(call.answer.text)
-    return shown(call.error or "no answer")
+    """Return what an agent said as a screen may show it, or why it said nothing."""
+    return shown(_said(call))
 
 
 def answer_text(run: Run) -> str:
@@ -69,7 +82,10 @@ def against_text(run: Run) -> str:
     """Return what stood against the answer: conflicts with who said what, what was left out, and what all agree on."""
     lines: list[str] = []
     for conflict in run.conflicts:
-        lines += [f"{', '.join(one.agents)} ({one.weight:.3g}): {shorten(one.text, 500)}" for one in conflict.positions]
+        lines.append("in conflict, with the weight of each side:")
+        lines += [
+            f"  {', '.join(one.agents)} ({one.weight:.3g}): {shorten(one.text, 500)}" for one in conflict.positions
+        ]
         lines += [f"  {shorten(conflict.explanation, 500)}"] if conflict.explanation else []
     lines += [f"left out, {one.agent_id}: {shorten(one.why, 300)}" for one in run.dropped]
     lines += [f"agreed: {shorten(point, 300)}" for point in run.agreed]
@@ -95,7 +111,7 @@ def run_text(events: Sequence[Event]) -> str:
     parts = [f"{headline(run)}\nstarted {moment(started.at)}", run.task.text]
     parts += [] if run.decision is None else [run.decision.explain()]
     parts.append("\n".join(f"{clock_time(event.at)} {event.seq:>4} {told(event)}" for event in events))
-    parts += [f"{call.agent_id} {call.status}\n{call_text(call)}" for call in run.calls]
+    parts += [f"{call.agent_id} {call.status}\n{_said(call)}" for call in run.calls]
     parts += [f"Against\n{against_text(run)}", f"Answer\n{run.answer if run.answer is not None else NONE}"]
     return escape("\n\n".join(parts)) + "\n"
 
@@ -105,6 +121,10 @@ def shown(text: str) -> str:
     cut = escape(text[:LONGEST_SHOWN])
     left = len(text) - LONGEST_SHOWN
     return cut if left <= 0 else f"{cut}\n... {left:,} more characters; o shows all in $PAGER"
+
+
+def _said(call: AgentCall) -> str:
+    return call.answer.text if call.answer is not None else call.error or "no answer"
 
 
 def call_row(call: AgentCall) -> tuple[Cell, ...]:
@@ -119,5 +139,5 @@ def call_row(call: AgentCall) -> tuple[Cell, ...]:
         Cell(money(call.cost_usd)),
         Cell(f"{call.latency_s:.3f}"),
         Cell(NONE if usage is None else f"{usage.input_tokens}/{usage.output_tokens}"),
-        Cell(said, Tone.PLAIN if call.answer is not None else Tone.BAD),
+        Cell(said.strip(), Tone.PLAIN if call.answer is not None else Tone.BAD),
     )

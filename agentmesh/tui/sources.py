@@ -1,11 +1,12 @@
 """Where a watcher's events come from: a store that another process writes, a mesh in this one, or a stored run."""
 
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
+from operator import itemgetter
 from typing import Final, Protocol
 
 from agentmesh.errors import RunNotFoundError
@@ -45,8 +46,10 @@ class Source(Protocol):
         """
         ...
 
-    def trace(self, run_id: RunId) -> Sequence[Event]:
-        """Return the events of one run as far as this source has come.
+    def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
+        """Return the events of one run as far as this source has come, by seq.
+
+        Only those whose seq is greater than ``after``, and at most ``limit``: so a long run is read in parts.
 
         Raises:
             RunNotFoundError: it knows of no such run.
@@ -62,6 +65,8 @@ class TailSource:
         """Follow ``store``; nothing is read yet."""
         self._store, self._recent = store, recent
         self._after: int | None = None
+        self._earlier: deque[RunId] = deque()  # runs from before, of which the first is read
+        self._read_to = -1  # the seq that this one is read to
         self._waiting: deque[Event] = deque()
 
     @property
@@ -78,8 +83,10 @@ class TailSource:
         """Return the next events, those of earlier runs first."""
         if self._after is None:
             after = self._store.last_place()  # before the runs are read: what comes meanwhile comes again, and is known
-            self._waiting.extend(self._earlier())
+            self._earlier.extend(self._begun_earlier())
             self._after = after
+        while self._earlier and len(self._waiting) < BATCH:
+            self._read_earlier()
         if self._waiting:
             return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         stored = self._store.tail(self._after, limit=BATCH)
@@ -87,22 +94,29 @@ class TailSource:
             self._after = stored[-1].place
         return [one.event for one in stored]
 
-    def trace(self, run_id: RunId) -> Sequence[Event]:
+    def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
         """Return the stored events of a run."""
-        return self._store.events(run_id)
+        return self._store.events(run_id, after=after, limit=limit)
 
-    def _earlier(self) -> list[Event]:
+    def _begun_earlier(self) -> list[RunId]:
         newest = [summary.id for summary in self._store.runs(limit=self._recent)]
         open_runs = [
             summary.id
             for status in (RunStatus.RUNNING, RunStatus.WAITING)
             for summary in self._store.runs(RunFilter(status=status), limit=OPEN)
         ]
-        found: list[Event] = []
-        for run_id in reversed(dict.fromkeys([*newest, *open_runs])):
-            with suppress(RunNotFoundError):  # pruned meanwhile
-                found += self._store.events(run_id)
-        return found
+        return list(reversed(dict.fromkeys([*newest, *open_runs])))
+
+    def _read_earlier(self) -> None:
+        """Read on in an earlier run; a long one takes seconds, so it is read in parts."""
+        part: Sequence[Event] = ()
+        with suppress(RunNotFoundError):  # pruned meanwhile
+            part = self._store.events(self._earlier[0], after=self._read_to, limit=BATCH)
+        self._waiting.extend(part)
+        self._read_to = part[-1].seq if part else -1
+        if len(part) < BATCH:
+            self._earlier.popleft()
+            self._read_to = -1
 
 
 class MeshSource:
@@ -143,9 +157,9 @@ class MeshSource:
         self._heard.extend(one.event for one in stored if isinstance(one.event, FeedbackGiven))
         return [self._heard.popleft() for _ in range(min(BATCH, len(self._heard)))]
 
-    def trace(self, run_id: RunId) -> Sequence[Event]:
+    def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
         """Return the stored events of a run; what it says now is stored within a moment."""
-        return self._store.events(run_id)
+        return self._store.events(run_id, after=after, limit=limit)
 
 
 def stored_family(store: TraceStore, run_id: RunId) -> list[Event]:
@@ -154,12 +168,19 @@ def stored_family(store: TraceStore, run_id: RunId) -> list[Event]:
     Raises:
         RunNotFoundError: no such run is stored.
     """
+    dated: list[tuple[float, Event]] = []
+    for log in _logs(store, run_id):
+        dated += zip(accumulate((event.at for event in log), max), log, strict=True)
+    return [event for _, event in sorted(dated, key=itemgetter(0))]  # those of one run stay in their order
+
+
+def _logs(store: TraceStore, run_id: RunId) -> Iterator[Sequence[Event]]:
     events = store.events(run_id)
-    for event in tuple(events):
+    yield events
+    for event in events:
         if isinstance(event, StageStarted):
             with suppress(RunNotFoundError):  # the run of a stage may have failed before it began
-                events += stored_family(store, event.child)
-    return sorted(events, key=lambda event: event.at)  # stable: those of one run stay in their order
+                yield from _logs(store, event.child)
 
 
 SLOWEST: Final = 0.1
@@ -182,8 +203,13 @@ class PlayedSource:
         begun = events[0].at if events else 0.0
         # where a clock was set back, an event comes together with the one before it
         self._offsets_s = list(accumulate((event.at - begun for event in events), max))
+        self._places: dict[RunId, list[int]] = {}
+        for place, event in enumerate(self._events):
+            self._places.setdefault(event.run_id, []).append(place)
         self._lock = threading.Lock()  # guards what follows
         self._next = 0
+        self._sought = 0  # where it was sent; those up to there are given as fast as they are asked for
+        self._round = self._round_given = 0
         self._played_s = 0.0  # recorded seconds that have gone by
         self._last = clock.monotonic()
         self._speed = min(max(speed, SLOWEST), FASTEST)
@@ -194,7 +220,7 @@ class PlayedSource:
         """Return which run it plays, and how fast."""
         run_id: RunId = self._events[0].run_id if self._events else "none"
         how = "paused" if self._paused else f"x{self._speed:g}"
-        return f"run {run_id}, {how}, event {self._next} of {len(self._events)}"
+        return f"run {run_id}, {how}, event {self.position[0]} of {len(self._events)}"
 
     @property
     def is_over(self) -> bool:
@@ -204,12 +230,12 @@ class PlayedSource:
     @property
     def run_ids(self) -> list[RunId]:
         """Return the runs that are played, in the order in which they begin."""
-        return list(dict.fromkeys(event.run_id for event in self._events))
+        return list(self._places)
 
     @property
     def position(self) -> tuple[int, int]:
-        """Return how many events were played, of how many."""
-        return self._next, len(self._events)
+        """Return how many events were played, of how many; where it was sent to a place, it counts as being there."""
+        return max(self._next, self._sought), len(self._events)
 
     @property
     def paused(self) -> bool:
@@ -225,7 +251,7 @@ class PlayedSource:
         """Return the events whose time has come."""
         with self._lock:
             self._go_by()
-            begin = self._next
+            begin, self._round_given = self._next, self._round
             while (
                 self._next < len(self._events)
                 and self._next - begin < BATCH
@@ -234,12 +260,14 @@ class PlayedSource:
                 self._next += 1
             return self._events[begin : self._next]
 
-    def trace(self, run_id: RunId) -> Sequence[Event]:
+    def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
         """Return the events of a run that were played."""
-        found = [event for event in self._events[: self._next] if event.run_id == run_id]
-        if not found:
+        places = self._places.get(run_id, ())
+        end = bisect_left(places, self._next)
+        if not end:
             raise RunNotFoundError(f"nothing of run {run_id!r} was played so far")
-        return found
+        begin = bisect_right(places, after, hi=end, key=lambda place: self._events[place].seq)
+        return [self._events[place] for place in places[begin : end if limit is None else min(begin + limit, end)]]
 
     def pause(self, paused: bool) -> None:
         """Stand still, or go on."""
@@ -263,13 +291,25 @@ class PlayedSource:
             if place < len(self._offsets_s):
                 self._played_s = self._offsets_s[place]
 
-    def seek(self, position: int) -> Sequence[Event]:
-        """Go to where ``position`` events have been played, and return these: a board that shows them begins anew."""
+    @property
+    def is_outdated(self) -> bool:
+        """Return whether it was sent back since :meth:`more` was last asked: what that gave is given anew."""
+        return self._round_given != self._round
+
+    def seek(self, position: int) -> bool:
+        """Go to where ``position`` events have been played; those up to there come by :meth:`more`, without a pause.
+
+        Returns:
+            Whether all that was played comes once more, so that a board that shows it begins anew.
+        """
         with self._lock:
-            self._next = min(max(position, 0), len(self._events))
-            self._played_s = self._offsets_s[self._next - 1] if self._next else 0.0
+            self._sought = min(max(position, 0), len(self._events))
+            self._played_s = self._offsets_s[self._sought - 1] if self._sought else 0.0
             self._last = self._clock.monotonic()
-            return self._events[: self._next]
+            is_back = self._sought < self._next
+            if is_back:
+                self._next, self._round = 0, self._round + 1
+            return is_back
 
     def _go_by(self) -> None:
         now = self._clock.monotonic()

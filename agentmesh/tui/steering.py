@@ -2,10 +2,10 @@
 
 from typing import ClassVar, Final
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 
 from agentmesh.tui.board import Board
+from agentmesh.tui.fitting import FittedApp
 from agentmesh.tui.sources import PlayedSource
 from agentmesh.tui.watching import Watched
 
@@ -15,7 +15,7 @@ JUMPS: Final = 20
 """Into how many parts a jump divides a run that is played."""
 
 
-class SteeredApp(App[None]):
+class SteeredApp(FittedApp):
     """What steers the source of an app where that plays a stored run; elsewhere these keys do nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,8 +69,8 @@ class SteeredApp(App[None]):
         """Jump ahead or back by a twentieth of the run: what was seen is told anew up to there."""
         if self.played is not None:
             place, length = self.played.position
-            self.watched.board = Board()
-            self.watched.board.take(self.played.seek(place + by * max(length // JUMPS, 1)))
+            if self.played.seek(place + by * max(length // JUMPS, 1)):
+                self.watched.board = Board()
             self.draw_soon()
 
     def _change_speed(self, by: int) -> None:

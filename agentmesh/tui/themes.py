@@ -1,5 +1,6 @@
 """The colours: dark, light, high contrast, and a dark one for eyes that mix up red and green."""
 
+from collections.abc import Container
 from typing import Final
 
 from textual.theme import Theme
@@ -75,3 +76,8 @@ def theme_named(name: str) -> Theme:
     if name not in known:
         raise ConfigError(f"there is no theme {name!r}; choose {', '.join(known)}")
     return known[name]
+
+
+def known_theme(name: str | None, known: Container[str]) -> str:
+    """Return the name of a theme where it is ``known``, else that of the first one."""
+    return name if name is not None and name in known else THEMES[0].name

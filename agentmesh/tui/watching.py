@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from agentmesh.errors import ConfigError
-from agentmesh.graphs.replies import Said, record_answer
-from agentmesh.learning.feedback import record_feedback
-from agentmesh.mesh import Mesh
 from agentmesh.store import open_store
 from agentmesh.store.base import TraceStore
+from agentmesh.tui import late
 from agentmesh.tui.board import Board
 from agentmesh.tui.sources import Source
 from agentmesh.types import AgentId, Clock, RunId, SystemClock
+
+if TYPE_CHECKING:
+    from agentmesh.mesh import Mesh
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class Watched:
 
     source: Source
     store: TraceStore
-    mesh: Mesh | None = None
+    mesh: "Mesh | None" = None
     clock: Clock = field(default_factory=SystemClock)
     board: Board = field(default_factory=Board)
     note: str = ""
@@ -44,7 +46,7 @@ async def given_score(watched: Watched, run_id: RunId, score: float) -> str:
 
     def write() -> str:
         with _writable(watched) as store:
-            learned = record_feedback(store, run_id, score)
+            learned = late.record_feedback(store, run_id, score)
         credit = ", ".join(dict.fromkeys(one.agent_id for one in learned))
         return f"scored {score:g}; " + (f"it counts for {credit}" if credit else "a better source came before")
 
@@ -65,10 +67,10 @@ async def given_answer(watched: Watched, run_id: RunId, agent_id: AgentId, verdi
         return f"{verdict}: the run is {run.status.value.replace('_', ' ')}"
 
     def write() -> str:
-        approved = Said.approving(agent_id, by="", text=text, note="")
-        said = Said("reject", agent_id, "", None, "") if verdict == "reject" else approved
+        approved = late.Said.approving(agent_id, by="", text=text, note="")
+        said = late.Said("reject", agent_id, "", None, "") if verdict == "reject" else approved
         with _writable(watched) as store:
-            ready = record_answer(store, run_id, said, now=watched.clock.now())
+            ready = late.record_answer(store, run_id, said, now=watched.clock.now())
         return "written down" if ready is None else f"written down; 'agentmesh runs resume {ready}' goes on with it"
 
     return await asyncio.to_thread(write)

@@ -71,6 +71,12 @@ def test_the_seams_load_nothing_heavy(module):
     assert loaded_by(f"import agentmesh.{module}") & HEAVY == set()
 
 
+def test_the_watcher_opens_without_what_only_some_of_its_keys_ask_for():
+    loaded = loaded_by("import agentmesh.cli.watch, agentmesh.cli.target, agentmesh.tui.app, agentmesh.store.opening")
+    assert "textual" in loaded
+    assert loaded & (HEAVY - {"textual"} | {"httpx", "onnxruntime", "tokenizers", "scipy"}) == set()
+
+
 def test_help_costs_little_more_than_the_library_that_prints_it():
     def processor_s(code: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

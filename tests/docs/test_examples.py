@@ -53,6 +53,7 @@ SAID = {
         "buyer refused, finder ok | 12 chairs",
         "replayed: identical",
     ],
+    "14_watch": ["started: 'Where is Lima?'", "the answer scored 1.00 by user", "4 tasks are done"],
 }
 
 

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import get_args
 
@@ -18,7 +19,7 @@ from sqlalchemy import create_engine
 from agentmesh.errors import DuplicateFeedbackError, StoreError
 from agentmesh.events import SCHEMA, AnswerChunk, Event
 from agentmesh.store import open_store
-from agentmesh.store.migrate import scripts
+from agentmesh.store.migrate import scripts, take_steps
 from agentmesh.store.postgres import _engine, _parsed
 from agentmesh.store.schema import metadata
 from agentmesh.store.version import HEAD, VERSION_TABLE
@@ -193,6 +194,23 @@ def differences(engine):
         )
     engine.dispose()
     return found
+
+
+def test_each_new_database_of_a_process_is_what_the_migrations_make_though_only_the_first_takes_their_steps(tmp_path):
+    engine = create_engine(f"sqlite:///{tmp_path}/steps.db")
+    with engine.begin() as connection:
+        take_steps(connection, since=None, until="head")
+    engine.dispose()
+    for name in ("first", "second"):
+        open_store(f"sqlite:///{tmp_path}/{name}.db").close()
+    steps, first, second = (dump(tmp_path / f"{name}.db") for name in ("steps", "first", "second"))
+    assert f"('{HEAD}')" in steps
+    assert steps == first == second
+
+
+def dump(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return "\n".join(connection.iterdump())
 
 
 def test_the_migrations_make_what_schema_describes_as_alembic_sees_it(tmp_path):

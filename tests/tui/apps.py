@@ -1,5 +1,6 @@
 """The real app on a store, in a terminal that is not there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,7 @@ from agentmesh.tui.widgets.rows import Rows
 from tests.tui.story import StandingClock, told_store
 
 SMALL, LARGE = (80, 24), (160, 48)
+POLL_S = 0.02
 
 
 @asynccontextmanager
@@ -26,8 +28,13 @@ async def shown(
     app = WatchApp(Watched(source or TailSource(store), store, clock=StandingClock(), **watched))
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.watched.board.runs or not store.runs(limit=1))
-        if isinstance(app.screen, LiveScreen):
-            await until(pilot, lambda: len(app.screen.query_one(Rows)) == len(app.watched.board.runs))
+        await until(
+            pilot,
+            lambda: (
+                not isinstance(app.screen, LiveScreen)  # a run that is played is opened by itself
+                or len(app.screen.query_one(Rows)) == len(app.watched.board.runs)
+            ),
+        )
         yield app, pilot
 
 
@@ -36,7 +43,7 @@ async def until(pilot: Pilot, is_so: Callable[[], object], *, rounds: int = 300)
     for _ in range(rounds):
         if is_so():
             return
-        await pilot.pause(0.01)
+        await asyncio.sleep(POLL_S)  # a pause of the pilot would have the whole screen painted each time
     raise AssertionError(f"it did not come to be so in {rounds} rounds; the screen shows\n{text_of(pilot.app)}")
 
 

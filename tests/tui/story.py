@@ -127,6 +127,10 @@ class Telling:
         self.tell(RunStarted, **told, router="pheromone", mesh_seed=0, **fields)
         return self.tell(TaskPrepared, vector=pack_vector(np.array([0.6, 0.8], dtype=np.float32)))
 
+    def pause(self, seconds: float) -> "Telling":
+        self._at += seconds
+        return self
+
     def decide(self, made: RouteDecision) -> "Telling":
         return self.tell(DecisionMade, decision=made)
 

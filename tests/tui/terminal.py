@@ -21,6 +21,7 @@ class Terminal:
         """Start the terminal; programs run in ``folder``."""
         self._socket = folder / "tmux"
         settings = {"PYTHONWARNINGS": "error", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        settings["XDG_STATE_HOME"] = str(folder / "state")  # the layout of whoever runs the tests is none of theirs
         said = [f"-e{name}={value}" for name, value in {**settings, **environment}.items()]
         unset = {name: value for name, value in os.environ.items() if not name.startswith(("TMUX", "AGENTMESH_"))}
         self._environment = {**unset, "LANG": "C.UTF-8", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
@@ -38,6 +39,10 @@ class Terminal:
     def press(self, *keys: str) -> None:
         """Press keys, by the names that tmux gives them."""
         self._tmux("send-keys", *keys)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the window larger or smaller, as who drags its corner does."""
+        self._tmux("resize-window", "-t", "main", "-x", str(columns), "-y", str(lines))
 
     def screen(self, *, styled: bool = False) -> str:
         """Return what stands on the screen, with its colours where it is to be ``styled``."""

@@ -2,14 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from agentmesh import Approval, Learning, Mesh, agent, open_store
 from agentmesh.errors import StoreError
-from agentmesh.records import RunStatus
-from agentmesh.store import TraceStore
+from agentmesh.records import RunStatus, RunSummary
+from agentmesh.store import MemoryStore, RunFilter, TraceStore
 from agentmesh.tui.app import SCREENS, WatchApp
+from agentmesh.tui.pages import PAGE
 from agentmesh.tui.sources import MeshSource, PlayedSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
@@ -32,7 +34,7 @@ async def test_each_screen_is_a_key_away_and_says_what_it_is() -> None:
         for word in ("state", "task", "asked", "score", "USD", " s", "quality", "cost", "margin: its lead"):
             assert word in text_of(app)
         assert "What is 12 * 7?" in text_of(app)
-        assert "the last 50.70 s ago" in text_of(app)
+        assert "newest 50.7 s ago" in text_of(app)
         for place, name in enumerate(SCREENS, start=1):
             await press(pilot, str(place))
             await reads(pilot, f"agentmesh {name}", LEADS[name])
@@ -112,6 +114,75 @@ async def test_stored_runs_are_searched() -> None:
         await until(pilot, lambda: len(rows) == 7)
         await press(pilot, "enter")
         await reads(pilot, "agentmesh run —", "What is 6 * 9?")
+
+
+class GatedStore(MemoryStore):
+    """Counts runs, and lists those of a search, only while its gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.counted = Event(), list[RunFilter | None]()
+        self.append([event for number in range(PAGE + 5) for event in sum_asked(f"r{number:03}", number).events])
+
+    def count_runs(self, where: RunFilter | None = None) -> int:
+        self.counted.append(where)
+        self.gate.wait(10)
+        return super().count_runs(where)
+
+    def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
+        if where is not None and where.text is not None:
+            self.gate.wait(10)
+        return super().runs(where, limit=limit, offset=offset)
+
+
+async def test_the_first_page_of_a_list_is_shown_before_the_list_is_counted() -> None:
+    store = GatedStore()
+    async with shown(store, size=LARGE) as (app, pilot):
+        await press(pilot, "2")
+        await reads(pilot, "counting ..., all states", "What is 12 * 7?")
+        rows = app.screen.query_one(Rows)
+        await press(pilot, "G")
+        assert (len(rows), rows.key) == (PAGE, "r005")
+        store.gate.set()
+        await reads(pilot, "105 runs, all states")
+        assert (len(rows), rows.key) == (PAGE + 5, "r005")
+        await press(pilot, "G")
+        await until(pilot, lambda: rows.key == "r000")
+        await press(pilot, "s", "s")
+        await reads(pilot, " 0 runs, waiting")
+
+
+async def test_a_list_that_nobody_waits_for_any_more_is_neither_counted_nor_shown() -> None:
+    store = GatedStore()
+    async with shown(store) as (app, pilot):
+        store.gate.set()
+        await press(pilot, "2")
+        await reads(pilot, "105 runs")
+        store.gate.clear()
+        await press(pilot, "slash")
+        app.screen.query_one("#search").value = "12 * 7"
+        await press(pilot, "enter")
+        await reads(pilot, "reading ..., all states, search '12 * 7'")
+        await press(pilot, "escape")
+        await until(pilot, lambda: len(store.counted) == 2)
+        store.gate.set()
+        await reads(pilot, "105 runs, all states")
+        await until(pilot, lambda: not any(one.group == "pages" for one in app.workers))
+        assert [one.text for one in store.counted] == [None, None]
+
+
+async def test_the_list_is_read_anew_as_events_come_and_left_alone_while_none_do() -> None:
+    store = told_store()
+    async with shown(store) as (app, pilot):
+        await press(pilot, "2")
+        await reads(pilot, "7 runs")
+        asked = app.screen._asked
+        app.screen._follow()
+        assert app.screen._asked == asked
+        store.append(sum_asked("later", 20.0).events)
+        await until(pilot, lambda: "later" in app.watched.board.runs)
+        app.screen._follow()
+        await reads(pilot, "8 runs")
 
 
 async def test_stored_runs_are_filtered_pinned_and_compared() -> None:
@@ -266,7 +337,7 @@ async def test_a_run_that_is_played_is_steered_by_keys() -> None:
         await press(pilot, "right_square_bracket")
         await until(pilot, lambda: source.position[0] == 4)
         await press(pilot, "left_square_bracket", "left_square_bracket")
-        assert app.watched.board.totals.events == 2
+        await until(pilot, lambda: app.watched.board.totals.events == 2)
         assert "event 2 of 7" in app.watched.source.label
         await press(pilot, "space")
         clock.at = 99.0
@@ -288,8 +359,8 @@ class Failing:
             raise self._error
         return self._store.events("sum") if self.asked == 2 else []
 
-    def trace(self, run_id):
-        return self._store.events(run_id)
+    def trace(self, run_id, **part):
+        return self._store.events(run_id, **part)
 
 
 async def test_a_source_that_fails_is_told_and_tried_again() -> None:

@@ -8,6 +8,7 @@ from agentmesh.events import AnswerChunk, Event, RunResumed, TaskPrepared
 from agentmesh.packing import pack_vector
 from agentmesh.records import RunStatus
 from agentmesh.tui.board import LONGEST_SAID, Board
+from agentmesh.tui.presenters import state
 from agentmesh.tui.tallies import RATE_S, AgentTally, Totals, Worth
 from tests.tui.story import BEGUN, Telling, decision, story, sum_asked
 
@@ -75,10 +76,29 @@ def test_a_run_is_told_step_by_step() -> None:
     assert (board.runs["poem"].status, board.runs["poem"].step) == (RunStatus.RUNNING, "goes on")
 
 
-def test_changes_are_told_once() -> None:
+def test_every_run_that_was_told_is_held() -> None:
     board = told()
-    assert set(board.changed()) == {one.run_id for one in story()}
-    assert board.changed() == []
+    assert set(board.runs) == {one.run_id for one in story()}
+
+
+def test_a_run_is_orphaned_once_its_owner_was_missed_twice_and_no_longer_when_somebody_goes_on() -> None:
+    board = Board()
+    lost = sum_asked("lost").events[:4]
+    begun = [event.model_copy(update={"owner": "gone"}) if event.kind == "run_started" else event for event in lost]
+    part = [event.model_copy(update={"run_id": "part"}) for event in begun]
+    part[0] = part[0].model_copy(update={"parent": "lost"})
+    board.take([*begun, *part, *sum_asked("unknown").events[:4]])
+    board.call_roll(frozenset({"gone", "another"}))
+    for at_work, orphans in (({"another"}, []), ({"another"}, ["lost"])):
+        board.call_roll(frozenset(at_work))
+        assert [run.id for run in board.runs.values() if run.orphaned] == orphans
+    assert state(board.runs["lost"]).text == "! orphan"
+    board.take([RunResumed(run_id="lost", seq=4, at=BEGUN + 9, owner="another")])
+    board.call_roll(frozenset({"another"}))
+    assert [state(board.runs[run_id]).text for run_id in ("lost", "part")] == ["> goes on", "> asking"]
+    board.take([sum_asked("lost", 9.0).events[-1].model_copy(update={"seq": 5})])
+    board.call_roll(frozenset({"another"}))
+    assert [run.id for run in board.runs.values() if run.orphaned] == ["part"]
 
 
 def test_pieces_of_an_answer_are_held_until_it_is_there_and_no_longer_than_can_be_read() -> None:

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from agentmesh.events import fold
-from agentmesh.packing import pack_vector
-from agentmesh.records import AgentCard, Experience, RunStatus
+from agentmesh.records import AgentCard, RunStatus
 from agentmesh.tui.agent_presenters import AGENTS, agent_row, card_text, health, price, sorted_ids, worth
+from agentmesh.tui.agent_presenters import LEGEND as AGENTS_LEGEND
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Column, bar, fitted, laid_out, sparkline
 from agentmesh.tui.presenters import (
     CANDIDATES,
+    CANDIDATES_LEGEND,
+    LEGEND,
+    LINE,
     LIVE,
     STORED,
     TIMELINE,
@@ -32,7 +35,7 @@ from agentmesh.tui.presenters import (
     totals_lines,
     waiting_rows,
 )
-from agentmesh.tui.router_presenters import curve_lines, intent_lines, neighbourhood_lines
+from agentmesh.tui.router_presenters import intent_lines, neighbourhood_lines
 from agentmesh.tui.run_presenters import (
     CALLS,
     LONGEST_SHOWN,
@@ -106,13 +109,14 @@ def test_every_table_has_a_cell_for_each_column() -> None:
 def test_a_live_row_says_who_was_asked_and_why() -> None:
     made = board()
     rows = {run.id: [cell.text for cell in live_row(run, BEGUN + 20.0)] for run in made.runs.values()}
-    assert rows["sum"][1:] == ["+ done", "What is 12 * 7?", "maths", "█▃▁    0.91", "+0.490", "0.00120", "0.6", "1.00"]
+    assert rows["sum"][1:] == ["+ done", "What is 12 * 7?", "maths", "█▃▁  0.91", "+0.490", "0.001200", "0.6", "1.00"]
     assert rows["battle"][5] == "-0.490"
-    assert rows["lottery"][3] == "nobody"
+    assert (rows["lottery"][3], rows["lottery"][5]) == ("nobody", "-")
     assert rows["asking"][1:4] == ["> asking", "What is 6 * 9?", "maths"]
     assert rows["asking"][7] == "11.0"
     assert rows["poem"][1] == "? waiting"
     assert rows["flow-facts"][2] == "facts: Facts"
+    assert rows["flow"][1] == "> facts"
 
 
 def test_candidates_say_what_would_have_flipped_the_choice() -> None:
@@ -130,7 +134,21 @@ def test_totals_hold_the_cost_against_the_best_single_agent() -> None:
     assert first.startswith("4 ended, 3 under way, ")
     assert "errors 25.0 %   quality 1.000 of 2 scores" in first
     assert "53% of best single (history)" in second
-    assert totals_lines(Board(), 0.0)[0] == "0 ended, 0 under way, 0.0/s   errors -   quality -"
+    assert totals_lines(Board(), 0.0) == (
+        "0 ended, 0 under way, 0.0/s   errors -   quality -",
+        "cost 0 USD   newest -   0 events",
+    )
+    made.known_single = ("a name that is rather long", Decimal("0.016"))
+    assert totals_lines(made, BEGUN + 12)[1].endswith("of best single (a name that is rath…)   newest 2.7 s ago")
+
+
+def test_on_80_columns_the_tables_show_what_a_reader_needs() -> None:
+    room = LINE - 1  # the scroll bar
+    for columns, left_out in ((LIVE, {"run"}), (AGENTS, {"v", "calls", "failed"}), (CANDIDATES, {"why"})):
+        shown = {columns[index].title for index, _ in laid_out(columns, room)}
+        assert {column.title for column in columns} - shown == left_out
+    legends = [*LEGEND, *CANDIDATES_LEGEND, *AGENTS_LEGEND]
+    assert max(map(len, legends)) <= LINE
 
 
 def test_each_event_is_a_line_that_steers_nothing() -> None:
@@ -159,9 +177,10 @@ def test_a_run_in_a_pager_holds_all_of_it_and_steers_nothing() -> None:
 def test_conflicts_stand_beside_the_answer() -> None:
     run = fold(TOLD["battle"])
     assert answer_text(run) == "by history\n\n1066"
-    assert against_text(run).splitlines()[:3] == [
-        "history (1): 1066",
-        "maths (0.4): 1067",
+    assert against_text(run).splitlines()[:4] == [
+        "in conflict, with the weight of each side:",
+        "  history (1): 1066",
+        "  maths (0.4): 1067",
         "left out, maths: outvoted",
     ]
     assert against_text(fold(TOLD["sum"])) == "nothing stood against it"
@@ -174,7 +193,7 @@ def test_a_long_answer_is_cut_and_says_so() -> None:
     assert shown("x" * 10) == "x" * 10
     cut = shown("x" * (2 * LONGEST_SHOWN))
     assert len(cut) < LONGEST_SHOWN + 100
-    assert cut.endswith("100,000 more characters; o shows all in $PAGER")
+    assert cut.endswith(f"{LONGEST_SHOWN:,} more characters; o shows all in $PAGER")
 
 
 def test_the_headline_names_the_run_its_state_and_its_task() -> None:
@@ -209,9 +228,9 @@ def test_the_health_of_an_agent_is_told_without_colour(tally: AgentTally, told: 
 
 def test_an_agent_shows_what_was_paid_else_what_it_declares() -> None:
     card = AgentCard(id="a", description="Does.", price_per_call_usd="0.5", latency_s=2, max_concurrency=3, group="g")
-    assert price(card, AgentTally()).text == "0.50000*"
+    assert price(card, AgentTally()).text == "0.500000*"
     assert price(None, AgentTally()).text == "-"
-    assert price(card, AgentTally(priced=2, cost_usd=Decimal("0.5"))).text == "0.25000"
+    assert price(card, AgentTally(priced=2, cost_usd=Decimal("0.5"))).text == "0.250000"
     text = card_text(card, AgentTally())
     assert "declares 0.5 USD a call, 2 s, 3 calls at once" in text
     assert card_text(None, AgentTally()).startswith("no card is stored")
@@ -225,18 +244,7 @@ def test_an_agent_shows_what_was_paid_else_what_it_declares() -> None:
 def test_amounts_fit_their_column() -> None:
     for amount in ("0", "0.000001", "0.00214", "0.5", "12.5", "99999"):
         assert len(money(Decimal(amount))) <= 8
-    assert age(None, 1.0) == "never"
-
-
-def test_a_learning_curve_is_means_of_as_many_outcomes_each() -> None:
-
-    assert curve_lines([]) == ["nothing was learned yet"]
-    one = Experience(run_id="r", text="t", vector=pack_vector([0.1]), agent_id="a", quality=0.0, cost_usd="0.01", at=0)
-    lines = curve_lines([one.model_copy(update={"quality": float(number >= 50)}) for number in range(100)])
-    assert lines[0].endswith("0.000 -> 1.000")
-    assert lines[1].endswith("0.01000 -> 0.01000")
-    assert lines[2] == "100 outcomes, 5 a column, oldest first"
-    assert len(curve_lines([one.model_copy(update={"cost_usd": None})])) == 2
+    assert age(None, 1.0) == "-"
 
 
 def test_kinds_of_task_and_what_a_decision_rests_on_are_told() -> None:
@@ -244,7 +252,17 @@ def test_kinds_of_task_and_what_a_decision_rests_on_are_told() -> None:
     assert intent_lines(made.intents)[0].startswith("sums")
     assert intent_lines({}) == ["no decision that was seen names kinds of task"]
     tree = neighbourhood_lines(decision(), "What is 12 * 7?")
-    assert tree[1:] == ["└─ maths by pheromone", "   └─ task What is 6 * 9? (+0.30, worth 1.00)"]
+    assert tree == [
+        "What is 12 * 7?",
+        "├─ taken for sums 70%, dates 20%",
+        "├─ maths, expected quality 0.91",
+        "│  └─ past tasks like it",
+        "│     └─ +████████ +0.30, worth 1.00  What is 6 * 9?",
+        "└─ instead of",
+        "   ├─ history, expected quality 0.42",
+        "   └─ poetry, expected quality 0.18",
+        "+ carries the choice, - speaks against it, in logits",
+    ]
     assert neighbourhood_lines(None, "") == ["no decision that was seen says what it rests on"]
 
 

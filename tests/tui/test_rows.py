@@ -38,7 +38,7 @@ class TableApp(App[None]):
             self.register_theme(theme)
 
     def compose(self) -> ComposeResult:
-        yield Rows(COLUMNS, id="table", empty="there is nothing")
+        yield Rows(COLUMNS, id="table", empty="there is nothing", opens=True)
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
         self.told.append(message.key)
@@ -194,3 +194,44 @@ async def test_clicks_and_the_wheel_move_a_table() -> None:
         await pilot.pause()
         await pilot.click(Rows, offset=(3, 4))
         assert rows.cursor == 50 + 4 - HEADER
+
+
+async def test_only_lines_that_changed_are_drawn_again() -> None:
+    async with table(8) as (rows, _, pilot):
+        drawn: list[int] = []
+        render_line = rows.render_line
+        rows.render_line = lambda y: drawn.append(y) or render_line(y)  # type: ignore[method-assign]  # to count
+        for changed, lines in (("row 2", [2 + HEADER]), ("row 2", []), ("longer", [2 + HEADER])):
+            drawn.clear()
+
+            def row(number: int, changed: str = changed) -> Sequence[Cell]:
+                text = f"row {number}" if number != 2 else f"{changed}!"
+                return Cell(str(number)), Cell(text, Tone.GOOD), Cell("more")
+
+            rows.show(keys(8), row)
+            await pilot.pause()
+            assert drawn == lines
+        drawn.clear()
+        rows.show(keys(8, first=5), lambda number: (Cell(""), Cell(f"new {number}"), Cell("")))
+        await pilot.pause()
+        assert set(drawn) == set(range(LINES))  # nearly all are new, and all are drawn at once
+
+
+async def test_who_scrolled_away_from_the_cursor_is_left_there() -> None:
+    async with table(100) as (rows, asked, pilot):
+        rows.scroll_to(y=40, animate=False)
+        await until_top(rows, 40, pilot)
+        rows.show(keys(100), asked)
+        await pilot.pause()
+        assert (rows.scroll_offset.y, rows.cursor) == (40, 0)
+        rows.action_move(1)
+        await until_top(rows, 1, pilot)
+
+
+async def until_top(rows: Rows, top: int, pilot: Pilot[None]) -> None:
+    """Let the table scroll."""
+    for _ in range(100):
+        if rows.scroll_offset.y == top:
+            return
+        await pilot.pause(0.01)
+    raise AssertionError(f"the first row in sight is {rows.scroll_offset.y}, not {top}")

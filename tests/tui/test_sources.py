@@ -95,18 +95,25 @@ def test_a_run_that_is_played_can_be_held_stepped_and_sought() -> None:
     source.step()
     assert [event.seq for event in source.more()] == [1]
     assert source.more() == ()
-    assert [event.seq for event in source.seek(4)] == [0, 1, 2, 3]
+    assert not source.seek(4)
     assert source.position == (4, 7)
+    assert [event.seq for event in source.more()] == [2, 3]
     assert source.more() == ()
     assert [event.seq for event in source.trace("sum")] == [0, 1, 2, 3]
     source.pause(False)
     clock.at += 0.11
     assert [event.seq for event in source.more()] == [4]
-    assert source.seek(-5) == ()
+    assert source.trace("sum", after=1, limit=2) == source.trace("sum")[2:4]
+    assert source.seek(3)
+    assert source.is_outdated
+    assert [event.seq for event in source.more()] == [0, 1, 2]
+    assert not source.is_outdated
+    assert source.seek(-5)
     assert source.label == "run sum, x1, event 0 of 7"
     with pytest.raises(RunNotFoundError, match="nothing of run 'sum'"):
         source.trace("sum")
-    assert len(source.seek(99)) == 7
+    assert not source.seek(99)
+    assert len(source.more()) == 7
     source.step()
     assert source.is_over
 

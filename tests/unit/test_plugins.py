@@ -5,6 +5,7 @@ import pytest
 
 from agentmesh import plugins
 from agentmesh.errors import MissingExtraError, PluginError
+from agentmesh.routing.baseline import RandomRouter
 
 OFFERED = """
 [agentmesh.agents]
@@ -105,9 +106,17 @@ def test_an_unknown_group_is_an_error_that_lists_the_groups(call: object) -> Non
 def test_a_name_that_is_built_in_cannot_be_taken_over() -> None:
     assert plugins.names("agentmesh.routers").count("random") == 1
     assert plugins.shadowed("agentmesh.routers") == {"random": ["a-plugin"]}
+    assert plugins.load("agentmesh.routers", "random") is RandomRouter
 
 
 def test_of_two_foreign_distributions_the_first_in_the_alphabet_wins(site: Path) -> None:
     install(site, "b-plugin", "[agentmesh.agents]\nfine = plugin_under_test:Holder\n")
     assert plugins.load("agentmesh.agents", "fine") == 42
     assert plugins.shadowed("agentmesh.agents") == {"fine": ["b-plugin"]}
+
+
+def test_what_others_offer_is_loaded_where_agentmesh_itself_is_not_installed(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(site)])
+    assert plugins.load("agentmesh.routers", "random") == 42

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Header, Static
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.records import AgentCard
@@ -14,6 +14,7 @@ from agentmesh.tui.board import Board
 from agentmesh.tui.messages import CardsRead
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
 from agentmesh.tui.tallies import AgentTally
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.tui.widgets.words import Words
 from agentmesh.types import AgentId
@@ -35,7 +36,7 @@ class AgentsScreen(BoardScreen):
         with VerticalScroll(classes="text"):
             yield Words(id="card")
         yield Static("\n".join(LEGEND), id="legend", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Read the cards; they are few, and change seldom."""

@@ -1,14 +1,15 @@
 """Approvals: what waits for a person, and the keys to answer it."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Footer, Header, Input, Static
+from textual.widgets import Header, Input
 
+from agentmesh.display import escape_line
 from agentmesh.errors import AgentMeshError
 from agentmesh.records import Run, RunStatus
 from agentmesh.store.base import RunFilter
@@ -16,10 +17,17 @@ from agentmesh.tui.board import Board
 from agentmesh.tui.messages import WaitingRead
 from agentmesh.tui.presenters import WAITING, request_text, waiting_rows
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.field import Field
+from agentmesh.tui.widgets.key_bar import KeyBar
+from agentmesh.tui.widgets.passage import Passage
 from agentmesh.tui.widgets.rows import Rows
 
 MOST = 500
 """Waiting runs that are read: the newest."""
+
+
+LONGEST_EDITED: Final = 2000
+"""Characters of a request that can be edited here: a line is laid out anew at each key."""
 
 
 class ApprovalsScreen(BoardScreen):
@@ -37,15 +45,16 @@ class ApprovalsScreen(BoardScreen):
         super().__init__()
         self._runs: Sequence[Run] = ()
         self._ended = -1
+        self._offered = ""  # what the field began with: where that is left as it is, so is what is asked
 
     def compose(self) -> ComposeResult:
         """Lay out table, request and field."""
         yield Header()
         yield Rows(WAITING, id="waiting", empty="nothing waits for a person")
         with VerticalScroll(classes="text"):
-            yield Static(id="request", markup=False)
-        yield Input(placeholder="what the agent is asked instead", id="instead")
-        yield Footer(show_command_palette=False)
+            yield Passage(id="request")
+        yield Field(placeholder="what the agent is asked instead", id="instead")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Read what waits."""
@@ -78,7 +87,7 @@ class ApprovalsScreen(BoardScreen):
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Approve with another text."""
         if message.value.strip():
-            self._answer("approve", message.value)
+            self._answer("approve", None if message.value == self._offered else message.value)
         self.action_clear()
 
     def action_answer(self, verdict: str) -> None:
@@ -88,15 +97,23 @@ class ApprovalsScreen(BoardScreen):
     def action_edit(self) -> None:
         """Let another text be typed."""
         found = self._found()
-        if found is not None:
-            run, place = found
-            field = self.query_one("#instead", Input)
-            field.display, field.value = True, run.waiting_for[place].text
-            field.focus()
+        if found is None:
+            return
+        run, place = found
+        text = run.waiting_for[place].text
+        if len(text) > LONGEST_EDITED:
+            self.notify(
+                f"it is asked {len(text):,} characters, and a line holds {LONGEST_EDITED:,}; approve or reject it"
+            )
+            return
+        field = self.query_one("#instead", Field)
+        self._offered = escape_line(text)
+        field.display, field.value = True, self._offered
+        field.focus()
 
     def action_clear(self) -> None:
         """Leave the field."""
-        field = self.query_one("#instead", Input)
+        field = self.query_one("#instead", Field)
         field.value, field.display = "", False
         self.query_one(Rows).focus()
 
@@ -116,7 +133,7 @@ class ApprovalsScreen(BoardScreen):
     def _show_request(self, now: float) -> None:
         found = self._found()
         shown = "" if found is None else request_text(*found, now)
-        self.query_one("#request", Static).update(shown)
+        self.query_one("#request", Passage).update(shown)
 
     @work(thread=True, exclusive=True, group="waiting")
     def _read(self) -> None:

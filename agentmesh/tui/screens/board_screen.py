@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from textual.screen import Screen
 
+from agentmesh.display import shorten
 from agentmesh.tui.board import Board
+from agentmesh.tui.layout import Layout
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.play_bar import PlayBar
+
+LONGEST_NAMED: Final = 60
+"""Characters of an id that a message shows."""
 
 Said = ParamSpec("Said")
 
@@ -16,10 +21,25 @@ Said = ParamSpec("Said")
 class BoardScreen(Screen[None]):
     """A screen that the app has drawn again when the board has changed, at most a few times a second."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # the styles are as they were read: of a screen it has not shown yet, Textual thinks that they were changed,
+        # and reads all of them anew, twice, which takes longer than all else that it does to show a screen
+        self._css_update_count = self.app._css_update_count
+
     @property
     def watched(self) -> Watched:
         """Return what the app watches."""
         return self.app.watched  # type: ignore[attr-defined, no-any-return]  # the only app that has such screens
+
+    @property
+    def layout_left(self) -> Layout:
+        """Return how the app was left the last time, and what was changed since."""
+        return self.app.layout  # type: ignore[attr-defined, no-any-return]  # as above
+
+    def remember(self, **changed: object) -> None:
+        """Keep in mind what the next start is to begin with."""
+        self.app.remember(**changed)  # type: ignore[attr-defined]  # as above
 
     @property
     def is_laid_out(self) -> bool:
@@ -44,8 +64,12 @@ class BoardScreen(Screen[None]):
     def copy_id(self, run_id: str | None) -> None:
         """Copy the id of a run, where there is one."""
         if run_id:
-            self.app.copy_to_clipboard(run_id)
-            self.notify(f"{run_id} is copied, where the terminal allows it", markup=False)
+            self.copy(run_id, shorten(run_id, LONGEST_NAMED))
+
+    def copy(self, text: str, name: str) -> None:
+        """Copy a text, and say by its name that it was copied."""
+        self.app.copy_to_clipboard(text.encode(errors="replace").decode())  # half a character cannot be sent
+        self.notify(f"{name} is copied, where the terminal allows it", markup=False)
 
 
 Shown = TypeVar("Shown", bound=BoardScreen)

@@ -7,18 +7,19 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Header
 
 from agentmesh.errors import AgentMeshError
-from agentmesh.playback.diff import diff
-from agentmesh.playback.whatif import whatif
 from agentmesh.plugins import names as installed
+from agentmesh.tui import late
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Cell, Column
 from agentmesh.tui.comparing import diff_lines, whatif_lines
 from agentmesh.tui.messages import Compared
 from agentmesh.tui.run_presenters import shown
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.key_bar import KeyBar
+from agentmesh.tui.widgets.passage import Passage
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.types import RunId
 
@@ -36,15 +37,14 @@ class CompareScreen(BoardScreen):
         """Lay out routers and result."""
         yield Header()
         with Horizontal():
-            yield Rows((Column("what if", 14, grows=True),), id="routers")
+            yield Rows((Column("what if", 14, grows=True),), id="routers", opens=True)
             with VerticalScroll(id="result"):
-                yield Static(
+                yield Passage(
                     "Enter: what would this router have done on the newest stored tasks?\n"
                     "Two runs are compared from the list of runs: m marks one, c compares it with another.",
                     id="compared",
-                    markup=False,
                 )
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """List the routers."""
@@ -57,13 +57,13 @@ class CompareScreen(BoardScreen):
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Ask what a router would have done."""
-        self.query_one("#compared", Static).update(f"{message.key} decides the newest {NEWEST} stored tasks again ...")
+        self.query_one("#compared", Passage).update(f"{message.key} decides the newest {NEWEST} stored tasks again ...")
         self._ask(message.key)
 
     @while_shown
     def on_compared(self, message: Compared) -> None:
         """Show what came of it."""
-        self.query_one("#compared", Static).update(shown("\n".join([message.title, "", *message.lines])))
+        self.query_one("#compared", Passage).update(shown("\n".join([message.title, "", *message.lines])))
 
     def compare(self, first: RunId, second: RunId) -> None:
         """Say where two runs parted."""
@@ -72,13 +72,13 @@ class CompareScreen(BoardScreen):
     def action_stop(self) -> None:
         """Wait no longer."""
         self.workers.cancel_group(self, "compare")
-        self.query_one("#compared", Static).update("stopped")
+        self.query_one("#compared", Passage).update("stopped")
 
     @work(thread=True, exclusive=True, group="compare")
     def _ask(self, router: str) -> None:
         """Decide stored tasks again."""
         try:
-            found = asyncio.run(whatif(self.watched.store, router, limit=NEWEST))
+            found = asyncio.run(late.whatif(self.watched.store, router, limit=NEWEST))
         except AgentMeshError as error:
             self.post_message(Compared(f"What if {router}?", [str(error)]))
         else:
@@ -88,7 +88,7 @@ class CompareScreen(BoardScreen):
     def _compare(self, first: RunId, second: RunId) -> None:
         """Compare two runs."""
         try:
-            lines = diff_lines(diff(self.watched.store, first, second))
+            lines = diff_lines(late.diff(self.watched.store, first, second))
         except AgentMeshError as error:
             lines = [str(error)]
         self.post_message(Compared("Where two runs parted", lines))

@@ -17,11 +17,11 @@ WORDS = (
     "would need: the expected quality with which an agent would have been chosen instead",
     "cost of best single: what all runs would have cost by the agent whose answers score best",
     "Each state has a mark: > under way, ? waits for a person, + completed, o nobody fits, x failed, "
-    "$ over budget, / cancelled.",
+    "$ over budget, / cancelled, ! orphaned: under way, and its process is gone.",
 )
 
 
-MOUSE: Final = ("         click  Select a row", "  double click  Open it", "         wheel  Scroll")
+MOUSE: Final = ("        click  Select a row", " double click  Open it", "        wheel  Scroll")
 UNTOLD: Final = frozenset({"help_quit", "scroll_left", "scroll_right", "page_left", "page_right"})
 """Actions of every app of the kind that are of no use here: nothing is wider than the screen."""
 
@@ -70,4 +70,4 @@ class HelpScreen(ModalScreen[None]):
 
 
 def _line(keys: list[str], what: str) -> str:
-    return f"{' '.join(dict.fromkeys(keys)):>14}  {what}"
+    return f"{' '.join(dict.fromkeys(keys)):>13}  {what}"

@@ -4,13 +4,15 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Header, Input, Static
+from textual.widgets import Header, Input, Static
 
 from agentmesh.tui.board import Board
 from agentmesh.tui.finding import fits
 from agentmesh.tui.presenters import LEGEND, LIVE, live_row, totals_lines
 from agentmesh.tui.screens.board_screen import BoardScreen
 from agentmesh.tui.sources import PlayedSource
+from agentmesh.tui.widgets.field import Field
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.play_bar import PlayBar
 from agentmesh.tui.widgets.rows import Rows
 from agentmesh.tui.widgets.words import Words
@@ -19,7 +21,7 @@ WELCOME: Final = "Runs, newest first. Enter: who was considered, and why this on
 """Said above the runs where nothing else is, within 80 columns."""
 
 HELD: Final = "The list is held, the totals move on; space lets it go on."
-EMPTY: Final = "no runs yet: they show up here as soon as a mesh writes them"
+EMPTY: Final = "no runs yet: 'agentmesh run TASK' or any mesh on this database makes some"
 
 
 class LiveScreen(BoardScreen):
@@ -43,15 +45,17 @@ class LiveScreen(BoardScreen):
         yield Header()
         yield Static(id="note", markup=False)
         yield Words(id="totals", fixed=True)
-        yield Input(placeholder="text of the task, agent or id; or agent:NAME, id:PART", id="search")
-        yield Rows(LIVE, id="runs", empty=EMPTY)
+        yield Field(placeholder="text of the task, agent or id; or agent:NAME, id:PART", id="search")
+        yield Rows(LIVE, id="runs", empty=EMPTY, opens=True)
         yield Static("\n".join(LEGEND), id="legend", markup=False)
         yield PlayBar()
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
-        """Leave the field away until it is asked for."""
-        self.query_one("#search").display = False
+        """Leave the field away until it is asked for, or was left with something in it."""
+        field = self.query_one("#search", Field)
+        field.value = self._wanted = self.layout_left.find
+        field.display = bool(self._wanted)
         self.query_one(Rows).focus()
 
     def show_board(self, board: Board, now: float) -> None:
@@ -64,6 +68,7 @@ class LiveScreen(BoardScreen):
     def on_input_changed(self, message: Input.Changed) -> None:
         """Show the runs that fit what is typed."""
         self._wanted = message.value.strip()
+        self.remember(find=self._wanted)
         self._show_runs(self.watched.board, self.watched.clock.now())
 
     def on_input_submitted(self) -> None:
@@ -85,13 +90,13 @@ class LiveScreen(BoardScreen):
 
     def action_find(self) -> None:
         """Let a search be typed."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.display = True
         field.focus()
 
     def action_clear(self) -> None:
         """Leave the search, and show all runs again."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.value, field.display = "", False
         self.query_one(Rows).focus()
 

@@ -6,24 +6,30 @@ from typing import ClassVar, Final
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Header, Input, Static
+from textual.widgets import Header, Input
 
 from agentmesh.errors import AgentMeshError
 from agentmesh.records import RunStatus, RunSummary
 from agentmesh.store.base import RunFilter
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Cell
-from agentmesh.tui.messages import PageRead
+from agentmesh.tui.messages import PageRead, RunsCounted
 from agentmesh.tui.pages import PAGE, RunPages
 from agentmesh.tui.presenters import STORED, stored_row
 from agentmesh.tui.screens.board_screen import BoardScreen, while_shown
+from agentmesh.tui.widgets.field import Field
+from agentmesh.tui.widgets.key_bar import KeyBar
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.tui.widgets.words import Words
 from agentmesh.types import RunId
 
 STATES: Final = (None, *RunStatus)
 SCORE_KEYS: Final = Binding.Group("Score", compact=True)
+MARKS: Final = "   ^ pinned  > marked"
+"""What the first column may hold, said below the list."""
+
 REREAD_S: Final = 2.0
-"""How often the list is read anew while runs come in."""
+"""How often the list is read anew while events come in."""
 
 
 class RunsScreen(BoardScreen):
@@ -47,8 +53,11 @@ class RunsScreen(BoardScreen):
     def __init__(self) -> None:
         super().__init__()
         self._pages = RunPages()
-        self._asked = 0  # the number of the list that is shown: pages of another one come too late
-        self._reading: set[int] = set()
+        self._asked = 0  # the number of the list that is wanted: pages of another one come too late
+        self._where = RunFilter(alone=True)  # which runs are on that list
+        self._total: int | None = None  # how many they are, once that is known
+        self._reading: set[int] = set()  # pages; the first one until its list is counted
+        self._events_seen = -1  # when the list was read last
         self._text = ""
         self._state: RunStatus | None = None
         self._alone = True
@@ -58,14 +67,17 @@ class RunsScreen(BoardScreen):
     def compose(self) -> ComposeResult:
         """Lay out search, table and status."""
         yield Header()
-        yield Input(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
-        yield Rows(STORED, id="stored", empty="no run is stored that fits")
-        yield Static(id="filter", markup=False)
-        yield Footer(show_command_palette=False)
+        yield Field(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
+        yield Rows(STORED, id="stored", empty="no run is stored that fits", opens=True)
+        yield Words(id="filter")
+        yield KeyBar()
 
     def on_mount(self) -> None:
-        """Read the first page."""
-        self.query_one("#search").display = False
+        """Read the first page of what was listed the last time."""
+        left, field = self.layout_left, self.query_one("#search", Field)
+        field.value = self._text = left.search
+        field.display = bool(left.search)
+        self._state, self._alone = left.state, not left.stages
         self.query_one(Rows).focus()
         self.action_reread()
         self.set_interval(REREAD_S, self._follow)
@@ -80,13 +92,22 @@ class RunsScreen(BoardScreen):
             return
         self._reading.discard(message.number)
         if message.reason:
-            self.query_one("#filter", Static).update(message.reason)
+            self._events_seen = -1  # it is tried again
+            self.query_one("#filter", Words).update(message.reason)
             return
-        if message.total is not None:
-            self._pages = RunPages(message.total, list(self._pinned.values()))
-            self._reading.clear()
+        if message.number == 0:
+            self._begin(message.runs)
         self._pages.put(message.number, message.runs)
         self._show()
+
+    @while_shown
+    def on_runs_counted(self, message: RunsCounted) -> None:
+        """Let the list be as long as it is."""
+        if message.asked == self._asked:
+            self._reading.discard(0)
+            self._total = message.total
+            self._pages.take_total(message.total)
+            self._show()
 
     @while_shown
     def on_rows_moved(self) -> None:
@@ -107,13 +128,13 @@ class RunsScreen(BoardScreen):
 
     def action_search(self) -> None:
         """Let a search be typed."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.display = True
         field.focus()
 
     def action_clear(self) -> None:
         """Leave the search."""
-        field = self.query_one("#search", Input)
+        field = self.query_one("#search", Field)
         field.value, field.display, self._text = "", False, ""
         self.query_one(Rows).focus()
         self.action_reread()
@@ -163,16 +184,34 @@ class RunsScreen(BoardScreen):
 
     def action_reread(self) -> None:
         """Read the list anew from its beginning."""
+        where = self._filter()
+        if where != self._where:
+            self._where, self._total = where, None
+        if self._total is None:
+            self._say("reading ...")
+        self.remember(search=self._text, state=self._state, stages=not self._alone)
         self._asked += 1
         self._reading = {0}
-        self._read(self._asked, self._where(), 0, counted=True)
+        self._events_seen = self.watched.board.totals.events
+        self._read(self._asked, where, 0)
 
     def _follow(self) -> None:
-        """Read anew what may have changed, while the reader is at the top."""
-        if self.is_current and self.query_one(Rows).cursor == 0 and not self._reading:
+        """Read anew what has changed, while the reader is at the top."""
+        is_old = self._events_seen != self.watched.board.totals.events
+        if is_old and self.is_current and self.query_one(Rows).cursor == 0 and not self._reading:
             self.action_reread()
 
-    def _where(self) -> RunFilter:
+    def _begin(self, runs: Sequence[RunSummary]) -> None:
+        """Begin the list anew, with its first page. One that is not full is all of it; else it is being counted."""
+        table = self.query_one(Rows)
+        if self._total is None and table.key not in {run.id for run in runs}:
+            table.action_to_end(-1)
+        is_whole = len(runs) < PAGE
+        self._total = len(runs) if is_whole else self._total
+        self._pages = RunPages(max(self._total or 0, len(runs)), list(self._pinned.values()))
+        self._reading = set() if is_whole else {0}
+
+    def _filter(self) -> RunFilter:
         """Return what is to be listed: a search may name a field."""
         field, colon, value = self._text.partition(":")
         named = {"agent": "agent_id", "reason": "reason", "id": "prefix"}.get(field) if colon else None
@@ -189,11 +228,15 @@ class RunsScreen(BoardScreen):
             )
 
         self.query_one(Rows).show(pages, row)
+        self._say("counting ..." if self._total is None else f"{len(pages):,} runs")
+        self._read_ahead()
+
+    def _say(self, found: str) -> None:
+        """Say how many runs were found, and what was asked for."""
         state = "all states" if self._state is None else self._state.value.replace("_", " ")
         search = f", search {self._text!r}" if self._text else ""
         stages = "" if self._alone else ", with runs of stages"
-        self.query_one("#filter", Static).update(f"{len(pages):,} runs, {state}{search}{stages}")
-        self._read_ahead()
+        self.query_one("#filter", Words).update(f"{found}, {state}{search}{stages}{MARKS}")
 
     def _read_ahead(self) -> None:
         table = self.query_one(Rows)
@@ -201,16 +244,17 @@ class RunsScreen(BoardScreen):
         for number in self._pages.missing(top - PAGE // 2, top + PAGE // 2):
             if number not in self._reading:
                 self._reading.add(number)
-                self._read(self._asked, self._where(), number, counted=False)
+                self._read(self._asked, self._where, number)
 
     @work(thread=True, group="pages")
-    def _read(self, asked: int, where: RunFilter, number: int, *, counted: bool) -> None:
-        """Read a page of the list, and how long it is where that is ``counted``."""
+    def _read(self, asked: int, where: RunFilter, number: int) -> None:
+        """Read a page of the list, and after the first one how long it is, as long as the list is wanted."""
         store = self.watched.store
         try:
-            total = store.count_runs(where) if counted else None
-            runs = store.runs(where, limit=PAGE, offset=number * PAGE)
+            if asked == self._asked:
+                runs = store.runs(where, limit=PAGE, offset=number * PAGE)
+                self.post_message(PageRead(asked, number, runs))
+                if number == 0 and len(runs) == PAGE and asked == self._asked:
+                    self.post_message(RunsCounted(asked, store.count_runs(where)))
         except AgentMeshError as error:
             self.post_message(PageRead(asked, number, reason=str(error)))
-        else:
-            self.post_message(PageRead(asked, number, runs, total))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, overload
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,6 +16,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from agentmesh.tui.cells import Cell, Column, Tone, fitted, laid_out
+
+Line = tuple[tuple[Cell, ...], str | None]
+"""The cells of a line, and the style of all of it where it has one."""
 
 RowAt = Callable[[int], Sequence[Cell]]
 """Returns the cells of a row by its number; it is asked only for those in sight."""
@@ -32,6 +35,12 @@ class Rows(ScrollView, can_focus=True):
     """A table with a cursor that keeps to its row's key while rows come and go.
 
     It is drawn again when :meth:`show` is called, the cursor moves, or it scrolls.
+
+    Args:
+        columns: Its columns.
+        id: The id of the widget.
+        empty: What it says while it has no rows.
+        opens: Whether something comes of choosing a row.
     """
 
     DEFAULT_CSS = "Rows { overflow-x: hidden; }"  # its columns always fit; a bar for them would take a line
@@ -72,8 +81,9 @@ class Rows(ScrollView, can_focus=True):
             """Return the table."""
             return self.rows
 
-    def __init__(self, columns: Sequence[Column], *, id: str, empty: str = "nothing yet") -> None:
+    def __init__(self, columns: Sequence[Column], *, id: str, empty: str = "nothing yet", opens: bool = False) -> None:
         super().__init__(id=id)
+        self._opens = opens
         self.columns = tuple(columns)
         self.empty = empty
         self._keys: Sequence[str] = ()
@@ -81,6 +91,7 @@ class Rows(ScrollView, can_focus=True):
         self._styles: dict[str, Style] = {}
         self._lines: LRUCache[tuple[tuple[Cell, ...], int, str | None], Strip] = LRUCache(KEPT_LINES)
         self._laid_out: tuple[int, Sequence[tuple[int, int]]] = (-1, ())
+        self._told: dict[int, Line | None] = {}  # what each line in sight was when it was last drawn
 
     @property
     def key(self) -> str | None:
@@ -92,28 +103,30 @@ class Rows(ScrollView, can_focus=True):
         return len(self._keys)
 
     def show(self, keys: Sequence[str], row_at: RowAt) -> None:
-        """Show other rows; the cursor stays with its key where that is still there, else with its number."""
-        before = self.key
+        """Show other rows; the cursor stays with its key where that is still there, else with its number.
+
+        It stays in sight if it was: who has scrolled away from it by the mouse is left there.
+        """
+        before, was_in_sight = self.key, self._is_in_sight
         self._keys, self._row_at = keys, row_at
         self._take_length()
         kept = self._place_of(before)
         self.set_reactive(Rows.cursor, kept)
         if before is None or before != self.key:
             self._tell()
-        self._scroll_to_cursor()
-        self.refresh()
+        if was_in_sight:
+            self._scroll_to_cursor()
+        self._refresh_changed()
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of what is in sight: the titles first, below them the rows."""
         width = self.scrollable_content_region.width
-        if y < HEADER:
-            return self._line(tuple(Cell(column.title) for column in self.columns), width, "rows--header")
-        number = self.scroll_offset.y + y - HEADER
-        if number >= len(self._keys):
-            note = self.empty if not self._keys and number == 0 else ""
+        line = self._told[y] = self._line_at(y)
+        if line is None:
+            note = self.empty if not self._keys and y == HEADER else ""
             return Strip([Segment(fitted(note, width), self._style("rows--dim"))], width)
-        part = "rows--cursor" if number == self.cursor and self.has_focus else None
-        return self._line(tuple(self._row_at(number)), width, part)
+        cells, part = line
+        return self._line(cells, width, part)
 
     def notify_style_update(self) -> None:
         """Forget what was drawn in other colours."""
@@ -125,6 +138,10 @@ class Rows(ScrollView, can_focus=True):
         """Draw the line that the cursor left, and the one it came to."""
         self.refresh_line(before + HEADER)
         self.refresh_line(now + HEADER)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual has it
+        """Offer to open a row only where something comes of it."""
+        return action != "choose" or self._opens
 
     def action_move(self, by: int) -> None:
         """Move the cursor by so many rows."""
@@ -156,6 +173,25 @@ class Rows(ScrollView, can_focus=True):
         """Keep the cursor in sight."""
         self._take_length()
         self._scroll_to_cursor()
+
+    def _line_at(self, y: int) -> Line | None:
+        """Return what is to stand on one line of what is in sight, ``None`` below the last row."""
+        if y < HEADER:
+            return tuple(Cell(column.title) for column in self.columns), "rows--header"
+        number = self.scroll_offset.y + y - HEADER
+        if number >= len(self._keys):
+            return None
+        return tuple(self._row_at(number)), "rows--cursor" if number == self.cursor and self.has_focus else None
+
+    def _refresh_changed(self) -> None:
+        """Draw the lines that have changed: a terminal far away is told of nothing else."""
+        height = self.scrollable_content_region.height
+        changed = [y for y in range(HEADER, height) if y not in self._told or self._told[y] != self._line_at(y)]
+        if not self._keys or 2 * len(changed) > height:
+            self.refresh()
+            return
+        for y in changed:
+            self.refresh_line(self.scroll_offset.y + y)
 
     def _take_length(self) -> None:
         """Tell how long the table is; the screen is laid out anew only where a scroll bar comes or goes."""
@@ -189,6 +225,11 @@ class Rows(ScrollView, can_focus=True):
             return self._keys.index(key)
         except ValueError:
             return min(self.cursor, last)
+
+    @property
+    def _is_in_sight(self) -> bool:
+        top = self.scroll_offset.y
+        return top <= self.cursor < max(top + self.scrollable_content_region.height - HEADER, 1)
 
     def _scroll_to_cursor(self) -> None:
         height = self.scrollable_content_region.height - HEADER
@@ -225,6 +266,38 @@ class Rows(ScrollView, can_focus=True):
         if style is None:
             style = self._styles[part] = self.get_component_rich_style(part)
         return style
+
+
+class Numbered(Sequence[str]):
+    """The keys of rows that keep their numbers: more only come after them. They are made as they are asked for.
+
+    >>> keys = Numbered(3)
+    >>> list(keys), keys.index("2")
+    (['0', '1', '2'], 2)
+    """
+
+    def __init__(self, length: int) -> None:
+        self._numbers = range(length)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        """Return the key of a row."""
+        return list(map(str, self._numbers[place])) if isinstance(place, slice) else str(self._numbers[place])
+
+    def index(self, value: str, start: int = 0, stop: int | None = None) -> int:  # noqa: ARG002 - as a list has it
+        """Return the place of a key.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        return self._numbers.index(int(value))
 
 
 def _no_row(_number: int) -> Sequence[Cell]:

@@ -20,6 +20,7 @@ from agentmesh.errors import ConfigError
 from agentmesh.protocols import Embedder
 
 SHIPPED = StaticEmbedder()
+FILES = {"table_sha256": "table.safetensors", "tokenizer_sha256": "tokenizer.json"}
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "red": 2, "blue": 3}
 
 
@@ -132,6 +133,20 @@ def test_another_process_gives_the_same_vector_without_loading_torch() -> None:
     )
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert other.stdout.split() == [SHIPPED.embed(["same text"])[0].tobytes().hex(), "False"]
+
+
+def test_embedders_of_the_same_files_share_what_was_read_while_one_of_them_is_there(tmp_path: Path) -> None:
+    first = small_embedder(tmp_path, embeddings=np.ones((4, 2), np.int8), scale=np.ones(4, np.float16))
+    hashes = {name: file_sha256(tmp_path / file) for name, file in FILES.items()}
+    vectors = first.embed(["red"])
+    (tmp_path / "table.safetensors").unlink()
+    np.testing.assert_array_equal(StaticEmbedder(tmp_path, **hashes, dimension=2).embed(["red"]), vectors)
+    for options in ({**hashes, "table_sha256": "0" * 64, "dimension": 2}, {**hashes, "dimension": 3}):
+        with pytest.raises(ConfigError, match="cannot read"):
+            StaticEmbedder(tmp_path, **options).embed(["red"])
+    del first
+    with pytest.raises(ConfigError, match="cannot read"):
+        StaticEmbedder(tmp_path, **hashes, dimension=2).embed(["red"])
 
 
 @pytest.mark.parametrize("name", ["table.safetensors", "tokenizer.json"])

@@ -23,7 +23,7 @@ from agentmesh.testing.traces import lesson, score, whole
 Acknowledge: TypeAlias = Callable[[], object]
 
 AGENTS = ("ada", "bob")
-SCORED = 100
+SCORED = 60
 """Runs to score: more than a writer gets to before it is killed, unless the machine is very busy."""
 
 LONGEST_S = 0.003

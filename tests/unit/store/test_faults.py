@@ -135,9 +135,9 @@ def test_an_open_reader_does_not_hold_up_the_writer(url, tmp_path):
 
 
 @pytest.mark.timeout(90)  # it starts several processes
-def test_processes_that_make_and_write_the_same_database_at_once_lose_nothing(url):
-    command = [sys.executable, "-c", WRITE_RUNS, url, "abc", "40"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def test_processes_that_make_and_write_the_same_database_at_once_lose_nothing(url, tmp_path, warm_python):
+    (tmp_path / "writing.py").write_text(WRITE_RUNS, encoding="utf-8")
+    done = warm_python.run(tmp_path / "writing.py", url, "abc", 40, folder=tmp_path)
     assert done.stdout == "[0, 0, 0]\n"
     with open_store(url) as store:
         assert store.count_runs() == 120
@@ -145,24 +145,21 @@ def test_processes_that_make_and_write_the_same_database_at_once_lose_nothing(ur
         assert len(store.tail()) == 360
 
 
-def kill_writers(url, kills):
-    script = Path(__file__).with_name("killing.py")
-    done = subprocess.run(
-        [sys.executable, script, url, str(kills), "runs"], capture_output=True, text=True, check=False
-    )
+def kill_writers(url, folder, warm_python, *, kills):
+    done = warm_python.run(Path(__file__).with_name("killing.py"), url, kills, "runs", folder=folder)
     assert done.returncode == 0, done.stderr
     with open_store(url, read_only=True) as store:
         assert len({run.id.partition("-")[0] for run in store.runs(limit=10**6)}) == kills
 
 
 @pytest.mark.timeout(90)  # it starts several processes
-def test_killed_writers_leave_every_acknowledged_run_and_no_torn_one(url):
-    kill_writers(url, 20)
+def test_killed_writers_leave_every_acknowledged_run_and_no_torn_one(url, tmp_path, warm_python):
+    kill_writers(url, tmp_path, warm_python, kills=20)
 
 
 @pytest.mark.soak
-def test_two_hundred_killed_writers_leave_every_acknowledged_run_and_no_torn_one(url):
-    kill_writers(url, 200)
+def test_two_hundred_killed_writers_leave_every_acknowledged_run_and_no_torn_one(url, tmp_path, warm_python):
+    kill_writers(url, tmp_path, warm_python, kills=200)
 
 
 def test_a_process_killed_while_it_makes_the_database_leaves_one_that_can_be_made(url):

@@ -3,8 +3,6 @@
 import importlib.util
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
@@ -41,11 +39,16 @@ def url(tmp_path):
 # --- several processes
 
 
-def race(url, count):
-    """Have four processes score ``count`` runs each at once; return the numbers that each was given."""
-    command = [sys.executable, FOLDER / "feeding.py", url, str(count), *PROCESSES]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+@pytest.fixture
+def feed_at_once(url, tmp_path, warm_python):
+    """Return what has processes score ``count`` runs each at once, and returns the numbers that each was given."""
+
+    def feed(count, *names):
+        done = warm_python.run(FOLDER / "feeding.py", url, count, *names, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return feed
 
 
 def learned(experiences):
@@ -87,8 +90,8 @@ def check_trails_equal_those_of_one_process(log, count):
         assert found[key] == pytest.approx(sums, rel=1e-9, abs=0.0), key
 
 
-def check_race(url, count):
-    given = race(url, count)
+def check_race(url, count, feed_at_once):
+    given = feed_at_once(count, *PROCESSES)
     with open_store(url, read_only=True) as store:
         log = store.experiences()
         assert store.check() == []
@@ -108,21 +111,20 @@ def own(name, numbers):
 
 
 @pytest.mark.timeout(90)  # it starts four processes
-def test_four_processes_that_give_feedback_at_once_lose_none_and_leave_no_hole(url):
-    check_race(url, 100)
+def test_four_processes_that_give_feedback_at_once_lose_none_and_leave_no_hole(url, feed_at_once):
+    check_race(url, 100, feed_at_once)
 
 
 @pytest.mark.soak
-def test_four_processes_that_give_ten_thousand_scores_each_lose_none_and_leave_no_hole(url):
-    check_race(url, 10_000)
+def test_four_processes_that_give_ten_thousand_scores_each_lose_none_and_leave_no_hole(url, feed_at_once):
+    check_race(url, 10_000, feed_at_once)
 
 
 # --- processes that are killed
 
 
-def kill_feeders(url, kills):
-    command = [sys.executable, FOLDER / "killing.py", url, str(kills), "feedback"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def kill_feeders(url, folder, warm_python, *, kills):
+    done = warm_python.run(FOLDER / "killing.py", url, kills, "feedback", folder=folder)
     assert done.returncode == 0, done.stderr
     with open_store(url, read_only=True) as store:
         log = store.experiences()
@@ -131,28 +133,28 @@ def kill_feeders(url, kills):
 
 
 @pytest.mark.timeout(90)  # it starts eight processes
-def test_feedback_that_was_acknowledged_before_a_kill_is_in_the_log_exactly_once(url):
-    kill_feeders(url, 20)
+def test_feedback_that_was_acknowledged_before_a_kill_is_in_the_log_exactly_once(url, tmp_path, warm_python):
+    kill_feeders(url, tmp_path, warm_python, kills=20)
 
 
 @pytest.mark.soak
-def test_feedback_acknowledged_before_each_of_fifty_kills_is_in_the_log_exactly_once(url):
-    kill_feeders(url, 50)
+def test_feedback_acknowledged_before_each_of_fifty_kills_is_in_the_log_exactly_once(url, tmp_path, warm_python):
+    kill_feeders(url, tmp_path, warm_python, kills=50)
 
 
 # --- readers and writers side by side
 
 
 @pytest.mark.timeout(60)  # it starts a process
-def test_feedback_from_another_process_is_taken_while_a_long_read_is_open_which_sees_none_of_it(url, tmp_path):
+def test_feedback_from_another_process_is_taken_while_a_long_read_is_open_which_sees_none_of_it(
+    url, tmp_path, feed_at_once
+):
     with open_store(url):
         reader = sqlite3.connect(tmp_path / "mesh.db", isolation_level=None)
         reader.execute("BEGIN")
         count = "SELECT count(*) FROM experiences"
         assert reader.execute(count).fetchone() == (0,)
-        command = [sys.executable, FOLDER / "feeding.py", url, "20", "p"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert json.loads(done.stdout) == {"p": list(range(1, 21))}
+        assert feed_at_once(20, "p") == {"p": list(range(1, 21))}
         assert reader.execute(count).fetchone() == (0,)
         reader.execute("COMMIT")
         assert reader.execute(count).fetchone() == (20,)
@@ -299,6 +301,7 @@ print([process.exitcode for process in running])
 """
 
 
-def test_processes_that_make_a_database_at_once_wait_for_one_another(url):
-    done = subprocess.run([sys.executable, "-c", OPENING, url], capture_output=True, text=True, check=True)
+def test_processes_that_make_a_database_at_once_wait_for_one_another(url, tmp_path, warm_python):
+    (tmp_path / "opening.py").write_text(OPENING, encoding="utf-8")
+    done = warm_python.run(tmp_path / "opening.py", url, folder=tmp_path)
     assert done.stdout == "[0, 0, 0, 0, 0, 0]\n"

@@ -225,9 +225,8 @@ def test_several_processes_write_at_once_and_who_follows_them_misses_no_event_an
 
 
 @pytest.mark.timeout(90)  # it starts a process that forks others
-def test_what_was_acknowledged_before_a_kill_is_stored_exactly_once(postgres_url):
-    command = [sys.executable, FOLDER / "killing.py", postgres_url, "3", "feedback"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_what_was_acknowledged_before_a_kill_is_stored_exactly_once(postgres_url, tmp_path, warm_python):
+    done = warm_python.run(FOLDER / "killing.py", postgres_url, 3, "feedback", folder=tmp_path)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,0 +1,36 @@
+"""What a watcher asks beyond the events: loaded when it is first asked for, by the thread that asks.
+
+It takes seconds to load, above all LangGraph under a mesh that decides again; nobody is to wait for that before the
+first screen. So it is used as ``late.diff(...)``, in workers, and never imported by name.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentmesh.graphs.replies import Said as Said
+    from agentmesh.graphs.replies import record_answer as record_answer
+    from agentmesh.learning.feedback import record_feedback as record_feedback
+    from agentmesh.learning.predictions import newest_predictions as newest_predictions
+    from agentmesh.learning.versions import routers_in as routers_in
+    from agentmesh.playback.diff import diff as diff
+    from agentmesh.playback.whatif import whatif as whatif
+    from agentmesh.tui.learned import learned_router as learned_router
+    from agentmesh.tui.learned import trails_at as trails_at
+else:
+    _HOMES = {
+        "Said": "graphs.replies",
+        "diff": "playback.diff",
+        "learned_router": "tui.learned",
+        "newest_predictions": "learning.predictions",
+        "record_answer": "graphs.replies",
+        "record_feedback": "learning.feedback",
+        "routers_in": "learning.versions",
+        "trails_at": "tui.learned",
+        "whatif": "playback.whatif",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"agentmesh.{_HOMES[name]}"), name)

@@ -1,0 +1,81 @@
+"""A run read in parts: the first is shown at once, the rest follows, and of a run that goes on only what is new."""
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from agentmesh.events import Event, RunStarted, fold
+from agentmesh.records import Run
+from agentmesh.tui.cells import Cell
+from agentmesh.tui.run_presenters import slice_rows
+from agentmesh.tui.sources import Source
+from agentmesh.types import RunId
+
+PART: Final = 1000
+"""Events that are read at once: about a twentieth of a second."""
+
+
+LONG: Final = 10_000
+"""Events from which on the garbage collector is told that they stay: looking through 100,000 of them takes .6 s, in
+which no key is heard, and it would be done again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One step of reading: how many events were read by now, and what they come to, unless that is told later."""
+
+    run: Run | None
+    count: int
+    is_last: bool
+
+
+@dataclass(slots=True)
+class RunReading:
+    """What was read of a run so far. Its lists only grow at their ends, so they can be shown while more is read.
+
+    ``slices`` are the rows of the context that agents got.
+    """
+
+    run_id: RunId
+    events: list[Event] = field(default_factory=list)
+    slices: list[tuple[Cell, ...]] = field(default_factory=list)
+    is_begun: bool = False
+    _folded: int = 0
+
+    def parts(self, source: Source, *, goes_on: Callable[[], bool]) -> Iterator[Part]:
+        """Read on to the end, for as long as it ``goes_on``, and yield after each step.
+
+        All that was read is folded whenever it has doubled, and at the end: so folding takes no longer than reading.
+
+        Raises:
+            AgentMeshError: the source cannot be read now, or knows of no such run.
+        """
+        is_last = False
+        while not is_last and goes_on():
+            is_last = self._take_part(source) < PART
+            count = len(self.events)
+            is_told = self.is_begun and count > self._folded and (is_last or count >= 2 * self._folded)
+            self._folded = count if is_told else self._folded
+            run = fold(self.events) if is_told else None
+            if count >= LONG:
+                gc.freeze()
+            yield Part(run, count, is_last)
+
+    def let_go(self) -> None:
+        """Forget what was read, and have the collector look once at all that it was told to pass over meanwhile."""
+        was_long = len(self.events) >= LONG
+        self.events.clear()  # tables that showed them may still be there
+        self.slices.clear()
+        if was_long:
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+
+    def _take_part(self, source: Source) -> int:
+        after = self.events[-1].seq if self.events else -1
+        part = source.trace(self.run_id, after=after, limit=PART)
+        self.slices += slice_rows(part)
+        self.events += part
+        self.is_begun = self.is_begun or any(isinstance(event, RunStarted) for event in part)
+        return len(part)
