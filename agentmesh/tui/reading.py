@@ -15,7 +15,6 @@ from agentmesh.types import RunId
 PART: Final = 1000
 """Events that are read at once: about a twentieth of a second."""
 
-
 LONG: Final = 10_000
 """Events from which on the garbage collector is told that they stay: looking through 100,000 of them takes .6 s, in
 which no key is heard, and it would be done again and again."""
@@ -42,6 +41,7 @@ class RunReading:
     slices: list[tuple[Cell, ...]] = field(default_factory=list)
     is_begun: bool = False
     _folded: int = 0
+    _frozen_before: bool | None = None  # none until this reading froze anything
 
     def parts(self, source: Source, *, goes_on: Callable[[], bool]) -> Iterator[Part]:
         """Read on to the end, for as long as it ``goes_on``, and yield after each step.
@@ -59,18 +59,23 @@ class RunReading:
             self._folded = count if is_told else self._folded
             run = fold(self.events) if is_told else None
             if count >= LONG:
-                gc.freeze()
+                self._freeze()
             yield Part(run, count, is_last)
 
     def let_go(self) -> None:
         """Forget what was read, and have the collector look once at all that it was told to pass over meanwhile."""
-        was_long = len(self.events) >= LONG
         self.events.clear()  # tables that showed them may still be there
         self.slices.clear()
-        if was_long:
+        if self._frozen_before is not None:
             gc.unfreeze()
             gc.collect()
-            gc.freeze()
+            if self._frozen_before:  # as it was: the process may be somebody else's
+                gc.freeze()
+
+    def _freeze(self) -> None:
+        if self._frozen_before is None:
+            self._frozen_before = gc.get_freeze_count() > 0
+        gc.freeze()
 
     def _take_part(self, source: Source) -> int:
         after = self.events[-1].seq if self.events else -1
