@@ -34,7 +34,7 @@ from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
 
-POLL_S: Final = 0.1
+POLL_S: Final = 0.25
 """How long the source rests between two questions."""
 
 AGE_S: Final = 0.5

@@ -5,8 +5,10 @@ from typing import Final
 DRAW_S: Final = 0.125
 """How often the screen in front is drawn at most, in seconds: as often as a reader can follow."""
 
-DRAWING_SHARE: Final = 0.15
-"""How much of a processor the app may take to draw what came: where it takes more, it draws less often."""
+DRAWING_SHARE: Final = 0.08
+"""How much of a processor the app may take to draw what came: where it takes more, it draws less often.
+
+A mesh beside it shares the machine with it."""
 
 LONGEST_REST_S: Final = 1.0
 """After so many seconds it draws, whatever that costs."""
@@ -25,7 +27,7 @@ class Pace:
         >>> pace = Pace()
         >>> pace.is_time(0.0, 1.0)
         True
-        >>> [pace.is_time(0.125 * tick, 1.06) for tick in range(1, 5)]  # it took .06 s: a share of .4 s
+        >>> [pace.is_time(0.125 * tick, 1.03) for tick in range(1, 5)]  # it took .03 s: a share of .375 s, and a bit
         [False, False, False, True]
         """
         if self._drawn_at is not None:

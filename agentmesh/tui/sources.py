@@ -26,7 +26,7 @@ BATCH: Final = 2000
 
 
 class Source(Protocol):
-    """Gives a watcher events. It is asked in a worker thread, about ten times a second, by one thread at a time."""
+    """Gives a watcher events. It is asked in a worker thread, about four times a second, by one thread at a time."""
 
     @property
     def label(self) -> str:
