@@ -173,7 +173,7 @@ def test_a_program_shows_its_own_mesh_and_goes_on_with_what_its_work_brought(
 
 def test_a_stored_run_is_played_and_steered(terminal: Terminal, url: str) -> None:
     slow = Telling("slow").start("How long?")
-    slow.pause(3600.0).decide(decision()).call("maths", "An hour").end("An hour", "0.0012", "maths")
+    slow.pause(3600.0).decide(decision()).call("maths", "An hour").pause(3600.0).end("An hour", "0.0012", "maths")
     with open_store(url) as writer:
         writer.append(slow.events)
     terminal.run(f"{WATCH} slow --speed 0.5")
@@ -185,7 +185,7 @@ def test_a_stored_run_is_played_and_steered(terminal: Terminal, url: str) -> Non
     terminal.press(">", ">", "<")
     terminal.reads("paused x1 ")
     terminal.press("Space")
-    terminal.reads("plays x1 ")
+    terminal.reads("plays x1 ", "5/7")
     terminal.press("C-c")
     terminal.until(lambda: terminal.is_given_back(0))
 
