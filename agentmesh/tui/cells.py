@@ -12,7 +12,8 @@ from agentmesh.display import escape_line
 
 ELLIPSIS: Final = "…"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
-_HEIGHTS: Final = "▁▂▃▄▅▆▇█"
+HEIGHTS: Final = "▁▂▃▄▅▆▇█"
+"""Blocks of one to eight eighths of a line."""
 
 NAMES_SHARE: Final = 4
 """A column that grows to some width takes a quarter of the room that is left, where others grow beside it."""
@@ -92,8 +93,8 @@ def sparkline(values: Sequence[float], width: int) -> str:
     """
     last = list(values)[-width:]
     low, high = min(last, default=0.0), max(last, default=0.0)
-    step = (high - low) / (len(_HEIGHTS) - 1)
-    return "".join(_HEIGHTS[round((value - low) / step) if step else 0] for value in last).ljust(width)
+    step = (high - low) / (len(HEIGHTS) - 1)
+    return "".join(HEIGHTS[round((value - low) / step) if step else 0] for value in last).ljust(width)
 
 
 def laid_out(columns: Sequence[Column], width: int, *, gap: int = 1) -> list[tuple[int, int]]:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from agentmesh.tui.cells import bar
+from agentmesh.tui.cells import HEIGHTS, bar
 
 LABEL: Final = 7
 """Characters of a label at the axis."""
 
-_EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
+_EIGHTHS: Final = " " + HEIGHTS
 
 
 def chart(values: Sequence[float | None], *, height: int, form: str = ".2f", least: float | None = None) -> list[str]:

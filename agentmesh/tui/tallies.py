@@ -3,9 +3,9 @@
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
-from math import sqrt
 from typing import Final
 
+from agentmesh.learning.measured import wilson
 from agentmesh.records import AgentCall, CallStatus, RunStatus
 
 RECENT_CALLS: Final = 32
@@ -16,8 +16,6 @@ RATE_S: Final = 10.0
 
 FEW_SCORES: Final = 5
 """With fewer scores than this an agent is not held for the best one."""
-
-Z95: Final = 1.959964
 
 
 @dataclass(slots=True)
@@ -48,10 +46,7 @@ class Worth:
         """
         if not self.count:
             return None
-        n, share, squared = self.count, self.total / self.count, Z95 * Z95
-        middle = (share + squared / (2 * n)) / (1 + squared / n)
-        half = Z95 / (1 + squared / n) * sqrt(share * (1 - share) / n + squared / (4 * n * n))
-        return max(middle - half, 0.0), min(middle + half, 1.0)
+        return wilson(self.total, self.count)
 
 
 @dataclass(slots=True)

@@ -44,7 +44,6 @@ class ApprovalsScreen(BoardScreen):
     def __init__(self) -> None:
         super().__init__()
         self._runs: Sequence[Run] = ()
-        self._ended = -1
         self._offered = ""  # what the field began with: where that is left as it is, so is what is asked
 
     def compose(self) -> ComposeResult:
@@ -75,7 +74,8 @@ class ApprovalsScreen(BoardScreen):
     def on_waiting_read(self, message: WaitingRead) -> None:
         """Show what was read."""
         self._runs = message.runs
-        rows, now = waiting_rows(self._runs, self.watched.clock.now()), self.watched.clock.now()
+        now = self.watched.clock.now()
+        rows = waiting_rows(self._runs, now)
         self.query_one(Rows).show([f"{run.id}\n{place}" for run, place in self._places()], rows.__getitem__)
         self._show_request(now)
 
@@ -133,7 +133,7 @@ class ApprovalsScreen(BoardScreen):
     def _show_request(self, now: float) -> None:
         found = self._found()
         shown = "" if found is None else request_text(*found, now)
-        self.query_one("#request", Passage).update(shown)
+        self.query_one("#request", Passage).show(shown)
 
     @work(thread=True, exclusive=True, group="waiting")
     def _read(self) -> None:
