@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agentmesh.graphs.replies import record_answer as record_answer
     from agentmesh.learning.feedback import record_feedback as record_feedback
     from agentmesh.learning.predictions import newest_predictions as newest_predictions
+    from agentmesh.learning.reliability import reliability as reliability
     from agentmesh.learning.versions import routers_in as routers_in
     from agentmesh.playback.diff import diff as diff
     from agentmesh.playback.whatif import whatif as whatif
@@ -25,6 +26,7 @@ else:
         "newest_predictions": "learning.predictions",
         "record_answer": "graphs.replies",
         "record_feedback": "learning.feedback",
+        "reliability": "learning.reliability",
         "routers_in": "learning.versions",
         "trails_at": "tui.learned",
         "whatif": "playback.whatif",

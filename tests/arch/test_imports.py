@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import agentmesh
+from agentmesh.store import open_store
+from agentmesh.testing.traces import start
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -33,9 +35,24 @@ PUBLIC = """
 
 def loaded_by(code: str) -> set[str]:
     """Return the top-level modules that a fresh process has loaded after ``code``."""
-    tail = "\nimport sys; print('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
+    return tops(modules_loaded_by(code))
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    """Return all modules that a fresh process has loaded after ``code``."""
+    tail = "\nimport sys; print('\\n' + ' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
+
+
+def tops(modules: set[str]) -> set[str]:
+    """Return the packages that modules belong to."""
+    return {name.partition(".")[0] for name in modules}
+
+
+def parts(modules: set[str]) -> set[str]:
+    """Return the parts of agentmesh that modules belong to."""
+    return {name.split(".")[1] for name in modules if name.startswith("agentmesh.")}
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -71,10 +88,30 @@ def test_the_seams_load_nothing_heavy(module):
     assert loaded_by(f"import agentmesh.{module}") & HEAVY == set()
 
 
+DECIDING = {"agents", "graphs", "judging", "knowledge", "learning", "llm", "protocols", "routing"}
+"""Packages that decide, act and learn: who only reads needs none of them."""
+
+
+def test_commands_that_read_load_what_reads_a_database_and_nothing_that_decides(tmp_path):
+    url = f"sqlite:///{tmp_path / 'mesh.db'}"
+    with open_store(url) as store:
+        store.append([start("known")])
+    reading = [("runs", "list"), ("runs", "show", "known"), ("watch", "--json", "known")]
+    calls = ", ".join(f"main({[*words, '--db', url]!r})" for words in reading)
+    loaded = modules_loaded_by(f"from agentmesh.cli.app import main; assert ({calls}) == (0, 0, 0)")
+    assert {"sqlalchemy", "agentmesh.tui.presenters"} <= loaded
+    assert tops(loaded) & (HEAVY - {"sqlalchemy"} | {"numpy", "httpx", "platformdirs"}) == set()
+    assert parts(loaded) & DECIDING == set()
+
+
 def test_the_watcher_opens_without_what_only_some_of_its_keys_ask_for():
-    loaded = loaded_by("import agentmesh.cli.watch, agentmesh.cli.target, agentmesh.tui.app, agentmesh.store.opening")
+    loaded = modules_loaded_by(
+        "import agentmesh.cli.watch, agentmesh.cli.target, agentmesh.tui.app, agentmesh.store.opening"
+    )
     assert "textual" in loaded
-    assert loaded & (HEAVY - {"textual"} | {"httpx", "onnxruntime", "tokenizers", "scipy"}) == set()
+    assert tops(loaded) & (HEAVY - {"textual"} | {"numpy", "httpx", "tokenizers", "aiohttp"}) == set()
+    assert parts(loaded) & DECIDING == set()
+    assert "agentmesh.cli.watch_web" not in loaded
 
 
 def test_help_costs_little_more_than_the_library_that_prints_it():
