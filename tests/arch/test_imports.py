@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ ROOT = Path(__file__).parents[2]
 HEAVY = {
     "torch",
     "torch_geometric",
+    "httpx",
+    "langchain_core",
     "langgraph",
+    "langsmith",
     "litellm",
     "openai",
     "opentelemetry",
@@ -92,6 +96,28 @@ DECIDING = {"agents", "graphs", "judging", "knowledge", "learning", "llm", "prot
 """Packages that decide, act and learn: who only reads needs none of them."""
 
 
+OPENED = """
+import asyncio, sys
+from agentmesh import Mesh, agent, replay, whatif
+@agent(description="Says nothing.")
+async def silent(task): return ""
+mesh = Mesh([silent], embedder="hashing")
+print({name.partition(".")[0] for name in sys.modules})
+async def opened():
+    async with mesh:
+        print("langgraph" in sys.modules, "agentmesh.graphs.builder" in sys.modules)
+asyncio.run(opened())
+"""
+"""Prints what is loaded once a mesh is made, and whether LangGraph and our graph are once it is open."""
+
+
+def test_a_mesh_loads_langgraph_as_it_opens_and_not_before():
+    done = subprocess.run([sys.executable, "-c", OPENED], capture_output=True, text=True, check=True)
+    made, opened = done.stdout.splitlines()
+    assert literal_eval(made) & HEAVY == set()
+    assert opened == "True True"
+
+
 def test_commands_that_read_load_what_reads_a_database_and_nothing_that_decides(tmp_path):
     url = f"sqlite:///{tmp_path / 'mesh.db'}"
     with open_store(url) as store:
@@ -100,7 +126,7 @@ def test_commands_that_read_load_what_reads_a_database_and_nothing_that_decides(
     calls = ", ".join(f"main({[*words, '--db', url]!r})" for words in reading)
     loaded = modules_loaded_by(f"from agentmesh.cli.app import main; assert ({calls}) == (0, 0, 0)")
     assert {"sqlalchemy", "agentmesh.tui.presenters"} <= loaded
-    assert tops(loaded) & (HEAVY - {"sqlalchemy"} | {"numpy", "httpx", "platformdirs"}) == set()
+    assert tops(loaded) & (HEAVY - {"sqlalchemy"} | {"numpy", "platformdirs"}) == set()
     assert parts(loaded) & DECIDING == set()
 
 
@@ -109,7 +135,7 @@ def test_the_watcher_opens_without_what_only_some_of_its_keys_ask_for():
         "import agentmesh.cli.watch, agentmesh.cli.target, agentmesh.tui.app, agentmesh.store.opening"
     )
     assert "textual" in loaded
-    assert tops(loaded) & (HEAVY - {"textual"} | {"numpy", "httpx", "tokenizers", "aiohttp"}) == set()
+    assert tops(loaded) & (HEAVY - {"textual"} | {"numpy", "tokenizers", "aiohttp"}) == set()
     assert parts(loaded) & DECIDING == set()
     assert "agentmesh.cli.watch_web" not in loaded
 
