@@ -1,7 +1,7 @@
 """What a watcher asks beyond the events: loaded when it is first asked for, by the thread that asks.
 
-It takes seconds to load, above all LangGraph under a mesh that decides again; nobody is to wait for that before the
-first screen. So it is used as ``late.diff(...)``, in workers, and never imported by name.
+It takes about a second to load, numpy and all that decides and learns; nobody is to wait for that before the first
+screen. So it is used as ``late.diff(...)``, in workers, and never imported by name.
 """
 
 from importlib import import_module
