@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import agentmesh.embed.remote
+import agentmesh.graphs.workflow.graph
 import agentmesh.mesh
 import agentmesh.playback.player  # noqa: F401 - loaded for the forks
 from agentmesh.graphs.builder import compile_workflow

@@ -56,10 +56,9 @@ def watch(
 
     Ctrl-C ends the lines and --web, q the app. --json prints each event as a line of JSON; with --web, the address.
     """
-    from agentmesh.cli.watch_web import app_arguments, check_shown, serve
-    from agentmesh.tui.layout import layout_path
-
     if web or port is not None:
+        from agentmesh.cli.watch_web import app_arguments, check_shown, serve
+
         if plain or not web:
             raise click.UsageError("--web goes with --port, and not with --plain.")
         check_shown(db, run_id, theme)
@@ -72,6 +71,8 @@ def watch(
         if plain or as_json:
             print_lines(source, ends=run_id is not None, as_json=as_json)
             return 0
+        from agentmesh.tui.layout import layout_path
+
         return show(source, store, theme, layout_at=layout_path())
 
 
