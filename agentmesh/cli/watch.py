@@ -88,12 +88,13 @@ def check_terminal(instead: str) -> None:
 def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int) -> "Source":
     """Return what is to be watched: the store as it grows, or one run of it."""
     from agentmesh.store.lookup import find_run
-    from agentmesh.tui.sources import PlayedSource, TailSource, stored_family
+    from agentmesh.tui.family import Family
+    from agentmesh.tui.sources import PlayedSource, TailSource
     from agentmesh.types import SystemClock
 
     if run_id is None:
         return TailSource(store, recent=recent)
-    return PlayedSource(stored_family(store, find_run(store, run_id)), SystemClock(), speed=speed)
+    return PlayedSource(Family.of(store, find_run(store, run_id)), SystemClock(), speed=speed)
 
 
 def show(source: "Source", store: "TraceStore", theme: str | None = None, *, layout_at: "Path | None" = None) -> int:

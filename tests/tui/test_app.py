@@ -17,7 +17,7 @@ from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
 from tests.tui.apps import LARGE, SMALL, press, reads, shown, text_of, until
-from tests.tui.story import StandingClock, sum_asked, told_store
+from tests.tui.story import StandingClock, family_of, sum_asked, told_store
 
 LEADS = {
     "live": "4 ended, 3 under way",
@@ -321,7 +321,7 @@ async def test_a_mesh_in_this_process_goes_on_when_it_is_approved_here() -> None
 
 async def test_a_run_that_is_played_is_steered_by_keys() -> None:
     clock = StandingClock(0.0)
-    source = PlayedSource(sum_asked().events, clock)
+    source = PlayedSource(family_of(sum_asked().events), clock)
     async with shown(source=source) as (app, pilot):
         # there is nothing else to look at
         await until(pilot, lambda: "agentmesh run" in text_of(app) and "plays x1" in text_of(app))

@@ -18,7 +18,7 @@ from agentmesh.tui.run_presenters import slice_rows
 from agentmesh.tui.sources import BATCH, PlayedSource, TailSource
 from agentmesh.tui.widgets.rows import Rows
 from tests.tui.apps import LARGE, press, reads, shown, text_of, until
-from tests.tui.story import StandingClock, Telling, decision, story, sum_asked, told_store
+from tests.tui.story import StandingClock, Telling, decision, family_of, story, sum_asked, told_store
 
 
 def long_run(events: int) -> Telling:
@@ -124,8 +124,7 @@ async def test_a_long_run_is_shown_with_how_far_it_is_read_and_then_as_it_grows(
 
 
 async def test_a_run_that_is_played_is_sent_far_ahead_and_back_in_steps() -> None:
-    events, clock = long_run(2 * BATCH).events, StandingClock(0.0)
-    source = PlayedSource(events, clock)
+    source = PlayedSource(family_of(long_run(2 * BATCH).events), StandingClock(0.0))
     async with shown(source=source) as (app, pilot):
         await press(pilot, "space", *["right_square_bracket"] * 11)
         place = source.position[0]
