@@ -2,15 +2,13 @@
 
 import gc
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
 
 from agentmesh.cli.options import db_option, json_option, number
-from agentmesh.cli.output import is_terminal, print_text
+from agentmesh.cli.output import is_terminal
 from agentmesh.cli.target import open_traces
-from agentmesh.display import escape_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from agentmesh.store import TraceStore
     from agentmesh.tui.sources import Source
 
-POLL_S = 0.1
 WAIT_S = 1.0
 """How long a database that is locked, or whose server is away, is waited for: it is said then, and tried again."""
 
@@ -56,6 +53,7 @@ def watch(
 
     Ctrl-C ends the lines and --web, q the app. --json prints each event as a line of JSON; with --web, the address.
     """
+    from agentmesh.cli.watch_lines import print_lines
     from agentmesh.cli.watch_web import app_arguments, check_shown, serve
     from agentmesh.tui.layout import layout_path
 
@@ -111,17 +109,3 @@ def show(source: "Source", store: "TraceStore", theme: str | None = None, *, lay
     if layout_at is not None:
         write_layout(layout_at, app.layout)
     return app.return_code or 0
-
-
-def print_lines(source: "Source", *, ends: bool, as_json: bool = False) -> None:
-    """Print the events of a source, one a line; until its last one where it ``ends``, else until Ctrl-C."""
-    from agentmesh.tui.presenters import plain_line
-
-    while True:
-        events = source.more()
-        if events:
-            print_text("\n".join(escape_json(one.model_dump_json()) if as_json else plain_line(one) for one in events))
-        elif ends and source.is_over:
-            return
-        else:
-            time.sleep(POLL_S)
