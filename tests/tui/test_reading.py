@@ -13,7 +13,7 @@ from agentmesh.errors import RunNotFoundError
 from agentmesh.events import Event, fold
 from agentmesh.store import TraceStore, open_store
 from agentmesh.testing.traces import start
-from agentmesh.tui.reading import LONG, PART, RunReading
+from agentmesh.tui.reading import LONG, NEVER, PART, RunReading
 from agentmesh.tui.run_presenters import slice_rows
 from agentmesh.tui.sources import BATCH, PlayedSource, TailSource
 from agentmesh.tui.widgets.rows import Rows
@@ -76,19 +76,19 @@ def test_a_run_that_is_not_known_or_not_begun_is_told_so() -> None:
     assert read(RunReading("r"), stored([start("r")])) == [(1, True, True)]
 
 
-def test_what_was_read_of_a_long_run_is_let_go_of() -> None:
-    frozen = gc.get_freeze_count()
-    reading = RunReading("long")
-    reading.events += long_run(LONG).events
+def test_what_was_read_of_a_long_run_is_let_go_of_in_steps_and_the_collector_does_all_of_its_work_again() -> None:
+    before, reading, told = gc.get_threshold(), RunReading("long"), long_run(LONG)
     try:
-        list(reading.parts(TailSource(stored(reading.events)), goes_on=lambda: True))
-        assert gc.get_freeze_count() > frozen + LONG
-        full = gc.get_freeze_count()
-        reading.let_go()
-        assert reading.events == []
-        assert gc.get_freeze_count() < full - LONG
+        read(reading, stored(told.events))
+        assert gc.get_threshold() == (*before[:2], NEVER)
+        calls = list(range(PART + 1))
+        steps = reading.let_go(calls)
+        next(steps)
+        assert len(reading.events) == len(told.events) - PART
+        assert len(list(steps)) == -(-len(told.events) // PART) - 1 + 2
+        assert (reading.events, calls, gc.get_threshold()) == ([], [], before)
     finally:
-        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 class Halting(TailSource):
