@@ -101,8 +101,10 @@ def show(source: "Source", store: "TraceStore", theme: str | None = None, *, lay
     from agentmesh.tui.layout import read_layout, write_layout
     from agentmesh.tui.watching import Watched
 
-    app = WatchApp(Watched(source, store), theme=theme, layout=read_layout(layout_at) if layout_at else None)
-    gc.freeze()  # what is loaded by now stays: to look through it again and again costs pauses of .2 s in a flood
+    layout = read_layout(layout_at) if layout_at else None
+    # what is loaded by then stays: to look through it again and again costs pauses, in which no key is heard
+    app = WatchApp(Watched(source, store), theme=theme, layout=layout, settled=gc.freeze)
+    gc.freeze()  # and so that it starts sooner
     app.run()
     if app.failure is not None:
         raise app.failure

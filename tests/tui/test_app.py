@@ -12,7 +12,7 @@ from agentmesh.records import RunStatus, RunSummary
 from agentmesh.store import MemoryStore, RunFilter, TraceStore
 from agentmesh.tui.app import SCREENS, WatchApp
 from agentmesh.tui.pages import PAGE
-from agentmesh.tui.sources import MeshSource, PlayedSource
+from agentmesh.tui.sources import MeshSource, PlayedSource, TailSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
@@ -233,6 +233,18 @@ async def test_help_palette_and_themes_are_keys_away() -> None:
         await reads(pilot, "Show the screen approvals")
         await press(pilot, "enter")
         await reads(pilot, LEADS["approvals"])
+
+
+async def test_who_ran_it_is_told_once_when_the_first_screen_stands() -> None:
+    store, told = told_store(), list[bool]()
+    app = WatchApp(
+        Watched(TailSource(store), store), settled=lambda: told.append(app.screen.is_mounted and bool(text_of(app)))
+    )
+    async with app.run_test() as pilot:
+        await reads(pilot, "agentmesh live", "What is 12 * 7?")
+        await press(pilot, "2")
+        await reads(pilot, "agentmesh runs")
+    assert told == [True]
 
 
 async def test_a_terminal_that_shrinks_says_so_and_goes_on() -> None:
