@@ -1,7 +1,9 @@
 """``agentmesh watch --plain``: a line for each event, for as long as somebody reads them."""
 
 import errno
+import os
 import select
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -59,23 +61,26 @@ def _followed(source: "Source", *, ends: bool, retry_s: float) -> Iterator[Seque
 
 
 def _rest(seconds: float) -> None:
-    """Wait so long, or until nobody reads what is printed: a pipe is known to be closed only when it is asked.
+    """Wait so long, or until nobody reads what is printed: that a pipe is closed is told to who asks.
 
     Raises:
         BrokenPipeError: nobody reads it, as printing would find.
     """
-    printed_to = _descriptor()
+    printed_to = _pipe()
     if printed_to is None or sys.platform == "win32":
         time.sleep(seconds)
         return
-    pipe = select.poll()
-    pipe.register(printed_to, 0)  # an end, and an error, are told in any case
-    if pipe.poll(seconds * 1000):
+    asked = select.poll()
+    asked.register(printed_to, 0)  # its end, and an error, are told in any case
+    if asked.poll(seconds * 1000):
         raise BrokenPipeError(errno.EPIPE, "nobody reads what is printed")
 
 
-def _descriptor() -> int | None:
+def _pipe() -> int | None:
+    """Return the pipe or socket that is printed to, ``None`` where it is something else."""
     try:
-        return None if sys.stdout is None else sys.stdout.fileno()
-    except OSError:  # it is no file but an object of Python's
+        printed_to = -1 if sys.stdout is None else sys.stdout.fileno()
+        mode = os.fstat(printed_to).st_mode
+    except OSError:  # there is none, or it is an object of Python's alone
         return None
+    return printed_to if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
