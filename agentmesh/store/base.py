@@ -134,6 +134,16 @@ class TraceStore(ABC):
             RunNotFoundError: no event of this run is stored.
         """
 
+    def times(self, run_id: RunId) -> list[tuple[int, float]]:
+        """Return seq and time (Unix seconds) of each stored event of a run, by seq.
+
+        A store that can tell them at less cost than the events does so: a long run is laid out by them, then read.
+
+        Raises:
+            RunNotFoundError: no event of this run is stored.
+        """
+        return [(event.seq, event.at) for event in self.events(run_id)]
+
     @abstractmethod
     def run(self, run_id: RunId) -> Run:
         """Return a run folded from its events.

@@ -66,6 +66,10 @@ class CapturingStore(TraceStore):
         """Return the events of a run: as they were said while it has not ended here, as they were stored afterwards."""
         return self._said.among(run_id, self._store.events(run_id, after=after, limit=limit))
 
+    def times(self, run_id: RunId) -> list[tuple[int, float]]:
+        """Return seq and time of each stored event of a run; no policy changes them."""
+        return self._store.times(run_id)
+
     def run(self, run_id: RunId) -> Run:
         """Return a run folded from its events."""
         return fold(self.events(run_id))

@@ -33,6 +33,7 @@ from agentmesh.store.log import (
     has_events,
     read_events,
     read_outline,
+    read_times,
 )
 from agentmesh.store.prune import prune, stored_prunings
 from agentmesh.store.query import (
@@ -90,6 +91,14 @@ class SqlStore(TraceStore):
             found = read_events(connection, run_id, url=self._url, after=after, limit=limit)
             if not found and not has_events(connection, run_id):
                 raise no_run(run_id, self._url)
+        return found
+
+    def times(self, run_id: RunId) -> list[tuple[int, float]]:
+        """Return seq and time of each stored event of a run, without reading what it says."""
+        with self._database.reading() as connection:
+            found = read_times(connection, run_id)
+        if not found:
+            raise no_run(run_id, self._url)
         return found
 
     def run(self, run_id: RunId) -> Run:

@@ -60,6 +60,15 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract,
             with pytest.raises(RunNotFoundError, match="'nobody'"):
                 store.events("nobody", after=3, limit=limit)
 
+    def test_when_the_events_of_a_run_came_is_told_without_them(self) -> None:
+        """By seq, whatever order they were stored in."""
+        with self.make_store() as store:
+            log = whole("r")
+            store.append([*whole("other"), log[2], log[0], log[1]])
+            assert store.times("r") == [(event.seq, event.at) for event in log]
+            with pytest.raises(RunNotFoundError, match="'nobody'"):
+                store.times("nobody")
+
     def test_a_run_is_found_by_its_agent_also_where_its_start_was_stored_last(self) -> None:
         """By the time at which it started."""
         with self.make_store() as store:
@@ -361,6 +370,7 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract,
             store.faults,
             store.leases,
             lambda: store.renew_lease("me", 1.0),
+            lambda: store.times("r"),
             lambda: store.append(whole("s")),
             lambda: store.add_feedback(score("r")),
             lambda: store.put_mark(mark(), state(0)),

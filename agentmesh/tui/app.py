@@ -29,7 +29,6 @@ from agentmesh.tui.screens.live import LiveScreen
 from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
-from agentmesh.tui.screens.small import SmallScreen
 from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
@@ -76,7 +75,15 @@ class WatchApp(RollCallingApp):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, watched: Watched, *, theme: str | None = None, layout: Layout | None = None) -> None:
+    def __init__(
+        self,
+        watched: Watched,
+        *,
+        theme: str | None = None,
+        layout: Layout | None = None,
+        settled: Callable[[], object] | None = None,
+    ) -> None:
+        self._settled = settled  # called once the first screen stands
         self.layout = layout or Layout()
         """How the app was left the last time, and in the end how it was left this time."""
         if self.layout.screen in SCREENS:
@@ -102,6 +109,11 @@ class WatchApp(RollCallingApp):
         self._read()
         if self.played is not None and len(self.played.run_ids) == 1:  # there is nothing else to look at
             self.call_after_refresh(self.open_run, self.played.run_ids[0])
+
+    def on_ready(self) -> None:
+        """Say that the first screen stands."""
+        if self._settled is not None:
+            self._settled()
 
     def on_unmount(self) -> None:
         """Have the worker see at once that the app has ended."""
@@ -212,8 +224,6 @@ class WatchApp(RollCallingApp):
         if self._stale and self._pace.is_time(monotonic(), thread_time()):
             self._stale = False
             self._fit()
-            if isinstance(self.screen, SmallScreen):
-                self.screen.refresh(layout=True)  # a terminal that shrinks may lose what was painted meanwhile
             if isinstance(self.screen, BoardScreen):
                 self.screen.draw()
 

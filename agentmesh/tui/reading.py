@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from agentmesh.events import Event, RunStarted, fold
 from agentmesh.records import Run
@@ -16,8 +16,11 @@ PART: Final = 1000
 """Events that are read at once: about a twentieth of a second."""
 
 LONG: Final = 10_000
-"""Events from which on the garbage collector is told that they stay: looking through 100,000 of them takes .6 s, in
+"""Events from which on the garbage collector leaves alone what is old: looking through 100,000 of them takes .6 s, in
 which no key is heard, and it would be done again and again."""
+
+NEVER: Final = 2**31 - 1
+"""So many times what is young is looked through before what is old is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class RunReading:
     slices: list[tuple[Cell, ...]] = field(default_factory=list)
     is_begun: bool = False
     _folded: int = 0
-    _frozen_before: bool | None = None  # none until this reading froze anything
+    _threshold: tuple[int, int, int] | None = None  # what the collector kept to before the run was long
 
     def parts(self, source: Source, *, goes_on: Callable[[], bool]) -> Iterator[Part]:
         """Read on to the end, for as long as it ``goes_on``, and yield after each step.
@@ -58,24 +61,32 @@ class RunReading:
             is_told = self.is_begun and count > self._folded and (is_last or count >= 2 * self._folded)
             self._folded = count if is_told else self._folded
             run = fold(self.events) if is_told else None
-            if count >= LONG:
-                self._freeze()
+            if count >= LONG and goes_on():
+                self._spare_collector()
             yield Part(run, count, is_last)
 
-    def let_go(self) -> None:
-        """Forget what was read, and have the collector look once at all that it was told to pass over meanwhile."""
-        self.events.clear()  # tables that showed them may still be there
-        self.slices.clear()
-        if self._frozen_before is not None:
-            gc.unfreeze()
-            gc.collect()
-            if self._frozen_before:  # as it was: the process may be somebody else's
-                gc.freeze()
+    def let_go(self, *lists: list[Any]) -> Iterator[None]:
+        """Forget what was read, and what stands in other lists, and yield after each step: freeing takes its time."""
+        every: list[list[Any]] = [self.events, self.slices, *lists]
+        try:
+            for held in every:
+                while held:
+                    del held[-PART:]  # of the list itself: tables that showed it may still be there
+                    yield
+        finally:
+            self.collect_again()
 
-    def _freeze(self) -> None:
-        if self._frozen_before is None:
-            self._frozen_before = gc.get_freeze_count() > 0
-        gc.freeze()
+    def collect_again(self) -> None:
+        """Have the collector do all of its work again, where it was kept from that for the sake of this run."""
+        if self._threshold is not None:
+            gc.set_threshold(*self._threshold)
+            self._threshold = None
+
+    def _spare_collector(self) -> None:
+        """Have the collector look at what is young alone."""
+        if self._threshold is None:
+            self._threshold = gc.get_threshold()
+            gc.set_threshold(*self._threshold[:2], NEVER)
 
     def _take_part(self, source: Source) -> int:
         after = self.events[-1].seq if self.events else -1

@@ -25,6 +25,8 @@ from agentmesh.tui.widgets.rows import Rows
 MOST = 500
 """Waiting runs that are read: the newest."""
 
+REREAD_S: Final = 1.0
+"""How often they are read."""
 
 LONGEST_EDITED: Final = 2000
 """Characters of a request that can be edited here: a line is laid out anew at each key."""
@@ -56,14 +58,17 @@ class ApprovalsScreen(BoardScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Read what waits."""
+        """Read what waits, now and every second."""
         self.query_one("#instead").display = False
         self.query_one(Rows).focus()
-        self.set_interval(1.0, self.reread)
+        self.set_interval(REREAD_S, self.reread)
 
-    def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - the list is read from the store
-        """Read what waits."""
+    def on_screen_resume(self) -> None:
+        """Read what waits at once when the screen comes to the front."""
         self.reread()
+
+    def show_board(self, board: Board, now: float) -> None:
+        """Show nothing of it: the list is read from the store."""
 
     def reread(self) -> None:
         """Read what waits, while the screen is in front."""

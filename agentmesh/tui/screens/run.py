@@ -1,6 +1,7 @@
 """Run: one run from its task to its answer, with everybody who was considered for it."""
 
 import asyncio
+from collections.abc import Iterator
 from time import thread_time
 from typing import ClassVar, Final
 
@@ -39,6 +40,7 @@ from agentmesh.tui.widgets.words import Words
 
 PARTS = ("decision", "timeline", "calls", "answer", "context")
 NEVER = -2
+NO_MORE: Final = object()
 READING_SHARE: Final = 0.1
 """How much of a processor reading a trace that goes on may take: the longer it is, the less often it is read anew."""
 
@@ -106,8 +108,7 @@ class RunScreen(BoardScreen):
         """Forget what was read; more is not read."""
         self.workers.cancel_node(self)
         self._run = None
-        self._calls.clear()
-        self._reading.let_go()
+        _take_all(self._reading.let_go(self._calls))
 
     def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - what is shown comes from the trace
         """Read the trace again where the run has gone on, and follow what is being said."""
@@ -115,6 +116,7 @@ class RunScreen(BoardScreen):
         seen = -1 if run is None else run.last_seq
         if seen != self._seen and not self._is_reading:  # a long trace takes longer to read than to be drawn
             if seen < self._seen and isinstance(self.watched.source, PlayedSource):  # it was sent back
+                self._reading.collect_again()
                 self._reading = RunReading(self.run_id)
             self._seen, self._is_reading = seen, True
             self._read_trace(self._reading)
@@ -233,3 +235,9 @@ class RunScreen(BoardScreen):
                 begun_s = thread_time()
         except AgentMeshError as error:
             self.post_message(TraceRead(self.run_id, reason=str(error)))
+
+
+def _take_all(steps: Iterator[None]) -> None:
+    """Take steps one after the other, and let the event loop do in between what it has to."""
+    if next(steps, NO_MORE) is not NO_MORE:
+        asyncio.get_running_loop().call_soon(_take_all, steps)
