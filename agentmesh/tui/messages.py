@@ -46,11 +46,15 @@ class CardsRead(Message):
 
 @dataclass
 class PageRead(Message):
-    """A page of the list of stored runs was read; ``asked`` is the list it belongs to. Its first page begins a list."""
+    """A page of the list of stored runs was read; ``asked`` is the list it belongs to. Its first page begins a list.
+
+    ``total`` is how long the list is, ``None`` where reading the page did not tell.
+    """
 
     asked: int
     number: int
     runs: Sequence[RunSummary] = ()
+    total: int | None = None
     reason: str = ""
 
 

@@ -173,6 +173,21 @@ async def test_a_list_that_nobody_waits_for_any_more_is_neither_counted_nor_show
         assert [one.text for one in store.counted] == [None, None]
 
 
+async def test_what_a_search_finds_that_was_replaced_meanwhile_is_dropped() -> None:
+    store = GatedStore()
+    async with shown(store) as (app, pilot):
+        await press(pilot, "2")
+        for typed in ("12 * 7", "id:r001"):  # the first one waits at the gate, the second one does not
+            await press(pilot, "slash")
+            app.screen.query_one("#search").value = typed
+            await press(pilot, "enter")
+        await reads(pilot, "1 runs, all states, search 'id:r001'")
+        store.gate.set()
+        await until(pilot, lambda: not any(one.group == "pages" for one in app.workers))
+        await reads(pilot, "1 runs, all states, search 'id:r001'")
+        assert app.screen.query_one(Rows)._keys[:9] == ["r001"]
+
+
 async def test_the_list_is_read_anew_as_events_come_and_left_alone_while_none_do() -> None:
     store = told_store()
     async with shown(store) as (app, pilot):
