@@ -1,14 +1,13 @@
 """``agentmesh watch``: the routing as it happens, in an app; with ``--plain`` in lines."""
 
 import gc
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import click
 
 from agentmesh.cli.options import db_option, json_option, number
-from agentmesh.cli.output import is_terminal, print_text
+from agentmesh.cli.output import print_text
 from agentmesh.cli.target import open_traces
 from agentmesh.display import escape_json
 
@@ -81,8 +80,10 @@ def check_terminal(instead: str) -> None:
     Raises:
         UsageError: there is none; ``instead`` says what works without.
     """
-    if not is_terminal(sys.stdout):
-        raise click.UsageError(f"stdout is no terminal, and the app needs one; {instead}.")
+    from agentmesh.tui.terminal import stream_without_terminal
+
+    if name := stream_without_terminal():
+        raise click.UsageError(f"{name} is no terminal, and the app needs one; {instead}.")
 
 
 def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int) -> "Source":
