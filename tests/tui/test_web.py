@@ -151,7 +151,9 @@ def server_ends(monkeypatch) -> Iterator[tuple[FileIO, FileIO]]:
             yield reading, writing
 
 
-async def test_an_app_whose_server_is_gone_leaves_and_a_line_too_long_for_the_page_is_not_wrapped(server_ends) -> None:
+async def test_the_app_has_the_page_cut_long_lines_and_follow_its_theme_and_leaves_when_its_server_is_gone(
+    server_ends,
+) -> None:
     reading, writing = server_ends
     with told_store() as store:
         app = WatchApp(Watched(TailSource(store), store))
@@ -162,6 +164,10 @@ async def test_an_app_whose_server_is_gone_leaves_and_a_line_too_long_for_the_pa
             while b"What is 12 * 7?" not in said:
                 said += await asyncio.to_thread(reading.read, 65536)
             assert b"\x1b[?7l" in said
+            assert b"\x1b]11;#12161C\x07" in said
+            app.theme = "mesh-light"
+            while b"\x1b]11;#FFFFFF\x07" not in said:
+                said += await asyncio.to_thread(reading.read, 65536)
             reading.close()
             writing.close()
     assert (app.return_code, app.failure) == (0, None)
