@@ -1,13 +1,11 @@
 """``agentmesh watch``: the routing as it happens, in an app; with ``--plain`` in lines."""
 
 import gc
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from agentmesh.cli.options import db_option, json_option, number
-from agentmesh.cli.output import is_terminal
 from agentmesh.cli.target import open_traces
 
 if TYPE_CHECKING:
@@ -81,8 +79,10 @@ def check_terminal(instead: str) -> None:
     Raises:
         UsageError: there is none; ``instead`` says what works without.
     """
-    if not is_terminal(sys.stdout):
-        raise click.UsageError(f"stdout is no terminal, and the app needs one; {instead}.")
+    from agentmesh.tui.terminal import stream_without_terminal
+
+    if name := stream_without_terminal():
+        raise click.UsageError(f"{name} is no terminal, and the app needs one; {instead}.")
 
 
 def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int) -> "Source":

@@ -29,6 +29,7 @@ from agentmesh.tui.screens.live import LiveScreen
 from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
+from agentmesh.tui.terminal import columns_kept
 from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
@@ -99,7 +100,7 @@ class WatchApp(RollCallingApp):
 
     async def run_async(self, **options: Any) -> None:
         """Run until the app is left, by a key, by a signal to end, or with its terminal."""
-        with ended_from_outside(self.exit):
+        with columns_kept(), ended_from_outside(self.exit):
             await super().run_async(**options)
 
     def on_mount(self) -> None:

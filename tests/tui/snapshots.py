@@ -43,7 +43,7 @@ SHOTS: Final = {
     "approvals": Shot("6", ["may poetry be called"]),
     "runs": Shot("2", ["7 runs, all states"]),
     "compare": Shot("m j c", ["they part at event 0"]),
-    "help": Shot("question_mark", ["Everywhere", "palette"]),
+    "help": Shot("question_mark", ["Everywhere", "Palette"]),
 }
 """The pictures by their names, in the order in which they are taken."""
 

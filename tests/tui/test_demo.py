@@ -13,7 +13,7 @@ from agentmesh.demo.team import load_team
 from agentmesh.errors import AgentError, ConfigError
 from agentmesh.tui.app import WatchApp
 from agentmesh.tui.beside import beside, watch_mesh
-from agentmesh.tui.demo import watch_demo
+from agentmesh.tui.demo import KEYS, watch_demo
 from agentmesh.tui.sources import MeshSource
 from agentmesh.tui.watching import Watched
 from tests.tui.apps import text_of, until
@@ -38,7 +38,7 @@ async def test_the_demo_says_what_is_routed_where_and_what_it_earned(tmp_path) -
     assert came is not None
     assert (came.done, came.total) == (FEW, FEW)
     lines = seen[0].splitlines()
-    assert [line.strip() for line in lines[1:4]] == in_the_end(came).splitlines()
+    assert [line.strip() for line in lines[1:4]] == f"{in_the_end(came)} {KEYS}".splitlines()
     assert f"{came.share_of_best_single_cost:.0%} of best single ({came.best_single_id})" in seen[0]
     for word in ("state", "task", "asked", "score", "margin", "USD", "worth", "utility of the agent asked", "? Help"):
         assert word in seen[0]
@@ -75,7 +75,7 @@ def test_what_the_demo_says_fits_a_terminal_of_80_columns(done: int) -> None:
     team = load_team(done)
     answered = [Answered(row, None, team.agents[0].id, 1.0, 0.0001) for row in range(done)]
     so_far = earned(team, answered).model_copy(update={"done": 700, "total": 700})
-    lines = [*intro(team).splitlines(), under_way(so_far), *in_the_end(so_far).splitlines()]
+    lines = [*intro(team).splitlines(), under_way(so_far), *f"{in_the_end(so_far)} {KEYS}".splitlines()]
     assert max(map(len, lines)) <= COLUMNS
     assert len(in_the_end(so_far).splitlines()) == 3
 
