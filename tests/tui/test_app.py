@@ -16,7 +16,7 @@ from agentmesh.tui.sources import MeshSource, PlayedSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
-from tests.tui.apps import LARGE, SMALL, press, reads, shown, text_of, until
+from tests.tui.apps import LARGE, SMALL, click, press, reads, shown, text_of, until
 from tests.tui.story import StandingClock, sum_asked, told_store
 
 LEADS = {
@@ -49,9 +49,9 @@ async def test_tables_are_walked_by_vim_keys_and_by_arrows() -> None:
         ):  # fmt: skip
             await press(pilot, *keys.split())
             await until(pilot, lambda row=row: rows.cursor == row)
-        await pilot.click(Rows, offset=(5, 3))
+        await click(pilot, Rows, (5, 3))
         assert rows.cursor == 2
-        await pilot.click(Rows, offset=(5, 3), times=2)
+        await click(pilot, Rows, (5, 3), times=2)
         await reads(pilot, "agentmesh run —")
 
 
@@ -60,7 +60,7 @@ async def test_a_run_is_opened_walked_through_and_left() -> None:
         rows = app.screen.query_one(Rows)
         rows.action_move([*rows._keys].index("battle"))
         await press(pilot, "enter")
-        assert "drawn to explore" in await reads(pilot, "would need")
+        await reads(pilot, "would need", "drawn to explore")
         for part, words in (
             ("timeline", ("they do not agree",)),
             ("calls", ("tokens in/out", "1067")),
@@ -126,12 +126,12 @@ class GatedStore(MemoryStore):
 
     def count_runs(self, where: RunFilter | None = None) -> int:
         self.counted.append(where)
-        self.gate.wait(10)
+        self.gate.wait(60)
         return super().count_runs(where)
 
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         if where is not None and where.text is not None:
-            self.gate.wait(10)
+            self.gate.wait(60)
         return super().runs(where, limit=limit, offset=offset)
 
 
