@@ -11,12 +11,13 @@ from agentmesh.errors import StoreError
 from agentmesh.records import RunStatus, RunSummary
 from agentmesh.store import MemoryStore, RunFilter, TraceStore
 from agentmesh.tui.app import SCREENS, WatchApp
+from agentmesh.tui.messages import WaitingRead
 from agentmesh.tui.pages import PAGE
 from agentmesh.tui.sources import MeshSource, PlayedSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
-from tests.tui.apps import LARGE, SMALL, click, press, reads, shown, text_of, until
+from tests.tui.apps import LARGE, SMALL, click, press, reads, settled, shown, text_of, until
 from tests.tui.story import StandingClock, sum_asked, told_store
 
 LEADS = {
@@ -317,6 +318,15 @@ async def test_a_mesh_in_this_process_goes_on_when_it_is_approved_here() -> None
         await reads(pilot, "would need")
         await press(pilot, "plus")
         await until(pilot, lambda: store.events(done)[-1].kind == "feedback_given")
+
+
+async def test_a_list_of_what_waits_that_was_asked_for_earlier_is_not_shown_after_a_later_one() -> None:
+    async with shown() as (app, pilot):
+        await press(pilot, "6")
+        await reads(pilot, "may poetry be called")
+        app.screen.post_message(WaitingRead(0, []))
+        await settled(pilot)
+        assert len(app.screen.query_one(Rows)) == 1
 
 
 async def test_a_run_that_is_played_is_steered_by_keys() -> None:
