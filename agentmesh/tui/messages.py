@@ -68,8 +68,9 @@ class RunsCounted(Message):
 
 @dataclass
 class WaitingRead(Message):
-    """The runs that wait for a person were read."""
+    """The runs that wait for a person were read; ``asked`` counts how often they were asked for."""
 
+    asked: int
     runs: Sequence[Run]
 
 

@@ -12,13 +12,14 @@ from agentmesh.errors import StoreError
 from agentmesh.records import RunStatus, RunSummary
 from agentmesh.store import MemoryStore, RunFilter, TraceStore
 from agentmesh.tui.app import SCREENS, WatchApp
+from agentmesh.tui.messages import WaitingRead
 from agentmesh.tui.pages import PAGE
 from agentmesh.tui.screens.approvals import MOST, REREAD_S
 from agentmesh.tui.sources import MeshSource, PlayedSource, TailSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
-from tests.tui.apps import LARGE, SMALL, press, reads, shown, text_of, until
+from tests.tui.apps import LARGE, SMALL, click, press, reads, settled, shown, text_of, until
 from tests.tui.story import StandingClock, family_of, sum_asked, told_store
 
 LEADS = {
@@ -51,9 +52,9 @@ async def test_tables_are_walked_by_vim_keys_and_by_arrows() -> None:
         ):  # fmt: skip
             await press(pilot, *keys.split())
             await until(pilot, lambda row=row: rows.cursor == row)
-        await pilot.click(Rows, offset=(5, 3))
+        await click(pilot, Rows, (5, 3))
         assert rows.cursor == 2
-        await pilot.click(Rows, offset=(5, 3), times=2)
+        await click(pilot, Rows, (5, 3), times=2)
         await reads(pilot, "agentmesh run —")
 
 
@@ -62,7 +63,7 @@ async def test_a_run_is_opened_walked_through_and_left() -> None:
         rows = app.screen.query_one(Rows)
         rows.action_move([*rows._keys].index("battle"))
         await press(pilot, "enter")
-        assert "drawn to explore" in await reads(pilot, "would need")
+        await reads(pilot, "would need", "drawn to explore")
         for part, words in (
             ("timeline", ("they do not agree",)),
             ("calls", ("tokens in/out", "1067")),
@@ -128,12 +129,12 @@ class GatedStore(MemoryStore):
 
     def count_runs(self, where: RunFilter | None = None) -> int:
         self.counted.append(where)
-        self.gate.wait(10)
+        self.gate.wait(60)
         return super().count_runs(where)
 
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         if where is not None and where.text is not None:
-            self.gate.wait(10)
+            self.gate.wait(60)
         return super().runs(where, limit=limit, offset=offset)
 
 
@@ -369,6 +370,15 @@ async def test_a_mesh_in_this_process_goes_on_when_it_is_approved_here() -> None
         await reads(pilot, "would need")
         await press(pilot, "plus")
         await until(pilot, lambda: store.events(done)[-1].kind == "feedback_given")
+
+
+async def test_a_list_of_what_waits_that_was_asked_for_earlier_is_not_shown_after_a_later_one() -> None:
+    async with shown() as (app, pilot):
+        await press(pilot, "6")
+        await reads(pilot, "may poetry be called")
+        app.screen.post_message(WaitingRead(0, []))
+        await settled(pilot)
+        assert len(app.screen.query_one(Rows)) == 1
 
 
 async def test_a_run_that_is_played_is_steered_by_keys() -> None:

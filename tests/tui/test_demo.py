@@ -16,7 +16,7 @@ from agentmesh.tui.beside import beside, watch_mesh
 from agentmesh.tui.demo import KEYS, watch_demo
 from agentmesh.tui.sources import MeshSource
 from agentmesh.tui.watching import Watched
-from tests.tui.apps import text_of, until
+from tests.tui.apps import reads, text_of, until
 
 FEW = 6
 COLUMNS = 78
@@ -28,8 +28,7 @@ async def test_the_demo_says_what_is_routed_where_and_what_it_earned(tmp_path) -
 
     async def look(pilot):
         app = pilot.app
-        await until(pilot, lambda: f"of {FEW} scores" in text_of(app) and "are answered" in text_of(app))
-        seen.append(text_of(app))
+        seen.append(await reads(pilot, f"of {FEW} scores", "are answered", "q leaves"))
         await pilot.press("enter")
         await until(pilot, lambda: "would need" in text_of(app))
         await pilot.press("q")
@@ -59,7 +58,7 @@ async def test_leaving_the_demo_half_way_ends_it_cleanly(tmp_path) -> None:
         assert "Each question goes to one of 12 recorded models" in text_of(pilot.app)
         await pilot.press("q")
 
-    came = await watch_demo(url, limit=3, pace_s=1.0, pilot=leave)
+    came = await watch_demo(url, limit=3, pace_s=60.0, pilot=leave)
     assert came is not None
     assert came.done == 1
     with open_store(url) as store:

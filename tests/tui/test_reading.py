@@ -5,6 +5,7 @@ import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event as Signal
+from threading import Semaphore
 from time import monotonic
 
 import pytest
@@ -137,6 +138,41 @@ async def test_a_run_that_is_played_is_sent_far_ahead_and_back_in_steps() -> Non
         await until(pilot, lambda: app.watched.board.totals.events == place)
         await until(pilot, lambda: len(app.screen.query_one("#events", Rows)) == place)
         assert app.watched.board.runs["long"].last_seq == place - 1
+
+
+class Halted(PlayedSource):
+    """Stands still before it reads of a run, and again before it says what it read, until it is let go on."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        super().__init__(events, StandingClock(0.0))
+        self.halts, self.goes_on = 0, Semaphore(0)
+
+    def trace(self, run_id: str, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
+        self._halt()
+        found = super().trace(run_id, after=after, limit=limit)
+        self._halt()
+        return found
+
+    def _halt(self) -> None:
+        self.halts += 1
+        assert self.goes_on.acquire(timeout=40)
+
+
+async def test_a_run_that_is_played_and_sent_back_while_it_is_read_is_shown_no_further_than_it_is_played() -> None:
+    source = Halted(long_run(200).events)
+    async with shown(source=source) as (app, pilot):
+        await until(pilot, lambda: source.halts == 1)
+        await press(pilot, "space", *["right_square_bracket"] * 8)
+        ahead = source.position[0]
+        await until(pilot, lambda: app.watched.board.totals.events == ahead)
+        source.goes_on.release()
+        await until(pilot, lambda: source.halts == 2)
+        await press(pilot, *["left_square_bracket"] * 4)
+        place = source.position[0]
+        assert 1 < place < ahead
+        await until(pilot, lambda: app.watched.board.totals.events == place)
+        source.goes_on.release(1000)
+        await until(pilot, lambda: len(app.screen.query_one("#events", Rows)) == place)
 
 
 def test_an_earlier_run_that_is_long_is_taken_in_in_parts(tmp_path: Path) -> None:

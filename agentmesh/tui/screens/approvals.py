@@ -46,6 +46,7 @@ class ApprovalsScreen(BoardScreen):
     def __init__(self) -> None:
         super().__init__()
         self._runs: Sequence[Run] = ()
+        self._asked = self._shown = 0  # the number of the list that was asked for last, and of that which is shown
         self._offered = ""  # what the field began with: where that is left as it is, so is what is asked
 
     def compose(self) -> ComposeResult:
@@ -73,12 +74,15 @@ class ApprovalsScreen(BoardScreen):
     def reread(self) -> None:
         """Read what waits, while the screen is in front."""
         if self.is_current:
-            self._read()
+            self._asked += 1
+            self._read(self._asked)
 
     @while_shown
     def on_waiting_read(self, message: WaitingRead) -> None:
-        """Show what was read."""
-        self._runs = message.runs
+        """Show what was read, unless it was read before what is shown."""
+        if message.asked < self._shown:
+            return
+        self._runs, self._shown = message.runs, message.asked
         now = self.watched.clock.now()
         rows = waiting_rows(self._runs, now)
         self.query_one(Rows).show([f"{run.id}\n{place}" for run, place in self._places()], rows.__getitem__)
@@ -141,7 +145,7 @@ class ApprovalsScreen(BoardScreen):
         self.query_one("#request", Passage).show(shown)
 
     @work(thread=True, exclusive=True, group="waiting")
-    def _read(self) -> None:
+    def _read(self, asked: int) -> None:
         """Read the runs that wait."""
         store = self.watched.store
         try:
@@ -150,4 +154,4 @@ class ApprovalsScreen(BoardScreen):
         except AgentMeshError:
             return  # the source says so, and it is tried again
         # a run of a workflow waits for what the run of its stage waits for
-        self.post_message(WaitingRead([run for run in runs if run.decision is not None]))
+        self.post_message(WaitingRead(asked, [run for run in runs if run.decision is not None]))

@@ -39,7 +39,7 @@ from agentmesh.tui.widgets.rows import Numbered, Rows
 from agentmesh.tui.widgets.words import Words
 
 PARTS = ("decision", "timeline", "calls", "answer", "context")
-NEVER = -2
+NEVER: Final = -2
 NO_MORE: Final = object()
 READING_SHARE: Final = 0.1
 """How much of a processor reading a trace that goes on may take: the longer it is, the less often it is read anew."""
@@ -73,7 +73,7 @@ class RunScreen(BoardScreen):
         self._reading = RunReading(run_id)
         self._run: Run | None = None
         self._calls: list[AgentCall] = []
-        self._seen = NEVER
+        self._seen = 0, NEVER  # how often what is played was sent back, and the last seq, when the trace was read
         self._is_reading = False  # or rests from it
         self._is_orphaned = False
         self._how_far = ""  # while it is being read
@@ -112,10 +112,11 @@ class RunScreen(BoardScreen):
 
     def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - what is shown comes from the trace
         """Read the trace again where the run has gone on, and follow what is being said."""
-        run = board.runs.get(self.run_id)
-        seen = -1 if run is None else run.last_seq
+        run, source = board.runs.get(self.run_id), self.watched.source
+        sent_back = source.times_sent_back if isinstance(source, PlayedSource) else 0
+        seen = sent_back, -1 if run is None else run.last_seq
         if seen != self._seen and not self._is_reading:  # a long trace takes longer to read than to be drawn
-            if seen < self._seen and isinstance(self.watched.source, PlayedSource):  # it was sent back
+            if sent_back != self._seen[0]:  # what was read may lie ahead by now
                 self._reading.collect_again()
                 self._reading = RunReading(self.run_id)
             self._seen, self._is_reading = seen, True
@@ -131,7 +132,7 @@ class RunScreen(BoardScreen):
         """Show what was read, or how far that has come."""
         if message.reason:
             self.query_one("#headline", Words).show(message.reason)
-            self._seen = NEVER  # it may be there later, or be readable again
+            self._seen = self._seen[0], NEVER  # it may be there later, or be readable again
             self.set_timer(RETRY_S, self._rested)
             return
         if message.is_whole:
