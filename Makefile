@@ -43,7 +43,9 @@ types: $(DEV)
 imports: $(DEV)
 	$(BIN)/lint-imports
 
+# compiled first: where Python is told to keep no bytecode, each of the many processes would compile the package anew
 unit: $(DEV)
+	$(BIN)/python -m compileall -q agentmesh
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
 
 wheel: $(DEV)
