@@ -273,6 +273,11 @@ class PlayedSource:
                 self._played_s = offsets_s[place]
 
     @property
+    def rounds(self) -> int:
+        """Return how often it was sent back: what was read before is not as far any more."""
+        return self._round
+
+    @property
     def is_outdated(self) -> bool:
         """Return whether it was sent back since :meth:`more` was last asked: what that gave is given anew."""
         return self._round_given != self._round

@@ -73,7 +73,7 @@ class RunScreen(BoardScreen):
         self._reading = RunReading(run_id)
         self._run: Run | None = None
         self._calls: list[AgentCall] = []
-        self._seen = NEVER
+        self._seen, self._rounds = NEVER, 0
         self._is_reading = False  # or rests from it
         self._is_orphaned = False
         self._how_far = ""  # while it is being read
@@ -114,11 +114,14 @@ class RunScreen(BoardScreen):
         """Read the trace again where the run has gone on, and follow what is being said."""
         run = board.runs.get(self.run_id)
         seen = -1 if run is None else run.last_seq
-        if seen != self._seen and not self._is_reading:  # a long trace takes longer to read than to be drawn
-            if seen < self._seen and isinstance(self.watched.source, PlayedSource):  # it was sent back
+        source = self.watched.source
+        rounds = source.rounds if isinstance(source, PlayedSource) else 0
+        # a long trace takes longer to read than to be drawn
+        if (seen, rounds) != (self._seen, self._rounds) and not self._is_reading:
+            if rounds != self._rounds:  # it was sent back, maybe while it was read
                 self._reading.collect_again()
                 self._reading = RunReading(self.run_id)
-            self._seen, self._is_reading = seen, True
+            self._seen, self._rounds, self._is_reading = seen, rounds, True
             self._read_trace(self._reading)
         elif run is not None and run.said:
             self._show_said()
