@@ -3,7 +3,6 @@
 import asyncio
 from pathlib import Path
 from threading import Event
-from time import monotonic
 
 import pytest
 
@@ -14,8 +13,7 @@ from agentmesh.store import MemoryStore, RunFilter, TraceStore
 from agentmesh.tui.app import SCREENS, WatchApp
 from agentmesh.tui.messages import WaitingRead
 from agentmesh.tui.pages import PAGE
-from agentmesh.tui.screens.approvals import MOST, REREAD_S
-from agentmesh.tui.sources import MeshSource, PlayedSource, TailSource
+from agentmesh.tui.sources import MeshSource, PlayedSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
@@ -253,18 +251,6 @@ async def test_help_palette_and_themes_are_keys_away() -> None:
         await reads(pilot, LEADS["approvals"])
 
 
-async def test_who_ran_it_is_told_once_when_the_first_screen_stands() -> None:
-    store, told = told_store(), list[bool]()
-    app = WatchApp(
-        Watched(TailSource(store), store), settled=lambda: told.append(app.screen.is_mounted and bool(text_of(app)))
-    )
-    async with app.run_test() as pilot:
-        await reads(pilot, "agentmesh live", "What is 12 * 7?")
-        await press(pilot, "2")
-        await reads(pilot, "agentmesh runs")
-    assert told == [True]
-
-
 async def test_a_terminal_that_shrinks_says_so_and_goes_on() -> None:
     async with shown() as (app, pilot):
         await pilot.resize_terminal(20, 5)
@@ -325,29 +311,6 @@ async def test_scores_and_answers_are_written_into_a_database_that_is_watched(tm
 @agent(description="Solves arithmetic.", price_per_call_usd="0.001")
 async def maths(task):
     return "84"
-
-
-class AskedStore(MemoryStore):
-    """Notes how often it was asked which runs wait for a person."""
-
-    asked = 0
-
-    def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
-        self.asked += where == RunFilter(status=RunStatus.WAITING) and limit == MOST
-        return super().runs(where, limit=limit, offset=offset)
-
-
-async def test_what_waits_is_read_each_second_and_not_each_time_that_it_is_drawn() -> None:
-    store = AskedStore()
-    store.append(sum_asked().events)
-    async with shown(store) as (app, pilot):
-        await press(pilot, "6")
-        await until(pilot, lambda: store.asked)
-        begun, before = monotonic(), store.asked
-        for _ in range(20):
-            app.screen.draw()
-            await pilot.pause(0)
-        assert store.asked - before <= 1 + (monotonic() - begun) / REREAD_S
 
 
 async def test_a_mesh_in_this_process_goes_on_when_it_is_approved_here() -> None:
