@@ -1,6 +1,5 @@
 """A run read in parts: the first is shown at once, the rest follows, and of a run that goes on only what is new."""
 
-import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,17 +9,14 @@ from agentmesh.records import Run
 from agentmesh.tui.cells import Cell
 from agentmesh.tui.run_presenters import slice_rows
 from agentmesh.tui.sources import Source
+from agentmesh.tui.sparing import SPARING
 from agentmesh.types import RunId
 
 PART: Final = 1000
 """Events that are read at once: about a twentieth of a second."""
 
 LONG: Final = 10_000
-"""Events from which on the garbage collector leaves alone what is old: looking through 100,000 of them takes .6 s, in
-which no key is heard, and it would be done again and again."""
-
-NEVER: Final = 2**31 - 1
-"""So many times what is young is looked through before what is old is."""
+"""Events from which on the garbage collector leaves alone what is old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ class RunReading:
     slices: list[tuple[Cell, ...]] = field(default_factory=list)
     is_begun: bool = False
     _folded: int = 0
-    _threshold: tuple[int, int, int] | None = None  # what the collector kept to before the run was long
+    _is_done: bool = False
 
     def parts(self, source: Source, *, goes_on: Callable[[], bool]) -> Iterator[Part]:
         """Read on to the end, for as long as it ``goes_on``, and yield after each step.
@@ -55,13 +51,13 @@ class RunReading:
             AgentMeshError: the source cannot be read now, or knows of no such run.
         """
         is_last = False
-        while not is_last and goes_on():
+        while not (is_last or self._is_done) and goes_on():
             is_last = self._take_part(source) < PART
             count = len(self.events)
             is_told = self.is_begun and count > self._folded and (is_last or count >= 2 * self._folded)
             self._folded = count if is_told else self._folded
             run = fold(self.events) if is_told else None
-            if count >= LONG and goes_on():
+            if count >= LONG:
                 self._spare_collector()
             yield Part(run, count, is_last)
 
@@ -74,19 +70,17 @@ class RunReading:
                     del held[-PART:]  # of the list itself: tables that showed it may still be there
                     yield
         finally:
-            self.collect_again()
+            self.end()
 
-    def collect_again(self) -> None:
-        """Have the collector do all of its work again, where it was kept from that for the sake of this run."""
-        if self._threshold is not None:
-            gc.set_threshold(*self._threshold)
-            self._threshold = None
+    def end(self) -> None:
+        """Read no more, and have the collector do all of its work again, where it was kept from that for this run."""
+        self._is_done = True
+        SPARING.end(self)
 
     def _spare_collector(self) -> None:
-        """Have the collector look at what is young alone."""
-        if self._threshold is None:
-            self._threshold = gc.get_threshold()
-            gc.set_threshold(*self._threshold[:2], NEVER)
+        SPARING.begin(self)
+        if self._is_done:  # meanwhile, by another thread: nobody would end it after this
+            SPARING.end(self)
 
     def _take_part(self, source: Source) -> int:
         after = self.events[-1].seq if self.events else -1

@@ -14,10 +14,12 @@ from agentmesh.errors import RunNotFoundError
 from agentmesh.events import Event, fold
 from agentmesh.store import TraceStore, open_store
 from agentmesh.testing.traces import start
-from agentmesh.tui.reading import LONG, NEVER, PART, RunReading
+from agentmesh.tui.reading import LONG, PART, RunReading
 from agentmesh.tui.run_presenters import slice_rows
 from agentmesh.tui.sources import BATCH, PlayedSource, TailSource
+from agentmesh.tui.sparing import NEVER, SPARING
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.types import RunId
 from tests.tui.apps import LARGE, press, reads, shown, text_of, until
 from tests.tui.story import StandingClock, Telling, decision, family_of, story, sum_asked, told_store
 
@@ -92,6 +94,32 @@ def test_what_was_read_of_a_long_run_is_let_go_of_in_steps_and_the_collector_doe
         gc.set_threshold(*before)
 
 
+def test_the_collector_does_all_of_its_work_again_when_the_last_long_run_is_left_in_whatever_order() -> None:
+    before, first, second = gc.get_threshold(), RunReading("first"), RunReading("second")
+    for reading in (first, second):
+        SPARING.begin(reading)
+    first.end()
+    assert gc.get_threshold() == (*before[:2], NEVER)
+    first.end()
+    second.end()
+    assert gc.get_threshold() == before
+
+
+def test_a_long_run_that_is_left_while_a_part_is_read_is_read_no_further_and_keeps_the_collector_from_nothing() -> None:
+    before, reading, told = gc.get_threshold(), RunReading("long"), long_run(LONG)
+
+    class Left(TailSource):
+        def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
+            part = super().trace(run_id, after=after, limit=limit)
+            if after + 1 + PART >= LONG:
+                reading.end()
+            return part
+
+    counts = [part.count for part in reading.parts(Left(stored(told.events)), goes_on=lambda: True)]
+    assert counts[-1] == LONG
+    assert gc.get_threshold() == before
+
+
 class Halting(TailSource):
     """Gives the first part of a run, and more of it once it ``goes_on``."""
 
@@ -144,7 +172,7 @@ class Halted(PlayedSource):
     """Stands still before it reads of a run, and again before it says what it read, until it is let go on."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        super().__init__(events, StandingClock(0.0))
+        super().__init__(family_of(events), StandingClock(0.0))
         self.halts, self.goes_on = 0, Semaphore(0)
 
     def trace(self, run_id: str, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:

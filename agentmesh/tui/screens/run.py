@@ -117,7 +117,7 @@ class RunScreen(BoardScreen):
         seen = sent_back, -1 if run is None else run.last_seq
         if seen != self._seen and not self._is_reading:  # a long trace takes longer to read than to be drawn
             if sent_back != self._seen[0]:  # what was read may lie ahead by now
-                self._reading.collect_again()
+                self._reading.end()
                 self._reading = RunReading(self.run_id)
             self._seen, self._is_reading = seen, True
             self._read_trace(self._reading)
