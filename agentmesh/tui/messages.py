@@ -1,6 +1,6 @@
 """What the workers of the app tell it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from agentmesh.types import RunId
 
 if TYPE_CHECKING:
     from agentmesh.learning.predictions import Predictions
+    from agentmesh.learning.versions import StoredRouter
     from agentmesh.tui.learned import LearnedRouter, TrailsAt
 
 
@@ -76,9 +77,13 @@ class WaitingRead(Message):
 
 @dataclass
 class RoutersRead(Message):
-    """The stored routers were read, as their names with the hash of their parameters and their embedder."""
+    """The stored routers were read, by their names with the hash of their parameters and their embedder.
 
-    names: Sequence[str]
+    ``asked`` says in which reading of everything, here and below.
+    """
+
+    asked: int
+    routers: "Mapping[str, StoredRouter]"
 
 
 @dataclass
@@ -104,6 +109,7 @@ class TrailsRead(Message):
 class PredictionsRead(Message):
     """What routers expected of the newest scored answers was read; ``reason`` says why not."""
 
+    asked: int
     found: "Predictions | None" = None
     reason: str = ""
 
