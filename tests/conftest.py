@@ -4,6 +4,7 @@ import gc
 import ipaddress
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -40,8 +41,18 @@ OUTSIDE = (
     "OPENAI_BASE_URL",
 )
 
+HEARD = {"SIGHUP": signal.SIG_DFL, "SIGINT": signal.default_int_handler}
+
 NUMBERS = count()
 OWN_POSTGRES = os.environ.get("AGENTMESH_TEST_POSTGRES")  # the URL of a database in which the tests may make schemas
+
+
+def pytest_configure() -> None:
+    """Hear signals that are ignored under nohup and in the background of a script: so would all that tests start."""
+    for name, handler in HEARD.items():
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,10 @@
 import os
 import signal
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from textual.drivers.web_driver import WebDriver
 from textual.theme import Theme
-
-GONE: Final = getattr(signal, "SIGHUP", signal.SIGTERM)
-"""The signal that the server is gone, as a terminal that goes gives it: the app ends, or is ended."""
 
 
 class ServedDriver(WebDriver):
@@ -31,7 +28,7 @@ class ServedDriver(WebDriver):
         """Pass on what is typed until the app ends, or the server: then nobody is there to end it."""
         super().run_input_thread()
         if not self.exit_event.is_set():
-            os.kill(os.getpid(), GONE)
+            os.kill(os.getpid(), _gone())
 
     def _show_theme(self, theme: Theme) -> None:
         """Give what no cell covers the background of the theme."""
@@ -41,3 +38,9 @@ class ServedDriver(WebDriver):
         with suppress(BrokenPipeError):  # the server is gone, and the app about to follow
             return self._write_all(data)
         return len(data)
+
+
+def _gone() -> signal.Signals:
+    """Return the signal by which the app ends: that of a terminal that goes, unless it is ignored, as under nohup."""
+    hang_up = getattr(signal, "SIGHUP", signal.SIGTERM)
+    return signal.SIGTERM if signal.getsignal(hang_up) is signal.SIG_IGN else hang_up
