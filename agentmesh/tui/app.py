@@ -18,7 +18,7 @@ from agentmesh.errors import AgentMeshError, StoreError
 from agentmesh.tui.layout import Layout
 from agentmesh.tui.leaving import ended_from_outside
 from agentmesh.tui.messages import Arrived, SourceFailed
-from agentmesh.tui.pacing import DRAW_S, Pace
+from agentmesh.tui.pacing import AGE_S, DRAW_S, Pace
 from agentmesh.tui.roll import RollCallingApp
 from agentmesh.tui.screens.agents import AgentsScreen
 from agentmesh.tui.screens.approvals import ApprovalsScreen
@@ -36,9 +36,6 @@ from agentmesh.types import AgentId, RunId
 
 POLL_S: Final = 0.25
 """How long the source rests between two questions."""
-
-AGE_S: Final = 0.5
-"""How often the screen in front is drawn though nothing came: what it shows has grown older."""
 
 RETRY_S: Final = 1.0
 """How long a source that failed is left alone."""
@@ -82,7 +79,7 @@ class WatchApp(RollCallingApp):
         *,
         theme: str | None = None,
         layout: Layout | None = None,
-        settled: Callable[[], object] | None = None,
+        settled: Callable[[], object] = lambda: None,
     ) -> None:
         self._settled = settled  # called once the first screen stands
         self.layout = layout or Layout()
@@ -113,8 +110,7 @@ class WatchApp(RollCallingApp):
 
     def on_ready(self) -> None:
         """Say that the first screen stands."""
-        if self._settled is not None:
-            self._settled()
+        self._settled()
 
     def on_unmount(self) -> None:
         """Have the worker see at once that the app has ended."""
@@ -129,8 +125,13 @@ class WatchApp(RollCallingApp):
 
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
+        board = self.watched.board
+        if (
+            not board.runs
+        ):  # whoever opened the app waits for the first ones: what it took to open is not held against it
+            self._pace = Pace()
         if self.played is None or not self.played.is_outdated:
-            self.watched.board.take(message.events)
+            board.take(message.events)
         self._folded.set()
         self._stale = True
 

@@ -5,10 +5,11 @@ from time import monotonic
 from agentmesh.records import RunStatus, RunSummary
 from agentmesh.store import MemoryStore, RunFilter
 from agentmesh.tui.app import WatchApp
+from agentmesh.tui.messages import Arrived
 from agentmesh.tui.screens.approvals import MOST, REREAD_S
 from agentmesh.tui.sources import TailSource
 from agentmesh.tui.watching import Watched
-from tests.tui.apps import press, reads, shown, text_of, until
+from tests.tui.apps import press, reads, settled, shown, text_of, until
 from tests.tui.story import sum_asked, told_store
 
 
@@ -45,3 +46,16 @@ async def test_what_waits_is_read_each_second_and_not_each_time_that_it_is_drawn
             app.screen.draw()
             await pilot.pause(0)
         assert store.asked - before <= 1 + (monotonic() - begun) / REREAD_S
+
+
+async def test_what_opening_the_app_took_does_not_put_off_the_first_runs_and_all_later_drawing_keeps_to_its_share() -> (
+    None
+):
+    async with shown(MemoryStore()) as (app, pilot):
+        opened = app._pace
+        app.post_message(Arrived(sum_asked("first").events))
+        await settled(pilot)
+        begun = app._pace
+        app.post_message(Arrived(sum_asked("second").events))
+        await settled(pilot)
+        assert (begun is not opened, app._pace is begun, len(app.watched.board.runs)) == (True, True, 2)
