@@ -21,6 +21,8 @@ DEV := $(VENV)/.dev.stamp
 export PIP_ROOT_USER_ACTION = ignore
 # one thread a process: the tests run in $(JOBS) processes, and small arrays lose by being split
 export OMP_NUM_THREADS = 1
+# how many processes mypy checks in, where it can: a clean clone has no cache, and one process would leave a core idle
+export MYPY_NUM_WORKERS = $(JOBS)
 
 .DELETE_ON_ERROR:
 .PHONY: demo test soak lint types imports unit wheel clean
@@ -41,7 +43,9 @@ types: $(DEV)
 imports: $(DEV)
 	$(BIN)/lint-imports
 
+# compiled first: where Python is told to keep no bytecode, each of the many processes would compile the package anew
 unit: $(DEV)
+	$(BIN)/python -m compileall -q agentmesh
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
 
 wheel: $(DEV)

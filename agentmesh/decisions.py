@@ -4,13 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from math import ceil
 from textwrap import fill
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
 from agentmesh.frozen import Record
 from agentmesh.packing import PackedFloats, unpack_floats
-from agentmesh.types import AgentId, FloatArray
+from agentmesh.types import AgentId
+
+if TYPE_CHECKING:
+    from agentmesh.types import FloatArray
 
 COLUMNS: Final = 76
 """How wide an explanation may be: a terminal of 80 columns, less the frame of a panel."""
@@ -18,6 +21,9 @@ COLUMNS: Final = 76
 HANGING: Final = "    "
 GUARD: Final = "guard"
 """The name of the stage that knows how familiar a task is, and of the gate by which it refuses agents."""
+
+UNHEALTHY: Final = "unhealthy"
+"""The gate that refuses an agent which is left alone, since it keeps failing."""
 
 RIVALS: Final = 3  # of how many that were not chosen is said what would flip the choice
 LEAST_SAID: Final = 0.005  # a kind of task that rounds to 0 % is not worth a word
@@ -148,11 +154,11 @@ class RouteDecision(Record):
     stages: tuple[Stage, ...] = ()
     reasoning: Reasoning | None = None
 
-    def score_array(self) -> FloatArray:
+    def score_array(self) -> "FloatArray":
         """Return the utility of each agent of the pool, shape (n_agents,); NaN where gated."""
         return unpack_floats(self.scores)
 
-    def probability_array(self) -> FloatArray:
+    def probability_array(self) -> "FloatArray":
         """Return the probability that each agent is drawn first, shape (n_agents,)."""
         return unpack_floats(self.probabilities)
 

@@ -10,6 +10,7 @@ from agentmesh.agents.registry import Registry
 from agentmesh.approvals import Approval
 from agentmesh.capture import Capture
 from agentmesh.errors import ConfigError
+from agentmesh.graphs import engine
 from agentmesh.graphs.approval import Approvals
 from agentmesh.graphs.asking import LiveAsker
 from agentmesh.graphs.calling import Caller, LiveCaller
@@ -167,6 +168,7 @@ async def _opened(setup: Setup, given: TraceStore | str, stack: AsyncExitStack) 
     caller = LiveCaller(setup.registry, setup.clock)
     stack.push_async_callback(caller.aclose)
     services = replace(await _services(setup, store, caller), owner=at_work.owner)
+    await engine.ready()
     executor = LocalExecutor(services, writer, listeners=setup.listeners)
     stack.push_async_callback(executor.aclose)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())

@@ -1,12 +1,15 @@
 """Arrays as bytes inside records: bit for bit, and base64 in JSON."""
 
 import base64
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import BeforeValidator, PlainSerializer
 
-from agentmesh.types import FloatArray, VectorArray
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from agentmesh.arrays import FloatArray, VectorArray
 
 
 def _unpack(value: object) -> object:
@@ -21,33 +24,47 @@ PackedFloats = Annotated[
 """Little-endian float64 values as raw bytes; base64 in JSON."""
 
 
-def pack_floats(values: FloatArray) -> bytes:
+def pack_floats(values: "FloatArray") -> bytes:
     """Return ``values`` as little-endian float64 bytes, bit for bit."""
-    return np.ascontiguousarray(values, dtype="<f8").tobytes()
+    return _packed(values, "<f8")
 
 
-def unpack_floats(raw: bytes) -> FloatArray:
+def unpack_floats(raw: bytes) -> "FloatArray":
     """Undo :func:`pack_floats`.
 
+    >>> import numpy as np
     >>> unpack_floats(pack_floats(np.array([0.5, 2.0]))).tolist()
     [0.5, 2.0]
     """
-    return np.frombuffer(raw, dtype="<f8")
+    unpacked: FloatArray = _numpy().frombuffer(raw, dtype="<f8")
+    return unpacked
 
 
 PackedVector = PackedFloats
 """An embedding as little-endian float32 bytes, which is what embedders give; base64 in JSON."""
 
 
-def pack_vector(vector: VectorArray) -> bytes:
+def pack_vector(vector: "VectorArray") -> bytes:
     """Return an embedding, or rows of them, as little-endian float32 bytes, bit for bit."""
-    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
+    return _packed(vector, "<f4")
 
 
-def unpack_vector(raw: bytes) -> VectorArray:
+def unpack_vector(raw: bytes) -> "VectorArray":
     """Undo :func:`pack_vector`.
 
+    >>> import numpy as np
     >>> unpack_vector(pack_vector(np.array([0.5, 2.0], dtype=np.float32))).tolist()
     [0.5, 2.0]
     """
-    return np.frombuffer(raw, dtype="<f4")
+    unpacked: VectorArray = _numpy().frombuffer(raw, dtype="<f4")
+    return unpacked
+
+
+def _packed(values: "FloatArray | VectorArray", kind: str) -> bytes:
+    packed: bytes = _numpy().ascontiguousarray(values, dtype=kind).tobytes()
+    return packed
+
+
+def _numpy() -> "ModuleType":
+    """Load numpy when an array is first packed or unpacked: most who read records leave the bytes as they are."""
+    return import_module("numpy")

@@ -1,19 +1,29 @@
 """Names for plain values, and the two sources of the outside world that code is handed: a clock and a generator."""
 
 import time
-from typing import Protocol, TypeAlias
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue as JsonValue
+
+if TYPE_CHECKING:
+    from agentmesh.arrays import FloatArray as FloatArray
+    from agentmesh.arrays import IndexArray as IndexArray
+    from agentmesh.arrays import MaskArray as MaskArray
+    from agentmesh.arrays import Rng as Rng
+    from agentmesh.arrays import VectorArray as VectorArray
+else:
+    _ARRAYS = frozenset({"FloatArray", "IndexArray", "MaskArray", "Rng", "VectorArray"})
+
+    def __getattr__(name: str) -> object:
+        """Load numpy when an array is first named: who lists runs, or watches them, names none."""
+        if name not in _ARRAYS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module("agentmesh.arrays"), name)
+
 
 AgentId: TypeAlias = str
 RunId: TypeAlias = str
-FloatArray: TypeAlias = NDArray[np.float64]
-VectorArray: TypeAlias = NDArray[np.float32]
-IndexArray: TypeAlias = NDArray[np.int64]
-MaskArray: TypeAlias = NDArray[np.bool_]
-Rng: TypeAlias = np.random.Generator
 
 
 class Clock(Protocol):

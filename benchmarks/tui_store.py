@@ -3,9 +3,10 @@
 The database is written first, by appending events in batches. The app runs without a terminal at 160x48. A key counts
 from when it is pressed until what it leads to is drawn, read from the database where it was not read yet; where that is
 another list, until its first page is, and "counted" until it is known how long the list is. What starting Python and
-importing the app takes is told apart, and what it takes from the command in a terminal to the first screen.
+importing the app takes is told apart, and what it takes from the command in a terminal to the first screen. With
+``--postgres`` the store is a PostgreSQL server of its own on loopback, which is gone afterwards.
 
-    python benchmarks/tui_store.py [--runs 100000] [--db FILE|URL] [--json]
+    python benchmarks/tui_store.py [--runs 100000] [--db FILE|URL | --postgres] [--json]
 """
 
 import argparse
@@ -23,7 +24,8 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -34,6 +36,7 @@ from agentmesh import open_store
 from agentmesh.store import TraceStore
 from agentmesh.store.base import RunFilter
 from agentmesh.testing.flood import copied
+from agentmesh.testing.postgres import PostgresServer, find_postgres
 from agentmesh.tui.app import WatchApp
 from agentmesh.tui.screens.runs import STATES
 from agentmesh.tui.sources import TailSource
@@ -196,23 +199,38 @@ def store_ms(url: str) -> dict[str, float]:
     found = {}
     with open_store(url, read_only=True) as store:
         for name, where in questions.items():
-            for what, ask in (("count", store.count_runs), ("page", lambda where: store.runs(where, limit=100))):
+            for what, ask in (("count", store.count_runs), ("page", lambda where: store.runs_page(where, limit=100))):
                 begun = time.perf_counter()
                 ask(where)
                 found[f"store: {what} {name}".strip()] = round(1000 * (time.perf_counter() - begun), 1)
     return found
 
 
+@contextmanager
+def database(named: str | None, *, postgres: bool) -> Iterator[str]:
+    """Return the URL of the database that is named, else of one that is gone afterwards."""
+    if postgres:
+        programs = find_postgres()
+        if programs is None:
+            raise SystemExit("neither initdb nor postgres was found; name a database of yours by --db")
+        with PostgresServer(programs) as server:
+            yield server.url()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = named or f"{folder}/many.db"
+        yield path if "://" in path else f"sqlite:///{Path(path).absolute()}"
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--db")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--db")
+    place.add_argument("--postgres", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        named = arguments.db or f"{folder}/many.db"
-        url = named if "://" in named else f"sqlite:///{Path(named).absolute()}"
+    with database(arguments.db, postgres=arguments.postgres) as url:
         with open_store(url) as store:
             if not store.count_runs():
                 write(store, arguments.runs)

@@ -4,6 +4,7 @@ import gc
 import ipaddress
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -40,8 +41,18 @@ OUTSIDE = (
     "OPENAI_BASE_URL",
 )
 
+HEARD = {"SIGHUP": signal.SIG_DFL, "SIGINT": signal.default_int_handler}
+
 NUMBERS = count()
 OWN_POSTGRES = os.environ.get("AGENTMESH_TEST_POSTGRES")  # the URL of a database in which the tests may make schemas
+
+
+def pytest_configure() -> None:
+    """Hear signals that are ignored under nohup and in the background of a script: so would all that tests start."""
+    for name, handler in HEARD.items():
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
@@ -95,19 +106,23 @@ class WarmPython:
         folder: Path,
         before: str = "",
         environment: Mapping[str, str] | None = None,
+        streams: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program in a folder, after some lines of code, and return how it ended and what it said."""
+        """Run a program in a folder, after some lines of code, and return how it ended and what it said.
+
+        A terminal or a pipe may be named in the place of a stream; what is written there is read by somebody else.
+        """
         self._count += 1
-        said = [self._folder / f"{self._count}.{name}" for name in ("out", "err")]
+        said = {name: str(self._folder / f"{self._count}.{name}") for name in ("stdout", "stderr")}
         order = {"program": str(program), "arguments": [str(one) for one in arguments], "folder": str(folder)}
-        order |= {"stdout": str(said[0]), "stderr": str(said[1]), "before": before, "environment": environment or {}}
+        order |= {**said, **(streams or {}), "before": before, "environment": environment or {}}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         code = int(self.process.stdout.readline())
-        texts = [path.read_text(encoding="utf-8") for path in said]
-        return subprocess.CompletedProcess([str(program)], code, *texts)
+        texts = {name: Path(path).read_text(encoding="utf-8") for name, path in said.items() if Path(path).exists()}
+        return subprocess.CompletedProcess([str(program)], code, **texts)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import agentmesh.embed.remote
+import agentmesh.graphs.workflow.graph
 import agentmesh.mesh
 import agentmesh.playback.player  # noqa: F401 - loaded for the forks
 from agentmesh.graphs.builder import compile_workflow
@@ -36,8 +38,12 @@ def main() -> None:
 
 def run(order: dict[str, object]) -> None:
     """Do what was ordered, in a fork."""
-    for place, path in enumerate((os.devnull, order["stdout"], order["stderr"])):
-        os.dup2(os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_TRUNC), place)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for place, path in enumerate((order["stdout"], order["stderr"]), start=1):
+        os.dup2(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), place)
+    # anew, as an interpreter makes them at its start: one that was made for a file takes a terminal for a file
+    sys.stdout = os.fdopen(1, "w", encoding=sys.stdout.encoding, closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, encoding=sys.stderr.encoding, errors="backslashreplace", closefd=False)
     os.chdir(str(order["folder"]))
     os.environ.update(order["environment"])
     program = Path(str(order["program"]))

@@ -13,8 +13,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def number(low: float = 0.0, high: float = math.inf, *, open_low: bool = False) -> Callable[[str], float]:
     """Return what reads a finite number from ``low`` to ``high``; ``open_low`` leaves ``low`` itself out.
 
-    >>> number(0, 1)("0.5")
-    0.5
+    >>> number(0, 1)("0.5"), number(0, 1).__name__
+    (0.5, 'number')
     """
     accepted = (
         f"from {low:g} to {high:g}" if math.isfinite(high) else f"{'above' if open_low else 'of at least'} {low:g}"
@@ -30,6 +30,7 @@ def number(low: float = 0.0, high: float = math.inf, *, open_low: bool = False) 
             raise click.BadParameter(f"{text!r} is not a number {accepted}.")
         return found
 
+    read.__name__ = "number"  # in capitals a help text names by it what an option takes
     return read
 
 

@@ -63,9 +63,8 @@ def list_runs(
         left = asyncio.run(left_alone(store)) if orphaned else None
         alone = not every and not orphaned and where["agent_id"] is None
         wanted = RunFilter(**where, alone=alone, orphaned=left)  # type: ignore[arg-type]  # click has checked each
-        found = store.runs(wanted, limit=limit, offset=offset)
-        is_last = 0 < len(found) < limit or not (found or offset)  # then they need not be counted
-        total = offset + len(found) if is_last else store.count_runs(wanted)
+        page = store.runs_page(wanted, limit=limit, offset=offset)
+        found, total = page.runs, store.count_runs(wanted) if page.total is None else page.total
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in found])
         return

@@ -1,16 +1,12 @@
 """``agentmesh watch``: the routing as it happens, in an app; with ``--plain`` in lines."""
 
 import gc
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
 
 from agentmesh.cli.options import db_option, json_option, number
-from agentmesh.cli.output import is_terminal, print_text
 from agentmesh.cli.target import open_traces
-from agentmesh.display import escape_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +14,6 @@ if TYPE_CHECKING:
     from agentmesh.store import TraceStore
     from agentmesh.tui.sources import Source
 
-POLL_S = 0.1
 WAIT_S = 1.0
 """How long a database that is locked, or whose server is away, is waited for: it is said then, and tried again."""
 
@@ -56,10 +51,9 @@ def watch(
 
     Ctrl-C ends the lines and --web, q the app. --json prints each event as a line of JSON; with --web, the address.
     """
-    from agentmesh.cli.watch_web import app_arguments, check_shown, serve
-    from agentmesh.tui.layout import layout_path
-
     if web or port is not None:
+        from agentmesh.cli.watch_web import app_arguments, check_shown, serve
+
         if plain or not web:
             raise click.UsageError("--web goes with --port, and not with --plain.")
         check_shown(db, run_id, theme)
@@ -70,8 +64,12 @@ def watch(
     with open_traces(db, busy_timeout_s=WAIT_S) as store:
         source = source_of(store, run_id, speed, recent if recent is not None else 10 if plain or as_json else 100)
         if plain or as_json:
+            from agentmesh.cli.watch_lines import print_lines
+
             print_lines(source, ends=run_id is not None, as_json=as_json)
             return 0
+        from agentmesh.tui.layout import layout_path
+
         return show(source, store, theme, layout_at=layout_path())
 
 
@@ -81,19 +79,22 @@ def check_terminal(instead: str) -> None:
     Raises:
         UsageError: there is none; ``instead`` says what works without.
     """
-    if not is_terminal(sys.stdout):
-        raise click.UsageError(f"stdout is no terminal, and the app needs one; {instead}.")
+    from agentmesh.tui.terminal import stream_without_terminal
+
+    if name := stream_without_terminal():
+        raise click.UsageError(f"{name} is no terminal, and the app needs one; {instead}.")
 
 
 def source_of(store: "TraceStore", run_id: str | None, speed: float, recent: int) -> "Source":
     """Return what is to be watched: the store as it grows, or one run of it."""
     from agentmesh.store.lookup import find_run
-    from agentmesh.tui.sources import PlayedSource, TailSource, stored_family
+    from agentmesh.tui.family import Family
+    from agentmesh.tui.sources import PlayedSource, TailSource
     from agentmesh.types import SystemClock
 
     if run_id is None:
         return TailSource(store, recent=recent)
-    return PlayedSource(stored_family(store, find_run(store, run_id)), SystemClock(), speed=speed)
+    return PlayedSource(Family.of(store, find_run(store, run_id)), SystemClock(), speed=speed)
 
 
 def show(source: "Source", store: "TraceStore", theme: str | None = None, *, layout_at: "Path | None" = None) -> int:
@@ -102,25 +103,13 @@ def show(source: "Source", store: "TraceStore", theme: str | None = None, *, lay
     from agentmesh.tui.layout import read_layout, write_layout
     from agentmesh.tui.watching import Watched
 
-    app = WatchApp(Watched(source, store), theme=theme, layout=read_layout(layout_at) if layout_at else None)
-    gc.freeze()  # what is loaded by now stays: to look through it again and again costs pauses of .2 s in a flood
+    layout = read_layout(layout_at) if layout_at else None
+    # what is loaded by then stays: to look through it again and again costs pauses, in which no key is heard
+    app = WatchApp(Watched(source, store), theme=theme, layout=layout, settled=gc.freeze)
+    gc.freeze()  # and so that it starts sooner
     app.run()
     if app.failure is not None:
         raise app.failure
     if layout_at is not None:
         write_layout(layout_at, app.layout)
     return app.return_code or 0
-
-
-def print_lines(source: "Source", *, ends: bool, as_json: bool = False) -> None:
-    """Print the events of a source, one a line; until its last one where it ``ends``, else until Ctrl-C."""
-    from agentmesh.tui.presenters import plain_line
-
-    while True:
-        events = source.more()
-        if events:
-            print_text("\n".join(escape_json(one.model_dump_json()) if as_json else plain_line(one) for one in events))
-        elif ends and source.is_over:
-            return
-        else:
-            time.sleep(POLL_S)

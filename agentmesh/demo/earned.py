@@ -46,7 +46,7 @@ def in_the_end(so_far: Earned) -> str:
         (
             f"{so_far.done} questions are answered: quality {own.quality:.3f} for {_dollars(own.cost_usd_per_1k)}.",
             f"{alone} {best.quality:.3f} for {_dollars(best.cost_usd_per_1k)}.",
-            f"The router paid {_share(so_far)} of that. Enter opens a question, 3 the models, q leaves.",
+            f"The router paid {_share(so_far)} of that.",
         )
     )
 

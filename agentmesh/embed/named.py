@@ -1,6 +1,7 @@
 """Makes an embedder from its name, through the entry points."""
 
-from agentmesh.embed.remote import RemoteEmbedder
+from importlib import import_module
+
 from agentmesh.errors import ConfigError, PluginError
 from agentmesh.plugins import load
 from agentmesh.protocols import Embedder
@@ -19,9 +20,9 @@ def embedder_named(name: str | None = None, *, settings: Settings | None = None)
     """
     known = settings or Settings.load()
     wanted = name or known.embedder
-    made = load("agentmesh.embedders", wanted)
-    if made is RemoteEmbedder:
+    if wanted == "remote":  # nobody can take over a name of ours
         return _remote(known)
+    made = load("agentmesh.embedders", wanted)
     if not callable(made):
         raise PluginError(f"the entry point {wanted!r} of 'agentmesh.embedders' is {made!r}; it must name a class")
     embedder = made()
@@ -31,6 +32,9 @@ def embedder_named(name: str | None = None, *, settings: Settings | None = None)
 
 
 def _remote(settings: Settings) -> Embedder:
+    """Load the client of an endpoint, which costs a third of a second, where it is asked for."""
     if settings.embedder_url is None or settings.embedder_model is None:
         raise ConfigError("the embedder 'remote' needs AGENTMESH_EMBEDDER_URL and AGENTMESH_EMBEDDER_MODEL")
-    return RemoteEmbedder(settings.embedder_model, base_url=settings.embedder_url, api_key=settings.embedder_key or "")
+    endpoint = {"base_url": settings.embedder_url, "api_key": settings.embedder_key or ""}
+    made: Embedder = import_module("agentmesh.embed.remote").RemoteEmbedder(settings.embedder_model, **endpoint)
+    return made

@@ -24,8 +24,8 @@ from agentmesh.events import (
     fold,
     total_cost,
 )
+from agentmesh.graphs import engine
 from agentmesh.graphs.admission import RunPaused
-from agentmesh.graphs.builder import compile_workflow
 from agentmesh.graphs.continuing import Past
 from agentmesh.graphs.log import EventWriter, RunLog, named
 from agentmesh.graphs.place import ALONE, Place
@@ -47,7 +47,8 @@ async def through_agents(task: Task, context: RunContext) -> Conclusion:
     """Take a run through decide, dispatch and refine."""
     await context.services.turns.enter(context.entry, left_s=context.scope.left_s())
     try:
-        state: RunState = await compile_workflow().ainvoke({"task": task}, context=context)  # type: ignore[assignment]
+        graph = engine.compile_workflow()
+        state: RunState = await graph.ainvoke({"task": task}, context=context)  # type: ignore[assignment]
     finally:
         context.entry.leave()
     return _conclusion(state, context.log.events)

@@ -6,13 +6,11 @@ from typing import Final
 import numpy as np
 from pydantic import Field
 
+from agentmesh.decisions import UNHEALTHY
 from agentmesh.frozen import Record
 from agentmesh.records import AgentCall, AgentCard, CallStatus
 from agentmesh.routing.base import AgentPool
 from agentmesh.types import AgentId, Clock, Rng
-
-UNHEALTHY: Final = "unhealthy"
-"""The gate that refuses an agent which is left alone."""
 
 PATIENCE_S: Final = 10.0
 """An agent that a run's deadline cut off after less than this may have been about to answer: it is not blamed."""

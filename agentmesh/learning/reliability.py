@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from agentmesh.errors import ConfigError
-from agentmesh.learning.measured import wilson
+from agentmesh.intervals import wilson
 from agentmesh.records import Record
 from agentmesh.types import FloatArray, IndexArray
 

@@ -8,6 +8,7 @@ from functools import partial
 from agentmesh.capture import Capture
 from agentmesh.errors import AgentMeshError, ConfigError, PluginError, ReplayError, ReplayMissError
 from agentmesh.events import CallFinished, Event, RunStarted
+from agentmesh.graphs import engine
 from agentmesh.graphs.continuing import Past
 from agentmesh.graphs.executor import LocalExecutor, RunRequest
 from agentmesh.graphs.place import Place
@@ -78,6 +79,7 @@ async def replay(
     """
     events = await asyncio.to_thread(store.events, run_id)
     started = events[0]
+    await engine.ready()
     if isinstance(started, RunStarted) and started.workflow:
         found = await replay_stages(store, events, workflow, partial(_differences, store, router=router))
         if found and started.capture:

@@ -82,6 +82,20 @@ class RunFilter:
     orphaned: Orphaned | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RunsPage:
+    """A page of a list of runs, and how many are on that list, ``None`` where reading the page did not tell."""
+
+    runs: list[RunSummary]
+    total: int | None
+
+    @classmethod
+    def read(cls, runs: list[RunSummary], *, limit: int, offset: int) -> Self:
+        """Return a page of at most ``limit`` runs after ``offset`` others: it tells of all where it is the last one."""
+        is_last = 0 < len(runs) < limit or (limit > 0 and not (runs or offset))
+        return cls(runs, offset + len(runs) if is_last else None)
+
+
 class TraceStore(ABC):
     """Keeps runs, feedback, experiences, registries, router states and marks, and the faults of learning.
 
@@ -134,6 +148,16 @@ class TraceStore(ABC):
             RunNotFoundError: no event of this run is stored.
         """
 
+    def times(self, run_id: RunId) -> list[tuple[int, float]]:
+        """Return seq and time (Unix seconds) of each stored event of a run, by seq.
+
+        A store that can tell them at less cost than the events does so: a long run is laid out by them, then read.
+
+        Raises:
+            RunNotFoundError: no event of this run is stored.
+        """
+        return [(event.seq, event.at) for event in self.events(run_id)]
+
     @abstractmethod
     def run(self, run_id: RunId) -> Run:
         """Return a run folded from its events.
@@ -145,6 +169,10 @@ class TraceStore(ABC):
     @abstractmethod
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         """List runs, newest first; those that started at the same instant by id, descending."""
+
+    def runs_page(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> RunsPage:
+        """Return what ``runs`` does, and what ``count_runs`` does where that costs nothing more."""
+        return RunsPage.read(self.runs(where, limit=limit, offset=offset), limit=limit, offset=offset)
 
     @abstractmethod
     def count_runs(self, where: RunFilter | None = None) -> int:

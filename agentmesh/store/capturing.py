@@ -21,7 +21,7 @@ from agentmesh.records import (
     Run,
     RunSummary,
 )
-from agentmesh.store.base import Lease, RunFilter, StoredEvent, TraceStore
+from agentmesh.store.base import Lease, RunFilter, RunsPage, StoredEvent, TraceStore
 from agentmesh.store.captured import captured
 from agentmesh.store.retention import Cursor, Pruned, Pruning, Reclaimed, Retention
 from agentmesh.types import RunId
@@ -66,6 +66,10 @@ class CapturingStore(TraceStore):
         """Return the events of a run: as they were said while it has not ended here, as they were stored afterwards."""
         return self._said.among(run_id, self._store.events(run_id, after=after, limit=limit))
 
+    def times(self, run_id: RunId) -> list[tuple[int, float]]:
+        """Return seq and time of each stored event of a run; no policy changes them."""
+        return self._store.times(run_id)
+
     def run(self, run_id: RunId) -> Run:
         """Return a run folded from its events."""
         return fold(self.events(run_id))
@@ -73,6 +77,10 @@ class CapturingStore(TraceStore):
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         """List runs as they were stored, newest first."""
         return self._store.runs(where, limit=limit, offset=offset)
+
+    def runs_page(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> RunsPage:
+        """List runs as they were stored, and say how many there are where reading them told."""
+        return self._store.runs_page(where, limit=limit, offset=offset)
 
     def count_runs(self, where: RunFilter | None = None) -> int:
         """Count the runs that ``runs`` would list without a limit."""

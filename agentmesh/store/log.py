@@ -89,6 +89,13 @@ def read_events(
     ]
 
 
+def read_times(connection: Connection, run_id: RunId) -> list[tuple[int, float]]:
+    """Return seq and time of the stored events of a run, by seq; none for an unknown run."""
+    table = event_table.c
+    wanted = select(table.seq, table.at).where(table.run_id == run_id).order_by(table.seq)
+    return [(seq, at) for seq, at in connection.execute(wanted)]
+
+
 def read_outline(row: Sequence[Any]) -> Outline:
     """Return the outline that a row of ``OUTLINE_COLUMNS`` holds."""
     run_id, last_seq, started_at, status, text, elapsed_s, cost_usd, agents, parent, owner = row

@@ -34,7 +34,7 @@ def _beginning(store: TraceStore, beginning: str, *, alone: bool) -> list[RunId]
 
 def _is_stored(store: TraceStore, run_id: RunId) -> bool:
     try:
-        store.run(run_id)
+        store.events(run_id, limit=1)
     except RunNotFoundError:
         return False
     return True

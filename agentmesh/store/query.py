@@ -97,13 +97,31 @@ def _beginning(run_id: ColumnElement[Any], beginning: str) -> list[ColumnElement
     return asked
 
 
-def page_of(where: RunFilter | None, columns: Sequence[ColumnElement[Any]], *, limit: int, offset: int) -> Select[Any]:
-    """Ask for columns of the runs that ``where`` asks for, newest first; only rows of this page are read."""
+def page_of(
+    where: RunFilter | None,
+    columns: Sequence[ColumnElement[Any]],
+    *,
+    limit: int,
+    offset: int,
+    counted: bool = False,
+) -> Select[Any]:
+    """Ask for columns of the runs that ``where`` asks for, newest first; only rows of this page are read.
+
+    Where they are ``counted``, how many there are comes behind the columns of each: all are found in one pass.
+    """
     found = listed(where).c
-    page = select(found.id, found.started_at).order_by(found.started_at.desc(), found.id.desc())
+    total = [func.count().over().label("total")] if counted else []
+    page = select(found.id, found.started_at, *total).order_by(found.started_at.desc(), found.id.desc())
     shown = page.limit(limit).offset(offset).subquery("page")
-    wanted = select(*columns).join_from(shown, runs, runs.c.id == shown.c.id)
+    told = [shown.c.total] if counted else []
+    wanted = select(*columns, *told).join_from(shown, runs, runs.c.id == shown.c.id)
     return wanted.order_by(shown.c.started_at.desc(), shown.c.id.desc())
+
+
+def start_after(newest: int) -> Select[Any]:
+    """Ask when the run started that comes after so many newer ones; an index knows."""
+    known = select(runs.c.started_at).where(runs.c.started_at.is_not(None))
+    return known.order_by(runs.c.started_at.desc()).offset(newest).limit(1)
 
 
 def _left_alone(orphaned: Orphaned) -> ColumnElement[bool]:

@@ -21,19 +21,19 @@ from agentmesh.records import (
     RunSummary,
 )
 from agentmesh.store import faults, lease_rows, marks, schema
-from agentmesh.store.base import Lease, RunFilter, StoredEvent, TraceStore
+from agentmesh.store.base import Lease, RunFilter, RunsPage, StoredEvent, TraceStore
 from agentmesh.store.bulk import insert_rows
 from agentmesh.store.carrying import every_mark, read_traces, take_over
-from agentmesh.store.codec import decode, encode, summary
+from agentmesh.store.codec import decode, encode
 from agentmesh.store.drawn import differences, draw_anew, strays
 from agentmesh.store.log import (
-    OUTLINE_COLUMNS,
     append_events,
     are_stored,
     has_events,
     read_events,
-    read_outline,
+    read_times,
 )
+from agentmesh.store.pages import read_page
 from agentmesh.store.prune import prune, stored_prunings
 from agentmesh.store.query import (
     holes,
@@ -41,7 +41,6 @@ from agentmesh.store.query import (
     latest_cards,
     listed,
     named_routers,
-    page_of,
     parameters_of,
     registry_of,
 )
@@ -92,15 +91,26 @@ class SqlStore(TraceStore):
                 raise no_run(run_id, self._url)
         return found
 
+    def times(self, run_id: RunId) -> list[tuple[int, float]]:
+        """Return seq and time of each stored event of a run, without reading what it says."""
+        with self._database.reading() as connection:
+            found = read_times(connection, run_id)
+        if not found:
+            raise no_run(run_id, self._url)
+        return found
+
     def run(self, run_id: RunId) -> Run:
         """Return a run folded from its events."""
         return fold(self.events(run_id))
 
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         """List runs, newest first."""
-        wanted = page_of(where, OUTLINE_COLUMNS, limit=limit, offset=offset)
+        return self.runs_page(where, limit=limit, offset=offset).runs
+
+    def runs_page(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> RunsPage:
+        """List runs, newest first, and say how many there are where finding them told."""
         with self._database.reading() as connection:
-            return [summary(read_outline(row)) for row in connection.execute(wanted)]
+            return read_page(connection, where, limit=limit, offset=offset)
 
     def count_runs(self, where: RunFilter | None = None) -> int:
         """Count the runs that ``runs`` would list without a limit."""

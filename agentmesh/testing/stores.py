@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agentmesh.errors import DuplicateEventError, RunNotFoundError, StoreError
 from agentmesh.events import AnswerChunk, Event, RunResumed, StageWaiting, fold, summarize
 from agentmesh.records import AgentCard, LearningFault, Reasoning, RegistrySnapshot, RunStatus
-from agentmesh.store.base import RunFilter
+from agentmesh.store.base import RunFilter, RunsPage
 from agentmesh.testing import strategies as draw
 from agentmesh.testing.carried_log import CarriedLogContract
 from agentmesh.testing.learning_log import BOUNDED, LearningLogContract
@@ -59,6 +59,15 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract,
             assert read == log
             with pytest.raises(RunNotFoundError, match="'nobody'"):
                 store.events("nobody", after=3, limit=limit)
+
+    def test_when_the_events_of_a_run_came_is_told_without_them(self) -> None:
+        """By seq, whatever order they were stored in."""
+        with self.make_store() as store:
+            log = whole("r")
+            store.append([*whole("other"), log[2], log[0], log[1]])
+            assert store.times("r") == [(event.seq, event.at) for event in log]
+            with pytest.raises(RunNotFoundError, match="'nobody'"):
+                store.times("nobody")
 
     def test_a_run_is_found_by_its_agent_also_where_its_start_was_stored_last(self) -> None:
         """By the time at which it started."""
@@ -234,6 +243,23 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract,
             store.append([start("open", text="y" * 300 + "X" * 60_000 + "after\0NUL", at=3)])
             assert {run.id for run in store.runs(where)} == found
             assert store.count_runs(where) == len(found)
+            assert store.runs_page(where) == RunsPage(store.runs(where), len(found))
+
+    def test_a_page_tells_how_long_its_list_is_or_leaves_it_to_be_counted(self) -> None:
+        """The last page always tells; a limit of nothing, or an offset behind the end, never does."""
+        with self.make_store() as store:
+            store.append([event for run_id in "abc" for event in whole(run_id)])
+            for where in (None, RunFilter(text="12")):
+                for limit, offset, told in (
+                    (2, 0, {None, 3}),
+                    (2, 2, {3}),
+                    (4, 0, {3}),
+                    (0, 0, {None}),
+                    (2, 9, {None}),
+                ):
+                    page = store.runs_page(where, limit=limit, offset=offset)
+                    assert page.runs == store.runs(where, limit=limit, offset=offset)
+                    assert page.total in told
 
     def test_runs_that_another_one_started_may_be_left_out(self) -> None:
         """They name it in their first event."""
@@ -361,6 +387,7 @@ class TraceStoreContract(CarriedLogContract, LearningLogContract, LeaseContract,
             store.faults,
             store.leases,
             lambda: store.renew_lease("me", 1.0),
+            lambda: store.times("r"),
             lambda: store.append(whole("s")),
             lambda: store.add_feedback(score("r")),
             lambda: store.put_mark(mark(), state(0)),

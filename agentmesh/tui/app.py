@@ -18,7 +18,7 @@ from agentmesh.errors import AgentMeshError, StoreError
 from agentmesh.tui.layout import Layout
 from agentmesh.tui.leaving import ended_from_outside
 from agentmesh.tui.messages import Arrived, SourceFailed
-from agentmesh.tui.pacing import DRAW_S, Pace
+from agentmesh.tui.pacing import AGE_S, DRAW_S, Pace
 from agentmesh.tui.roll import RollCallingApp
 from agentmesh.tui.screens.agents import AgentsScreen
 from agentmesh.tui.screens.approvals import ApprovalsScreen
@@ -29,16 +29,13 @@ from agentmesh.tui.screens.live import LiveScreen
 from agentmesh.tui.screens.routers import RoutersScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.screens.runs import RunsScreen
-from agentmesh.tui.screens.small import SmallScreen
+from agentmesh.tui.terminal import columns_kept
 from agentmesh.tui.themes import THEMES, known_theme, theme_named
 from agentmesh.tui.watching import Watched, given_answer, given_score
 from agentmesh.types import AgentId, RunId
 
 POLL_S: Final = 0.25
 """How long the source rests between two questions."""
-
-AGE_S: Final = 0.5
-"""How often the screen in front is drawn though nothing came: what it shows has grown older."""
 
 RETRY_S: Final = 1.0
 """How long a source that failed is left alone."""
@@ -76,7 +73,15 @@ class WatchApp(RollCallingApp):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, watched: Watched, *, theme: str | None = None, layout: Layout | None = None) -> None:
+    def __init__(
+        self,
+        watched: Watched,
+        *,
+        theme: str | None = None,
+        layout: Layout | None = None,
+        settled: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._settled = settled  # called once the first screen stands
         self.layout = layout or Layout()
         """How the app was left the last time, and in the end how it was left this time."""
         if self.layout.screen in SCREENS:
@@ -92,7 +97,7 @@ class WatchApp(RollCallingApp):
 
     async def run_async(self, **options: Any) -> None:
         """Run until the app is left, by a key, by a signal to end, or with its terminal."""
-        with ended_from_outside(self.exit):
+        with columns_kept(), ended_from_outside(self.exit):
             await super().run_async(**options)
 
     def on_mount(self) -> None:
@@ -102,6 +107,10 @@ class WatchApp(RollCallingApp):
         self._read()
         if self.played is not None and len(self.played.run_ids) == 1:  # there is nothing else to look at
             self.call_after_refresh(self.open_run, self.played.run_ids[0])
+
+    def on_ready(self) -> None:
+        """Say that the first screen stands."""
+        self._settled()
 
     def on_unmount(self) -> None:
         """Have the worker see at once that the app has ended."""
@@ -116,8 +125,13 @@ class WatchApp(RollCallingApp):
 
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
+        board = self.watched.board
+        if (
+            not board.runs
+        ):  # whoever opened the app waits for the first ones: what it took to open is not held against it
+            self._pace = Pace()
         if self.played is None or not self.played.is_outdated:
-            self.watched.board.take(message.events)
+            board.take(message.events)
         self._folded.set()
         self._stale = True
 
@@ -212,8 +226,6 @@ class WatchApp(RollCallingApp):
         if self._stale and self._pace.is_time(monotonic(), thread_time()):
             self._stale = False
             self._fit()
-            if isinstance(self.screen, SmallScreen):
-                self.screen.refresh(layout=True)  # a terminal that shrinks may lose what was painted meanwhile
             if isinstance(self.screen, BoardScreen):
                 self.screen.draw()
 

@@ -1,7 +1,6 @@
 """The app beside work of the same process, on one event loop: both go on until the app is left."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -12,6 +11,7 @@ from agentmesh.mesh import Mesh
 from agentmesh.tui.app import WatchApp
 from agentmesh.tui.presenters import plain_line
 from agentmesh.tui.sources import MeshSource, Source
+from agentmesh.tui.terminal import stream_without_terminal
 from agentmesh.tui.watching import Watched
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ POLL_S: Final = 0.1
 async def watch_mesh(mesh: Mesh, source: MeshSource, work: Work[T], *, note: str = "") -> T | None:
     """Show an open mesh in the app while ``work`` gives it tasks, until the app is left.
 
-    Where stdout is no terminal, a line is printed for each event, until the work is done.
+    Where stdin, stdout or stderr is no terminal, a line is printed for each event, until the work is done.
 
     Args:
         mesh: The mesh; it must be open, and ``source`` be one of its listeners.
@@ -35,7 +35,7 @@ async def watch_mesh(mesh: Mesh, source: MeshSource, work: Work[T], *, note: str
     Returns:
         What the work returned, ``None`` where it was cancelled.
     """
-    if sys.stdout is None or not sys.stdout.isatty():
+    if stream_without_terminal():
         return await in_lines(source, work)
     return await beside(WatchApp(Watched(source, mesh.store, mesh, note=note)), work)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final
 
-from agentmesh.decisions import Candidate, RouteDecision
+from agentmesh.decisions import UNHEALTHY, Candidate, RouteDecision
 from agentmesh.events import (
     AnswerChunk,
     AnswerRefined,
@@ -24,7 +24,6 @@ from agentmesh.events import (
     TaskPrepared,
     WaveStarted,
 )
-from agentmesh.graphs.health import UNHEALTHY
 from agentmesh.records import RunStatus
 from agentmesh.tui.tallies import FEW_SCORES, AgentTally, Totals
 from agentmesh.types import AgentId, RunId

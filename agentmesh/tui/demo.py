@@ -19,6 +19,9 @@ from agentmesh.tui.watching import Watched
 PACE_S: Final = 0.05
 """The pause before each question: 700 of them take less than a minute."""
 
+KEYS: Final = "Enter opens a question, 3 the models, q leaves."
+"""What to do when all are answered."""
+
 SLOW: Final = 10
 """Questions at the beginning that come slower, for the first rows to be read."""
 
@@ -67,5 +70,5 @@ async def _answer(team: Team, mesh: Mesh, app: WatchApp, answered: list[Answered
         app.watched.note = f"{intro(team)}\n{under_way(so_far)}"
         app.draw_soon()
         await asyncio.sleep(pace_s * max(SLOW - one.row, 1))
-    app.watched.note = in_the_end(earned(team, answered))
+    app.watched.note = f"{in_the_end(earned(team, answered))} {KEYS}"
     app.draw_soon()

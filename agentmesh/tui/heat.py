@@ -5,15 +5,17 @@ The digit says what the colour says, so that the map reads the same without colo
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from agentmesh.display import shorten
-from agentmesh.routing.trails import TrailMap
-from agentmesh.types import FloatArray
+
+if TYPE_CHECKING:
+    from agentmesh.routing.trails import TrailMap
+    from agentmesh.types import FloatArray
 
 MOST_ROWS: Final = 40
 LABEL: Final = 24  # characters of a type's name
@@ -35,11 +37,11 @@ class Column:
     """
 
     label: str
-    trail: FloatArray
-    evidence: FloatArray
+    trail: "FloatArray"
+    evidence: "FloatArray"
 
 
-def columns_of(trails: TrailMap) -> list[Column]:
+def columns_of(trails: "TrailMap") -> list[Column]:
     """Return the agents of a map, the one with the most evidence first; those alike by stage and name."""
     places: dict[tuple[int, str], list[int]] = {}
     for place, edge in enumerate(trails.edges):
@@ -48,7 +50,7 @@ def columns_of(trails: TrailMap) -> list[Column]:
     columns = []
     for (stage, agent_id), found in sorted(places.items()):
         evidence = trails.evidence[:, found]
-        weights = np.where(evidence.sum(axis=1, keepdims=True) > 0, evidence, 1.0)
+        weights = evidence + (evidence.sum(axis=1, keepdims=True) <= 0)  # alike where there is none
         trail = (trails.trail[:, found] * weights).sum(axis=1) / weights.sum(axis=1)
         label = f"{agent_id} (stage {stage + 1})" if has_stages else agent_id
         columns.append(Column(label, trail, evidence.sum(axis=1)))
@@ -62,7 +64,7 @@ def step(value: float, low: float, high: float) -> int:
     [0, 5, 9]
     """
     share = (value - low) / (high - low) if high > low else 0.0
-    return int(np.clip(share * 10, 0, 9))
+    return int(min(max(share * 10, 0.0), 9.0))
 
 
 def amount(evidence: float) -> str:
@@ -74,12 +76,12 @@ def amount(evidence: float) -> str:
     return f"{evidence:,.0f}" if evidence >= 100 else f"{evidence:.2g}"
 
 
-def heat_map(trails: TrailMap, *, width: int) -> RenderableType:
+def heat_map(trails: "TrailMap", *, width: int) -> RenderableType:
     """Draw trails within ``width`` characters: the most used agents that fit, the types with the largest share."""
     if not trails.types or not trails.edges:
         return Text("No trail yet: nothing was learned.")
     columns = columns_of(trails)
-    rows = np.argsort(-trails.share, kind="stable")[:MOST_ROWS].tolist()
+    rows = (-trails.share).argsort(kind="stable")[:MOST_ROWS].tolist()
     names = [shorten(trails.types[row], LABEL) for row in rows]
     label = max(map(len, names))
     shown = columns[: max(1, (width - label - 7) // CELL)]
@@ -88,13 +90,13 @@ def heat_map(trails: TrailMap, *, width: int) -> RenderableType:
     return Group(*lines, *_legend(trails, columns, shown=len(shown), rows=len(rows)))
 
 
-def _row(trails: TrailMap, row: int, label: str, shown: Sequence[Column]) -> Text:
+def _row(trails: "TrailMap", row: int, label: str, shown: Sequence[Column]) -> Text:
 
-    seen = [float(column.trail[row]) if column.evidence[row] > 0 else -np.inf for column in shown]
-    best = int(np.argmax(seen))
+    seen = [float(column.trail[row]) if column.evidence[row] > 0 else -inf for column in shown]
+    best = seen.index(max(seen))
     line = Text(f"{label} {trails.share[row]:>4.0%}  ")
     for place, value in enumerate(seen):
-        if not np.isfinite(value):
+        if not isfinite(value):
             line.append(f"{UNSEEN:^{CELL - 1}} ", style="dim")
             continue
         shade = step(value, trails.low, trails.high)
@@ -104,7 +106,7 @@ def _row(trails: TrailMap, row: int, label: str, shown: Sequence[Column]) -> Tex
     return line
 
 
-def _legend(trails: TrailMap, columns: Sequence[Column], *, shown: int, rows: int) -> Iterator[Text]:
+def _legend(trails: "TrailMap", columns: Sequence[Column], *, shown: int, rows: int) -> Iterator[Text]:
 
     scale = f"0-9: the trail, from {trails.low:.2f} to {trails.high:.2f}; [best of the row]; {UNSEEN} no outcome yet."
     yield Text(f"\n{scale}", style="dim")
@@ -119,7 +121,7 @@ def _legend(trails: TrailMap, columns: Sequence[Column], *, shown: int, rows: in
 class HeatMap:
     """Draws trails as wide as the place they are shown in."""
 
-    def __init__(self, trails: TrailMap) -> None:
+    def __init__(self, trails: "TrailMap") -> None:
         self._trails = trails
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

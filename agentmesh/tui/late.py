@@ -1,7 +1,7 @@
 """What a watcher asks beyond the events: loaded when it is first asked for, by the thread that asks.
 
-It takes seconds to load, above all LangGraph under a mesh that decides again; nobody is to wait for that before the
-first screen. So it is used as ``late.diff(...)``, in workers, and never imported by name.
+It takes about a second to load, numpy and all that decides and learns; nobody is to wait for that before the first
+screen. So it is used as ``late.diff(...)``, in workers, and never imported by name.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agentmesh.graphs.replies import record_answer as record_answer
     from agentmesh.learning.feedback import record_feedback as record_feedback
     from agentmesh.learning.predictions import newest_predictions as newest_predictions
+    from agentmesh.learning.reliability import reliability as reliability
     from agentmesh.learning.versions import routers_in as routers_in
     from agentmesh.playback.diff import diff as diff
     from agentmesh.playback.whatif import whatif as whatif
@@ -25,6 +26,7 @@ else:
         "newest_predictions": "learning.predictions",
         "record_answer": "graphs.replies",
         "record_feedback": "learning.feedback",
+        "reliability": "learning.reliability",
         "routers_in": "learning.versions",
         "trails_at": "tui.learned",
         "whatif": "playback.whatif",

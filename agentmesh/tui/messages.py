@@ -1,6 +1,6 @@
 """What the workers of the app tell it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from agentmesh.types import RunId
 
 if TYPE_CHECKING:
     from agentmesh.learning.predictions import Predictions
+    from agentmesh.learning.versions import StoredRouter
     from agentmesh.tui.learned import LearnedRouter, TrailsAt
 
 
@@ -46,11 +47,15 @@ class CardsRead(Message):
 
 @dataclass
 class PageRead(Message):
-    """A page of the list of stored runs was read; ``asked`` is the list it belongs to. Its first page begins a list."""
+    """A page of the list of stored runs was read; ``asked`` is the list it belongs to. Its first page begins a list.
+
+    ``total`` is how long the list is, ``None`` where reading the page did not tell.
+    """
 
     asked: int
     number: int
     runs: Sequence[RunSummary] = ()
+    total: int | None = None
     reason: str = ""
 
 
@@ -64,16 +69,21 @@ class RunsCounted(Message):
 
 @dataclass
 class WaitingRead(Message):
-    """The runs that wait for a person were read."""
+    """The runs that wait for a person were read; ``asked`` counts how often they were asked for."""
 
+    asked: int
     runs: Sequence[Run]
 
 
 @dataclass
 class RoutersRead(Message):
-    """The stored routers were read, as their names with the hash of their parameters and their embedder."""
+    """The stored routers were read, by their names with the hash of their parameters and their embedder.
 
-    names: Sequence[str]
+    ``asked`` says in which reading of everything, here and below.
+    """
+
+    asked: int
+    routers: "Mapping[str, StoredRouter]"
 
 
 @dataclass
@@ -99,6 +109,7 @@ class TrailsRead(Message):
 class PredictionsRead(Message):
     """What routers expected of the newest scored answers was read; ``reason`` says why not."""
 
+    asked: int
     found: "Predictions | None" = None
     reason: str = ""
 

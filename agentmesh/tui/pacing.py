@@ -5,6 +5,9 @@ from typing import Final
 DRAW_S: Final = 0.125
 """How often the screen in front is drawn at most, in seconds: as often as a reader can follow."""
 
+AGE_S: Final = 0.5
+"""How often it is drawn though nothing came: what it shows has grown older."""
+
 DRAWING_SHARE: Final = 0.08
 """How much of a processor the app may take to draw what came: where it takes more, it draws less often.
 

@@ -1,11 +1,14 @@
 """Whether what a router expects comes true, as a curve of characters: a line for each bin of what was expected."""
 
 from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from agentmesh.learning.predictions import Prediction, Predictions
-from agentmesh.learning.reliability import Reliability, ReliabilityBin, reliability
+from agentmesh.tui import late
 from agentmesh.tui.charts import place_on, strip
+
+if TYPE_CHECKING:
+    from agentmesh.learning.predictions import Prediction, Predictions
+    from agentmesh.learning.reliability import Reliability, ReliabilityBin
 
 PLOT: Final = 21
 """Columns from 0 to 1, so that the curve fits beside the list of routers on 80 columns."""
@@ -13,7 +16,7 @@ PLOT: Final = 21
 EXPECTED, CAME, BOTH = "│", "●", "◆"
 
 
-def calibration_lines(read: Predictions, router: str, parameters: Collection[str]) -> list[str]:
+def calibration_lines(read: "Predictions", router: str, parameters: Collection[str]) -> list[str]:
     """Return the curve of one router, of the parameters it ever held, and what could not be counted.
 
     An answer whose decision names no expected quality of its agent, or none between 0 and 1, is told and not guessed.
@@ -24,8 +27,9 @@ def calibration_lines(read: Predictions, router: str, parameters: Collection[str
     return [*lines, *_left_out(read, ours, len(counted))]
 
 
-def _curve(counted: list[Prediction]) -> list[str]:
-    found = reliability([one.expected or 0.0 for one in counted], [one.score for one in counted])
+def _curve(counted: "list[Prediction]") -> list[str]:
+    # quick by now: whoever read the predictions has loaded what it stands on
+    found = late.reliability([one.expected or 0.0 for one in counted], [one.score for one in counted])
     return [
         f"{'expected':<8} {'n':>5} {'score':>5} {'95 %':<9} {_scale()}",
         *map(bin_line, found.bins),
@@ -42,9 +46,10 @@ def _scale() -> str:
     return "".join(cells)
 
 
-def bin_line(one: ReliabilityBin) -> str:
+def bin_line(one: "ReliabilityBin") -> str:
     """Return a bin: what was expected, of how many, what came of it with its interval, and all that drawn.
 
+    >>> from agentmesh.learning.reliability import ReliabilityBin
     >>> bin_line(ReliabilityBin(low=0.9, high=1.0))
     '0.9-1.0      0'
     """
@@ -57,9 +62,10 @@ def bin_line(one: ReliabilityBin) -> str:
     return f"{head}  {one.score:.2f} {one.score_low:.2f}-{one.score_high:.2f} {drawn}"
 
 
-def measure_lines(found: Reliability) -> list[str]:
+def measure_lines(found: "Reliability") -> list[str]:
     """Return the two errors, with what they say.
 
+    >>> from agentmesh.learning.reliability import reliability
     >>> measure_lines(reliability([0.75, 0.75, 0.75, 0.75], [1, 1, 1, 0]))[0]
     'ECE 0.000: how far expected and score lie apart'
     """
@@ -71,7 +77,7 @@ def measure_lines(found: Reliability) -> list[str]:
     ]
 
 
-def _left_out(read: Predictions, ours: list[Prediction], counted: int) -> list[str]:
+def _left_out(read: "Predictions", ours: "list[Prediction]", counted: int) -> list[str]:
     others, unknown = len(read.found) - len(ours), sum(one.expected is None for one in ours)
     told = (
         (counted, "of the newest scored answers are counted"),

@@ -3,16 +3,15 @@
 import threading
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import accumulate
-from operator import itemgetter
 from typing import Final, Protocol
 
-from agentmesh.errors import RunNotFoundError
-from agentmesh.events import Event, FeedbackGiven, StageStarted
+from agentmesh.errors import RunNotFoundError, StoreError
+from agentmesh.events import Event, FeedbackGiven
 from agentmesh.records import RunStatus
 from agentmesh.store.base import RunFilter, TraceStore
+from agentmesh.tui.family import Family
 from agentmesh.types import Clock, RunId
 
 RECENT: Final = 100
@@ -162,27 +161,6 @@ class MeshSource:
         return self._store.events(run_id, after=after, limit=limit)
 
 
-def stored_family(store: TraceStore, run_id: RunId) -> list[Event]:
-    """Return the events of a stored run and of the runs of its stages, in the order of their times.
-
-    Raises:
-        RunNotFoundError: no such run is stored.
-    """
-    dated: list[tuple[float, Event]] = []
-    for log in _logs(store, run_id):
-        dated += zip(accumulate((event.at for event in log), max), log, strict=True)
-    return [event for _, event in sorted(dated, key=itemgetter(0))]  # those of one run stay in their order
-
-
-def _logs(store: TraceStore, run_id: RunId) -> Iterator[Sequence[Event]]:
-    events = store.events(run_id)
-    yield events
-    for event in events:
-        if isinstance(event, StageStarted):
-            with suppress(RunNotFoundError):  # the run of a stage may have failed before it began
-                yield from _logs(store, event.child)
-
-
 SLOWEST: Final = 0.1
 FASTEST: Final = 100.0
 
@@ -190,23 +168,22 @@ FASTEST: Final = 100.0
 class PlayedSource:
     """Plays the events of a stored run again as they came, faster or slower, with stops.
 
-    Safe to steer from another thread than the one that asks for events.
+    They are read as their time comes, so that a long run begins at once. Safe to steer from another thread than the one
+    that asks for events.
 
     Args:
-        events: The events of the run, and of those it started, in the order of their times.
+        family: The run, and those it started.
         clock: Tells how much time has gone by.
         speed: How many recorded seconds go by in a second, 0.1 to 100.
     """
 
-    def __init__(self, events: Sequence[Event], clock: Clock, *, speed: float = 1.0) -> None:
-        self._events, self._clock = tuple(events), clock
-        begun = events[0].at if events else 0.0
-        # where a clock was set back, an event comes together with the one before it
-        self._offsets_s = list(accumulate((event.at - begun for event in events), max))
+    def __init__(self, family: Family, clock: Clock, *, speed: float = 1.0) -> None:
+        self._family, self._clock = family, clock
+        self._events: list[Event] = []  # the first ones, as far as they were read: they may be played once more
         self._places: dict[RunId, list[int]] = {}
-        for place, event in enumerate(self._events):
-            self._places.setdefault(event.run_id, []).append(place)
-        self._lock = threading.Lock()  # guards what follows
+        for place, run_id in enumerate(family.runs):
+            self._places.setdefault(run_id, []).append(place)
+        self._lock = threading.Lock()  # guards what follows, and is not held while the store is read
         self._next = 0
         self._sought = 0  # where it was sent; those up to there are given as fast as they are asked for
         self._round = self._round_given = 0
@@ -218,14 +195,13 @@ class PlayedSource:
     @property
     def label(self) -> str:
         """Return which run it plays, and how fast."""
-        run_id: RunId = self._events[0].run_id if self._events else "none"
         how = "paused" if self._paused else f"x{self._speed:g}"
-        return f"run {run_id}, {how}, event {self.position[0]} of {len(self._events)}"
+        return f"run {self._family.runs[0]}, {how}, event {self.position[0]} of {len(self._family)}"
 
     @property
     def is_over(self) -> bool:
         """Return whether the last event was played."""
-        return self._next >= len(self._events)
+        return self._next >= len(self._family)
 
     @property
     def run_ids(self) -> list[RunId]:
@@ -235,7 +211,7 @@ class PlayedSource:
     @property
     def position(self) -> tuple[int, int]:
         """Return how many events were played, of how many; where it was sent to a place, it counts as being there."""
-        return max(self._next, self._sought), len(self._events)
+        return max(self._next, self._sought), len(self._family)
 
     @property
     def paused(self) -> bool:
@@ -248,25 +224,29 @@ class PlayedSource:
         return self._speed
 
     def more(self) -> Sequence[Event]:
-        """Return the events whose time has come."""
+        """Return the events whose time has come; where they cannot be read, they come the next time."""
+        offsets_s = self._family.offsets_s
         with self._lock:
             self._go_by()
             begin, self._round_given = self._next, self._round
-            while (
-                self._next < len(self._events)
-                and self._next - begin < BATCH
-                and self._offsets_s[self._next] <= self._played_s
-            ):
-                self._next += 1
-            return self._events[begin : self._next]
+            end = bisect_right(offsets_s, self._played_s, begin, min(begin + BATCH, len(offsets_s)))
+            self._next = end
+        try:
+            self._events += self._family.read(len(self._events), end)
+        except StoreError:
+            with self._lock:
+                if not self.is_outdated:
+                    self._next = begin
+            raise
+        return self._events[begin:end]
 
     def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
         """Return the events of a run that were played."""
         places = self._places.get(run_id, ())
-        end = bisect_left(places, self._next)
+        end = bisect_left(places, min(self._next, len(self._events)))
         if not end:
             raise RunNotFoundError(f"nothing of run {run_id!r} was played so far")
-        begin = bisect_right(places, after, hi=end, key=lambda place: self._events[place].seq)
+        begin = bisect_right(places, after, hi=end, key=self._family.seqs.__getitem__)
         return [self._events[place] for place in places[begin : end if limit is None else min(begin + limit, end)]]
 
     def pause(self, paused: bool) -> None:
@@ -287,9 +267,15 @@ class PlayedSource:
             self._go_by()
             self._paused = True
             # not the next one that is asked for: two steps may come before that is done
-            place = bisect_right(self._offsets_s, self._played_s)
-            if place < len(self._offsets_s):
-                self._played_s = self._offsets_s[place]
+            offsets_s = self._family.offsets_s
+            place = bisect_right(offsets_s, self._played_s)
+            if place < len(offsets_s):
+                self._played_s = offsets_s[place]
+
+    @property
+    def times_sent_back(self) -> int:
+        """Return how often it was sent back: what was read of it before that may lie ahead of it."""
+        return self._round
 
     @property
     def is_outdated(self) -> bool:
@@ -303,8 +289,8 @@ class PlayedSource:
             Whether all that was played comes once more, so that a board that shows it begins anew.
         """
         with self._lock:
-            self._sought = min(max(position, 0), len(self._events))
-            self._played_s = self._offsets_s[self._sought - 1] if self._sought else 0.0
+            self._sought = min(max(position, 0), len(self._family))
+            self._played_s = self._family.offsets_s[self._sought - 1] if self._sought else 0.0
             self._last = self._clock.monotonic()
             is_back = self._sought < self._next
             if is_back:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from agentmesh.learning.measured import wilson
+from agentmesh.intervals import wilson
 from agentmesh.records import AgentCall, CallStatus, RunStatus
 
 RECENT_CALLS: Final = 32

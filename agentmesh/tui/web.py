@@ -1,6 +1,7 @@
 """The app in a browser: for each page that is open a process of it, on loopback, for whoever was given the address."""
 
 import asyncio
+import os
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
@@ -27,7 +28,11 @@ CLOSE_S: Final = 2.0
 HEARTBEAT_S: Final = 15.0
 """How often a page is asked whether it is still there."""
 
-PAGE: Final = Template(Path(__file__).with_name("web.html").read_text(encoding="utf-8"))
+DRIVER: Final = "agentmesh.tui.served:ServedDriver"
+"""What the app shows itself by, and ends with when this server is gone."""
+
+PAGE_FOLDER: Final = Path(__file__).with_name("page")
+PAGE: Final = Template((PAGE_FOLDER / "index.html").read_text(encoding="utf-8"))
 
 POLICY: Final = "; ".join(
     (
@@ -35,7 +40,7 @@ POLICY: Final = "; ".join(
         "script-src 'self'",
         "style-src 'self' 'unsafe-inline'",  # the terminal writes its styles into the page
         "font-src 'self'",
-        "img-src 'self' data:",
+        "img-src 'self'",
         "connect-src ws://{host}",
         "base-uri 'none'",
         "form-action 'none'",
@@ -80,6 +85,9 @@ class AppProcess(AppService):
         )
         self._process, self._stdin = process, process.stdin
         return process
+
+    def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
+        return super()._build_environment(width, height) | {"TEXTUAL_DRIVER": DRIVER}
 
     async def _end(self) -> None:
         try:
@@ -178,6 +186,7 @@ class WebServer(Server):
                 web.get(f"/{self._secret}/", self.show_page),
                 web.get(f"/{self._secret}/ws", self.show_app),
                 web.get("/download/{key}", self.handle_download),  # the key cannot be guessed either
+                web.static("/page", PAGE_FOLDER),
                 web.static("/static", self.statics_path),
             ]
         )
@@ -189,7 +198,9 @@ class WebServer(Server):
         try:
             await web.TCPSite(runner, self.host, self.port).start()
         except OSError as error:
-            raise ConfigError(f"port {self.port} of {self.host} cannot be used: {error.strerror}") from error
+            raise ConfigError(
+                f"port {self.port} of {self.host} cannot be used: {os.strerror(error.errno or 0)}"
+            ) from error
         self.port = runner.addresses[0][1]
 
     @web.middleware

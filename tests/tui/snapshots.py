@@ -1,15 +1,15 @@
 """Pictures of each screen of the story as SVG, the same on every machine that has these versions of the libraries."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from textual.pilot import Pilot
+from textual.worker import Worker
 
 from agentmesh.tui.app import WatchApp
-from tests.tui.apps import LARGE, SMALL, press, reads, shown
+from tests.tui.apps import LARGE, SMALL, press, reads, settled, shown, until
 
 MADE_WITH: Final = {"textual": "8.2.8", "rich": "15.0.0"}
 """The versions that drew the pictures; others may draw a line elsewhere."""
@@ -43,7 +43,7 @@ SHOTS: Final = {
     "approvals": Shot("6", ["may poetry be called"]),
     "runs": Shot("2", ["7 runs, all states"]),
     "compare": Shot("m j c", ["they part at event 0"]),
-    "help": Shot("question_mark", ["Everywhere", "palette"]),
+    "help": Shot("question_mark", ["Everywhere", "Palette"]),
 }
 """The pictures by their names, in the order in which they are taken."""
 
@@ -55,17 +55,15 @@ async def pictures(size: str) -> dict[str, str]:
         for name, shot in SHOTS.items():
             await press(pilot, *shot.keys.split())
             await reads(pilot, *shot.words)
-            found[name] = await _settled(pilot, lambda name=name: _picture(app, name))
+            await until(pilot, lambda: not any(_brings_more(worker) for worker in app.workers))
+            await settled(pilot)
+            found[name] = _picture(app, name)
     return found
 
 
-async def _settled(pilot: Pilot[object], taken: Callable[[], str]) -> str:
-    """Return a picture once it no longer changes."""
-    before, now = "", taken()
-    while before != now:
-        await pilot.pause(0.05)
-        before, now = now, taken()
-    return now
+def _brings_more(worker: Worker[object]) -> bool:
+    """Return whether a worker is still to bring something; that which follows the source never ends."""
+    return worker.group != "source" and not worker.is_finished
 
 
 def _picture(app: WatchApp, name: str) -> str:

@@ -43,6 +43,7 @@ from agentmesh.records import (
     Usage,
 )
 from agentmesh.store import TraceStore, open_store
+from agentmesh.tui.family import Family
 from agentmesh.types import AgentId, RunId
 
 BEGUN = 1_800_000_000.0
@@ -207,6 +208,13 @@ def story() -> list[Telling]:
     flow.tell(StageFinished, result=StageRun(stage="facts", run_id="flow-facts", status="completed", answer="Many."))
     asked = Telling("asking", 9.0).start("What is 6 * 9?").decide(decision()).tell(CallStarted, agent_id="maths")
     return [sum_asked().score(1.0), team, failed, nobody, waiting, flow, stage, asked]
+
+
+def family_of(events: Sequence[Event]) -> Family:
+    """Return the stored run that these events are."""
+    store = open_store()
+    store.append(events)
+    return Family.of(store, events[0].run_id)
 
 
 def _items() -> tuple[SlicedItem, ...]:

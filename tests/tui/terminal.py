@@ -49,9 +49,10 @@ class Terminal:
         return self._tmux("capture-pane", "-p", *(["-e"] if styled else []))
 
     def reads(self, *words: str) -> str:
-        """Wait until all the words stand on the screen, and return all that does."""
-        self.until(lambda: all(word in self.screen() for word in words))
-        return self.screen()
+        """Wait until all the words stand on the screen at once, and return all that does then."""
+        seen = [self.screen()]
+        self.until(lambda: all(word in seen[-1] for word in words) or seen.append(self.screen()))
+        return seen[-1]
 
     def until(self, is_so: Callable[[], object]) -> None:
         """Wait until something is so."""

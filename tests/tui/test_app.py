@@ -11,13 +11,14 @@ from agentmesh.errors import StoreError
 from agentmesh.records import RunStatus, RunSummary
 from agentmesh.store import MemoryStore, RunFilter, TraceStore
 from agentmesh.tui.app import SCREENS, WatchApp
+from agentmesh.tui.messages import WaitingRead
 from agentmesh.tui.pages import PAGE
 from agentmesh.tui.sources import MeshSource, PlayedSource
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
-from tests.tui.apps import LARGE, SMALL, press, reads, shown, text_of, until
-from tests.tui.story import StandingClock, sum_asked, told_store
+from tests.tui.apps import LARGE, SMALL, click, press, reads, settled, shown, text_of, until
+from tests.tui.story import StandingClock, family_of, sum_asked, told_store
 
 LEADS = {
     "live": "4 ended, 3 under way",
@@ -49,9 +50,9 @@ async def test_tables_are_walked_by_vim_keys_and_by_arrows() -> None:
         ):  # fmt: skip
             await press(pilot, *keys.split())
             await until(pilot, lambda row=row: rows.cursor == row)
-        await pilot.click(Rows, offset=(5, 3))
+        await click(pilot, Rows, (5, 3))
         assert rows.cursor == 2
-        await pilot.click(Rows, offset=(5, 3), times=2)
+        await click(pilot, Rows, (5, 3), times=2)
         await reads(pilot, "agentmesh run —")
 
 
@@ -60,7 +61,7 @@ async def test_a_run_is_opened_walked_through_and_left() -> None:
         rows = app.screen.query_one(Rows)
         rows.action_move([*rows._keys].index("battle"))
         await press(pilot, "enter")
-        assert "drawn to explore" in await reads(pilot, "would need")
+        await reads(pilot, "would need", "drawn to explore")
         for part, words in (
             ("timeline", ("they do not agree",)),
             ("calls", ("tokens in/out", "1067")),
@@ -126,12 +127,12 @@ class GatedStore(MemoryStore):
 
     def count_runs(self, where: RunFilter | None = None) -> int:
         self.counted.append(where)
-        self.gate.wait(10)
+        self.gate.wait(60)
         return super().count_runs(where)
 
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         if where is not None and where.text is not None:
-            self.gate.wait(10)
+            self.gate.wait(60)
         return super().runs(where, limit=limit, offset=offset)
 
 
@@ -169,6 +170,21 @@ async def test_a_list_that_nobody_waits_for_any_more_is_neither_counted_nor_show
         await reads(pilot, "105 runs, all states")
         await until(pilot, lambda: not any(one.group == "pages" for one in app.workers))
         assert [one.text for one in store.counted] == [None, None]
+
+
+async def test_what_a_search_finds_that_was_replaced_meanwhile_is_dropped() -> None:
+    store = GatedStore()
+    async with shown(store) as (app, pilot):
+        await press(pilot, "2")
+        for typed in ("12 * 7", "id:r001"):  # the first one waits at the gate, the second one does not
+            await press(pilot, "slash")
+            app.screen.query_one("#search").value = typed
+            await press(pilot, "enter")
+        await reads(pilot, "1 runs, all states, search 'id:r001'")
+        store.gate.set()
+        await until(pilot, lambda: not any(one.group == "pages" for one in app.workers))
+        await reads(pilot, "1 runs, all states, search 'id:r001'")
+        assert app.screen.query_one(Rows)._keys[:9] == ["r001"]
 
 
 async def test_the_list_is_read_anew_as_events_come_and_left_alone_while_none_do() -> None:
@@ -319,9 +335,18 @@ async def test_a_mesh_in_this_process_goes_on_when_it_is_approved_here() -> None
         await until(pilot, lambda: store.events(done)[-1].kind == "feedback_given")
 
 
+async def test_a_list_of_what_waits_that_was_asked_for_earlier_is_not_shown_after_a_later_one() -> None:
+    async with shown() as (app, pilot):
+        await press(pilot, "6")
+        await reads(pilot, "may poetry be called")
+        app.screen.post_message(WaitingRead(0, []))
+        await settled(pilot)
+        assert len(app.screen.query_one(Rows)) == 1
+
+
 async def test_a_run_that_is_played_is_steered_by_keys() -> None:
     clock = StandingClock(0.0)
-    source = PlayedSource(sum_asked().events, clock)
+    source = PlayedSource(family_of(sum_asked().events), clock)
     async with shown(source=source) as (app, pilot):
         # there is nothing else to look at
         await until(pilot, lambda: "agentmesh run" in text_of(app) and "plays x1" in text_of(app))

@@ -22,7 +22,7 @@ from agentmesh.tui.app import SCREENS, WatchApp
 from agentmesh.tui.screens.help import HelpScreen
 from agentmesh.tui.screens.run import RunScreen
 from agentmesh.tui.widgets.rows import Rows
-from tests.tui.apps import press, reads, shown, text_of, until
+from tests.tui.apps import click, press, reads, shown, text_of, until
 from tests.tui.story import sum_asked, told_store
 
 Key = tuple[str, str]
@@ -212,12 +212,12 @@ async def test_the_mouse_scrolls_picks_and_opens_and_what_it_selects_is_copied()
             for _ in range(4):
                 table.post_message(event(table, 5, 5, 0, 1, 0, False, False, False))
             await until(pilot, lambda top=top: (table.scroll_offset.y > 3) == top)
-        await pilot.click(Rows, offset=(5, 4))
+        await click(pilot, Rows, (5, 4))
         assert (table.cursor, app.focused) == (3, table)
         app.screen.query_one("#totals").text_select_all()
         await press(pilot, "super+c")
         await until(pilot, lambda: "44 ended" in app.clipboard)
-        await pilot.click(Rows, offset=(5, 4), times=2)
+        await click(pilot, Rows, (5, 4), times=2)
         await reads(pilot, "would need")
-        await pilot.click("#--content-tab-calls")
+        await click(pilot, "#--content-tab-calls")
         await until(pilot, lambda: app.screen.query_one(TabbedContent).active == "calls")

@@ -13,10 +13,10 @@ from agentmesh.demo.team import load_team
 from agentmesh.errors import AgentError, ConfigError
 from agentmesh.tui.app import WatchApp
 from agentmesh.tui.beside import beside, watch_mesh
-from agentmesh.tui.demo import watch_demo
+from agentmesh.tui.demo import KEYS, watch_demo
 from agentmesh.tui.sources import MeshSource
 from agentmesh.tui.watching import Watched
-from tests.tui.apps import text_of, until
+from tests.tui.apps import reads, text_of, until
 
 FEW = 6
 COLUMNS = 78
@@ -28,8 +28,7 @@ async def test_the_demo_says_what_is_routed_where_and_what_it_earned(tmp_path) -
 
     async def look(pilot):
         app = pilot.app
-        await until(pilot, lambda: f"of {FEW} scores" in text_of(app) and "are answered" in text_of(app))
-        seen.append(text_of(app))
+        seen.append(await reads(pilot, f"of {FEW} scores", "are answered", "q leaves"))
         await pilot.press("enter")
         await until(pilot, lambda: "would need" in text_of(app))
         await pilot.press("q")
@@ -38,7 +37,7 @@ async def test_the_demo_says_what_is_routed_where_and_what_it_earned(tmp_path) -
     assert came is not None
     assert (came.done, came.total) == (FEW, FEW)
     lines = seen[0].splitlines()
-    assert [line.strip() for line in lines[1:4]] == in_the_end(came).splitlines()
+    assert [line.strip() for line in lines[1:4]] == f"{in_the_end(came)} {KEYS}".splitlines()
     assert f"{came.share_of_best_single_cost:.0%} of best single ({came.best_single_id})" in seen[0]
     for word in ("state", "task", "asked", "score", "margin", "USD", "worth", "utility of the agent asked", "? Help"):
         assert word in seen[0]
@@ -59,7 +58,7 @@ async def test_leaving_the_demo_half_way_ends_it_cleanly(tmp_path) -> None:
         assert "Each question goes to one of 12 recorded models" in text_of(pilot.app)
         await pilot.press("q")
 
-    came = await watch_demo(url, limit=3, pace_s=1.0, pilot=leave)
+    came = await watch_demo(url, limit=3, pace_s=60.0, pilot=leave)
     assert came is not None
     assert came.done == 1
     with open_store(url) as store:
@@ -75,7 +74,7 @@ def test_what_the_demo_says_fits_a_terminal_of_80_columns(done: int) -> None:
     team = load_team(done)
     answered = [Answered(row, None, team.agents[0].id, 1.0, 0.0001) for row in range(done)]
     so_far = earned(team, answered).model_copy(update={"done": 700, "total": 700})
-    lines = [*intro(team).splitlines(), under_way(so_far), *in_the_end(so_far).splitlines()]
+    lines = [*intro(team).splitlines(), under_way(so_far), *f"{in_the_end(so_far)} {KEYS}".splitlines()]
     assert max(map(len, lines)) <= COLUMNS
     assert len(in_the_end(so_far).splitlines()) == 3
 

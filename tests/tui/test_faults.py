@@ -137,7 +137,7 @@ async def test_a_long_text_freezes_nothing_and_is_copied_and_told_whole(tmp_path
         await press(pilot, "y")
         await until(pilot, lambda: app.clipboard == line)
         assert len(run_text(store.events("long"))) > 3 * MEGABYTE
-        assert app.screen.query_one("#final").content.endswith("980,000 more characters; o shows all in $PAGER")
+        assert str(app.screen.query_one("#final").content).endswith("980,000 more characters; o shows all in $PAGER")
         await press(pilot, "6")
         await until(pilot, lambda: "980,000 more characters" in str(app.screen.query_one("#request").content))
         await press(pilot, "e")

@@ -15,7 +15,7 @@ from agentmesh.tui.app import SCREENS
 from agentmesh.tui.board import KEPT, Board
 from agentmesh.tui.sources import BATCH, TailSource
 from agentmesh.tui.widgets.rows import Rows
-from tests.tui.apps import LARGE, shown, text_of, until
+from tests.tui.apps import LARGE, press, shown, text_of, until
 from tests.tui.story import BEGUN, sum_asked
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tui.py"
@@ -57,15 +57,15 @@ async def test_a_flood_is_counted_whole_and_never_piles_up() -> None:
 async def test_every_screen_outlives_a_flood_and_a_list_that_is_held_too() -> None:
     source = Pouring(3_000, at_once=400)
     async with shown(open_store(), source=source, board=source.board, size=LARGE) as (app, pilot):
-        await pilot.press("space")
+        await press(pilot, "space")
         held = app.screen.query_one(Rows).key
         source.is_open = True
         await until(pilot, lambda: held not in source.board.runs)  # what is held is on the screen all the same
-        await pilot.press("j", "G", "k", "g")
+        await press(pilot, "j", "G", "k", "g")
         assert app.screen.query_one(Rows).key == held
-        await pilot.press("space", "j")
+        await press(pilot, "space", "j")
         for place in range(1, len(SCREENS) + 1):
-            await pilot.press(str(place))
+            await press(pilot, str(place))
         assert app.is_running
 
 

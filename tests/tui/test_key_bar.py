@@ -6,6 +6,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from agentmesh.tui.widgets.key_bar import KeyBar
+from tests.tui.apps import click, settled
 
 TURN = Binding.Group("Turn")
 
@@ -37,7 +38,7 @@ class KeyedApp(App[None]):
 
 
 async def line(pilot: Pilot[None]) -> str:
-    await pilot.pause()
+    await settled(pilot)
     return str(pilot.app.query_one(KeyBar).render())
 
 
@@ -48,10 +49,9 @@ async def test_it_names_what_can_be_pressed_and_presses_what_is_clicked() -> Non
         shown = await line(pilot)
         assert shown == " a Add  lr Turn "  # one is hidden, and one can never be pressed
         for at in ("Add", "lr", "r Turn"):
-            await pilot.click(KeyBar, offset=(shown.index(at), 0))
-        await pilot.click(KeyBar, offset=(shown.index("Turn"), 0))  # no key: two of them turn
-        await pilot.click(KeyBar, offset=(59, 0))
-        await pilot.pause()
+            await click(pilot, KeyBar, (shown.index(at), 0))
+        await click(pilot, KeyBar, (shown.index("Turn"), 0))  # no key: two of them turn
+        await click(pilot, KeyBar, (59, 0))
         assert app.noted == "alr"
 
 

@@ -12,7 +12,7 @@ from agentmesh.tui.sources import PlayedSource, TailSource
 from agentmesh.tui.watching import Watched
 from agentmesh.tui.widgets.rows import Rows
 from tests.tui.apps import SMALL, press, reads, text_of, until
-from tests.tui.story import StandingClock, sum_asked, told_store
+from tests.tui.story import StandingClock, family_of, sum_asked, told_store
 
 LEFT = Layout(theme="mesh-light", screen="runs", find="poem", search="o", state=RunStatus.WAITING, stages=True)
 
@@ -44,7 +44,7 @@ async def test_the_app_opens_as_it_was_left() -> None:
 
 async def test_what_was_asked_for_wins_over_what_was_left() -> None:
     store = told_store()
-    source = PlayedSource(sum_asked().events, StandingClock(0.0))
+    source = PlayedSource(family_of(sum_asked().events), StandingClock(0.0))
     app = WatchApp(Watched(source, store, clock=StandingClock()), theme="mesh-contrast", layout=LEFT)
     async with app.run_test(size=SMALL) as pilot:
         await until(pilot, lambda: "agentmesh run" in text_of(app) and "plays x1" in text_of(app))

@@ -31,7 +31,8 @@ def watcher(tmp_path: Path) -> Iterator[PseudoTerminal]:
     """Return a terminal in which the story is watched."""
     url = f"sqlite:///{tmp_path / 'watched.db'}"
     told_store(url).close()
-    terminal = PseudoTerminal("-m", "agentmesh", "watch", AGENTMESH_DB=url)
+    state = str(tmp_path / "state")  # the layout of whoever runs the tests is none of theirs
+    terminal = PseudoTerminal("-m", "agentmesh", "watch", AGENTMESH_DB=url, XDG_STATE_HOME=state)
     terminal.reads(b"What is 12 * 7?")
     yield terminal
     terminal.close()

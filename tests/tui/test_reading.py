@@ -2,9 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event as Signal
+from threading import Semaphore
 from time import monotonic
 
 import pytest
@@ -16,9 +17,11 @@ from agentmesh.testing.traces import start
 from agentmesh.tui.reading import LONG, PART, RunReading
 from agentmesh.tui.run_presenters import slice_rows
 from agentmesh.tui.sources import BATCH, PlayedSource, TailSource
+from agentmesh.tui.sparing import NEVER, SPARING
 from agentmesh.tui.widgets.rows import Rows
+from agentmesh.types import RunId
 from tests.tui.apps import LARGE, press, reads, shown, text_of, until
-from tests.tui.story import StandingClock, Telling, decision, story, sum_asked, told_store
+from tests.tui.story import StandingClock, Telling, decision, family_of, story, sum_asked, told_store
 
 
 def long_run(events: int) -> Telling:
@@ -76,19 +79,45 @@ def test_a_run_that_is_not_known_or_not_begun_is_told_so() -> None:
     assert read(RunReading("r"), stored([start("r")])) == [(1, True, True)]
 
 
-def test_what_was_read_of_a_long_run_is_let_go_of() -> None:
-    frozen = gc.get_freeze_count()
-    reading = RunReading("long")
-    reading.events += long_run(LONG).events
+def test_what_was_read_of_a_long_run_is_let_go_of_in_steps_and_the_collector_does_all_of_its_work_again() -> None:
+    before, reading, told = gc.get_threshold(), RunReading("long"), long_run(LONG)
     try:
-        list(reading.parts(TailSource(stored(reading.events)), goes_on=lambda: True))
-        assert gc.get_freeze_count() > frozen + LONG
-        full = gc.get_freeze_count()
-        reading.let_go()
-        assert reading.events == []
-        assert gc.get_freeze_count() < full - LONG
+        read(reading, stored(told.events))
+        assert gc.get_threshold() == (*before[:2], NEVER)
+        calls = list(range(PART + 1))
+        steps = reading.let_go(calls)
+        next(steps)
+        assert len(reading.events) == len(told.events) - PART
+        assert len(list(steps)) == -(-len(told.events) // PART) - 1 + 2
+        assert (reading.events, calls, gc.get_threshold()) == ([], [], before)
     finally:
-        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
+def test_the_collector_does_all_of_its_work_again_when_the_last_long_run_is_left_in_whatever_order() -> None:
+    before, first, second = gc.get_threshold(), RunReading("first"), RunReading("second")
+    for reading in (first, second):
+        SPARING.begin(reading)
+    first.end()
+    assert gc.get_threshold() == (*before[:2], NEVER)
+    first.end()
+    second.end()
+    assert gc.get_threshold() == before
+
+
+def test_a_long_run_that_is_left_while_a_part_is_read_is_read_no_further_and_keeps_the_collector_from_nothing() -> None:
+    before, reading, told = gc.get_threshold(), RunReading("long"), long_run(LONG)
+
+    class Left(TailSource):
+        def trace(self, run_id: RunId, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
+            part = super().trace(run_id, after=after, limit=limit)
+            if after + 1 + PART >= LONG:
+                reading.end()
+            return part
+
+    counts = [part.count for part in reading.parts(Left(stored(told.events)), goes_on=lambda: True)]
+    assert counts[-1] == LONG
+    assert gc.get_threshold() == before
 
 
 class Halting(TailSource):
@@ -124,8 +153,7 @@ async def test_a_long_run_is_shown_with_how_far_it_is_read_and_then_as_it_grows(
 
 
 async def test_a_run_that_is_played_is_sent_far_ahead_and_back_in_steps() -> None:
-    events, clock = long_run(2 * BATCH).events, StandingClock(0.0)
-    source = PlayedSource(events, clock)
+    source = PlayedSource(family_of(long_run(2 * BATCH).events), StandingClock(0.0))
     async with shown(source=source) as (app, pilot):
         await press(pilot, "space", *["right_square_bracket"] * 11)
         place = source.position[0]
@@ -138,6 +166,41 @@ async def test_a_run_that_is_played_is_sent_far_ahead_and_back_in_steps() -> Non
         await until(pilot, lambda: app.watched.board.totals.events == place)
         await until(pilot, lambda: len(app.screen.query_one("#events", Rows)) == place)
         assert app.watched.board.runs["long"].last_seq == place - 1
+
+
+class Halted(PlayedSource):
+    """Stands still before it reads of a run, and again before it says what it read, until it is let go on."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        super().__init__(family_of(events), StandingClock(0.0))
+        self.halts, self.goes_on = 0, Semaphore(0)
+
+    def trace(self, run_id: str, *, after: int = -1, limit: int | None = None) -> Sequence[Event]:
+        self._halt()
+        found = super().trace(run_id, after=after, limit=limit)
+        self._halt()
+        return found
+
+    def _halt(self) -> None:
+        self.halts += 1
+        assert self.goes_on.acquire(timeout=40)
+
+
+async def test_a_run_that_is_played_and_sent_back_while_it_is_read_is_shown_no_further_than_it_is_played() -> None:
+    source = Halted(long_run(200).events)
+    async with shown(source=source) as (app, pilot):
+        await until(pilot, lambda: source.halts == 1)
+        await press(pilot, "space", *["right_square_bracket"] * 8)
+        ahead = source.position[0]
+        await until(pilot, lambda: app.watched.board.totals.events == ahead)
+        source.goes_on.release()
+        await until(pilot, lambda: source.halts == 2)
+        await press(pilot, *["left_square_bracket"] * 4)
+        place = source.position[0]
+        assert 1 < place < ahead
+        await until(pilot, lambda: app.watched.board.totals.events == place)
+        source.goes_on.release(1000)
+        await until(pilot, lambda: len(app.screen.query_one("#events", Rows)) == place)
 
 
 def test_an_earlier_run_that_is_long_is_taken_in_in_parts(tmp_path: Path) -> None:
@@ -157,6 +220,15 @@ def test_an_earlier_run_that_is_long_is_taken_in_in_parts(tmp_path: Path) -> Non
         assert source.more() == sum_asked("later", 50.0).events
 
 
+async def longest_hold(is_going_on: Callable[[], object]) -> float:
+    """Return for how many seconds nothing else was done at most while something went on."""
+    held, last = 0.0, monotonic()
+    while is_going_on():
+        await asyncio.sleep(0.005)
+        held, last = max(held, monotonic() - last), monotonic()
+    return held
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(300)
 async def test_a_run_of_a_hundred_thousand_events_and_a_megabyte_is_opened_walked_through_and_left(
@@ -170,14 +242,14 @@ async def test_a_run_of_a_hundred_thousand_events_and_a_megabyte_is_opened_walke
             app.open_run("long")
             await until(pilot, lambda: app.screen.query("#events") and len(app.screen.query_one("#events", Rows)))
             assert "reading" in text_of(app)
-            held, last = 0.0, monotonic()
-            while len(app.screen.query_one("#events", Rows)) < len(told.events):
-                await asyncio.sleep(0.005)
-                held, last = max(held, monotonic() - last), monotonic()
-            assert held < 1.0
+            assert await longest_hold(lambda: len(app.screen.query_one("#events", Rows)) < len(told.events)) < 1.0
             for part in ("Timeline", "Calls", "Answer"):
                 await press(pilot, "l")
                 await reads(pilot, part)
             await reads(pilot, "long  completed", "a line of it")
-            await press(pilot, "escape")
+            events = app.screen._reading.events
+            async with asyncio.TaskGroup() as group:
+                hold = group.create_task(longest_hold(lambda: events))
+                await press(pilot, "escape")
+            assert hold.result() < 0.5
             await reads(pilot, "agentmesh live")

@@ -1,7 +1,7 @@
 """The screen of the routers, by a pilot on a store in which a router has learned."""
 
 from agentmesh.learning.predictions import newest_predictions
-from agentmesh.tui.messages import PredictionsRead, RouterRead, TrailsRead
+from agentmesh.tui.messages import PredictionsRead, RouterRead, RoutersRead, TrailsRead
 from agentmesh.tui.widgets.rows import Rows
 from tests.tui.apps import LARGE, press, reads, shown, text_of, until
 from tests.tui.learned import PARAMETERS, add_outcome, learned, learned_store
@@ -82,9 +82,11 @@ async def test_what_cannot_be_read_is_told_and_what_comes_too_late_is_not_shown(
         assert "too late" not in await reads(pilot, r"no state \x1b[2J")
         await press(pilot, "l", "l")
         await reads(pilot, "ECE")
-        screen.post_message(PredictionsRead(reason="the file is gone"))
-        await reads(pilot, "the file is gone")
-        screen.post_message(PredictionsRead(newest_predictions(learned())))
+        screen.post_message(PredictionsRead(0, reason="too late"))
+        screen.post_message(RoutersRead(0, {}))
+        screen.post_message(PredictionsRead(1, reason="the file is gone"))
+        assert "too late" not in await reads(pilot, "the file is gone", "pheromone")
+        screen.post_message(PredictionsRead(1, newest_predictions(learned())))
         await reads(pilot, "ECE")
         screen.post_message(RouterRead(screen.query_one(Rows).key, reason="the table is gone"))
         await reads(pilot, "the table is gone")

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from agentmesh.tui.cells import Cell, Column, Tone
 from agentmesh.tui.themes import THEMES
 from agentmesh.tui.widgets.rows import HEADER, Rows
+from tests.tui.apps import click, press, settled, until
 
 COLUMNS = (Column("no.", 6, right=True), Column("what", 8, grows=True), Column("more", 10, rank=1))
 LINES = 12
@@ -50,7 +51,7 @@ async def table(length: int, *, width: int = 60) -> AsyncIterator[tuple[Rows, As
     async with TableApp().run_test(size=(width, LINES)) as pilot:
         rows = pilot.app.query_one(Rows)
         rows.show(keys(length), asked)
-        await pilot.pause()
+        await settled(pilot)
         yield rows, asked, pilot
 
 
@@ -65,14 +66,14 @@ def lines(rows: Rows) -> list[str]:
 async def test_an_empty_table_says_so_and_its_keys_do_nothing() -> None:
     async with table(0) as (rows, asked, pilot):
         assert lines(rows)[HEADER].startswith("there is nothing")
-        await pilot.press("j", "k", "G", "g", "pagedown", "pageup", "enter")
-        await pilot.click(Rows, offset=(2, 2))
+        await press(pilot, "j", "k", "G", "g", "pagedown", "pageup", "enter")
+        await click(pilot, Rows, (2, 2))
         assert (rows.key, rows.cursor, len(rows), asked.numbers, pilot.app.told) == (None, 0, 0, [], [])
 
 
 async def test_one_row_is_first_and_last() -> None:
     async with table(1) as (rows, _, pilot):
-        await pilot.press("j", "G", "pagedown", "k", "g")
+        await press(pilot, "j", "G", "pagedown", "k", "g")
         assert (rows.key, rows.cursor, pilot.app.told) == ("k0", 0, ["k0"])
         assert "row 0" in lines(rows)[HEADER]
         assert not rows.show_vertical_scrollbar
@@ -91,8 +92,7 @@ async def test_only_lines_in_sight_are_asked_for_however_long_the_table_is() -> 
     async with table(100_000) as (rows, asked, pilot):
         assert set(asked.numbers) <= set(range(LINES))
         asked.numbers.clear()
-        await pilot.press("G")
-        await pilot.pause()
+        await press(pilot, "G")
         assert set(asked.numbers) - set(range(LINES)) <= set(range(100_000 - LINES, 100_000))
         assert len(asked.numbers) <= 3 * LINES
         assert f"row {99_999}" in lines(rows)[-1]
@@ -101,7 +101,7 @@ async def test_only_lines_in_sight_are_asked_for_however_long_the_table_is() -> 
 @pytest.mark.parametrize(("typed", "cursor"), [("pagedown", 10), ("G", 99), ("G pageup", 89), ("j " * 15, 15)])
 async def test_the_cursor_stays_in_sight(typed: str, cursor: int) -> None:
     async with table(100) as (rows, _, pilot):
-        await pilot.press(*typed.split())
+        await press(pilot, *typed.split())
         assert rows.cursor == cursor
         top = rows.scroll_offset.y
         assert top <= cursor < top + rows.scrollable_content_region.height - HEADER
@@ -109,10 +109,10 @@ async def test_the_cursor_stays_in_sight(typed: str, cursor: int) -> None:
 
 async def test_the_cursor_stays_in_sight_of_a_terminal_that_shrinks_and_grows() -> None:
     async with table(100) as (rows, _, pilot):
-        await pilot.press(*"jjjjjjjj")
+        await press(pilot, *"jjjjjjjj")
         for height in (5, 30, 3, 12):
             await pilot.resize_terminal(40, height)
-            await pilot.pause()
+            await settled(pilot)
             top, room = rows.scroll_offset.y, rows.scrollable_content_region.height - HEADER
             assert top <= rows.cursor < top + room
             assert rows.key == "k8"
@@ -120,13 +120,13 @@ async def test_the_cursor_stays_in_sight_of_a_terminal_that_shrinks_and_grows() 
 
 async def test_a_table_that_gets_shorter_shows_its_end() -> None:
     async with table(100) as (rows, asked, pilot):
-        await pilot.press("G")
+        await press(pilot, "G")
         rows.show(keys(30), asked)
-        await pilot.pause()
+        await settled(pilot)
         assert (rows.cursor, rows.key) == (29, "k29")
         assert "row 29" in lines(rows)[-1]
         rows.show(keys(3), asked)
-        await pilot.pause()
+        await settled(pilot)
         assert (rows.cursor, rows.scroll_offset.y, rows.show_vertical_scrollbar) == (2, 0, False)
         rows.show([], asked)
         assert (rows.key, rows.cursor) == (None, 0)
@@ -136,7 +136,7 @@ async def test_a_scroll_bar_comes_and_goes_with_the_length_and_tells_it() -> Non
     async with table(3) as (rows, asked, pilot):
         for length in (LINES - HEADER, LINES - HEADER + 1, 500, 600, 2):
             rows.show(keys(length), asked)
-            await pilot.pause()
+            await settled(pilot)
             assert rows.show_vertical_scrollbar == (length + HEADER > LINES)
             assert rows.max_scroll_y == max(length + HEADER - LINES, 0)
             if rows.show_vertical_scrollbar:
@@ -148,18 +148,18 @@ async def test_a_table_that_only_grows_lays_nothing_out_anew() -> None:
         laid_out = rows._layout_updates
         for length in (101, 150, 90):
             rows.show(keys(length), asked)
-            await pilot.pause()
+            await settled(pilot)
         assert rows._layout_updates == laid_out
         assert rows.virtual_size.height == 90 + HEADER
 
 
 async def test_the_cursor_follows_its_row_down_and_keeps_its_place_when_that_goes() -> None:
     async with table(20) as (rows, asked, pilot):
-        await pilot.press("j", "j")
+        await press(pilot, "j", "j")
         rows.show([*keys(30, 100), *keys(20)], asked)
         assert (rows.key, rows.cursor) == ("k2", 32)
         rows.show(keys(50, 100), asked)
-        await pilot.pause()
+        await settled(pilot)
         assert (rows.key, rows.cursor) == ("k132", 32)
         assert pilot.app.told[-1] == "k132"
 
@@ -175,10 +175,10 @@ async def test_a_row_that_changed_is_drawn_anew_and_one_that_did_not_is_not() ->
 async def test_another_theme_gives_rows_other_colours() -> None:
     async with table(5) as (rows, _, pilot):
         pilot.app.theme = THEMES[0].name
-        await pilot.pause()
+        await settled(pilot)
         before = rows.render_line(HEADER + 1)
         pilot.app.theme = THEMES[1].name
-        await pilot.pause()
+        await settled(pilot)
         after = rows.render_line(HEADER + 1)
         assert before.text == after.text
         assert [one.style for one in before] != [one.style for one in after]
@@ -186,13 +186,13 @@ async def test_another_theme_gives_rows_other_colours() -> None:
 
 async def test_clicks_and_the_wheel_move_a_table() -> None:
     async with table(100) as (rows, _, pilot):
-        await pilot.click(Rows, offset=(3, 0))
+        await click(pilot, Rows, (3, 0))
         assert rows.cursor == 0
-        await pilot.click(Rows, offset=(3, 4))
+        await click(pilot, Rows, (3, 4))
         assert rows.cursor == 4 - HEADER
         rows.scroll_to(y=50, animate=False)
-        await pilot.pause()
-        await pilot.click(Rows, offset=(3, 4))
+        await settled(pilot)
+        await click(pilot, Rows, (3, 4))
         assert rows.cursor == 50 + 4 - HEADER
 
 
@@ -209,29 +209,20 @@ async def test_only_lines_that_changed_are_drawn_again() -> None:
                 return Cell(str(number)), Cell(text, Tone.GOOD), Cell("more")
 
             rows.show(keys(8), row)
-            await pilot.pause()
+            await settled(pilot)
             assert drawn == lines
         drawn.clear()
         rows.show(keys(8, first=5), lambda number: (Cell(""), Cell(f"new {number}"), Cell("")))
-        await pilot.pause()
+        await settled(pilot)
         assert set(drawn) == set(range(LINES))  # nearly all are new, and all are drawn at once
 
 
 async def test_who_scrolled_away_from_the_cursor_is_left_there() -> None:
     async with table(100) as (rows, asked, pilot):
         rows.scroll_to(y=40, animate=False)
-        await until_top(rows, 40, pilot)
+        await until(pilot, lambda: rows.scroll_offset.y == 40)
         rows.show(keys(100), asked)
-        await pilot.pause()
+        await settled(pilot)
         assert (rows.scroll_offset.y, rows.cursor) == (40, 0)
         rows.action_move(1)
-        await until_top(rows, 1, pilot)
-
-
-async def until_top(rows: Rows, top: int, pilot: Pilot[None]) -> None:
-    """Let the table scroll."""
-    for _ in range(100):
-        if rows.scroll_offset.y == top:
-            return
-        await pilot.pause(0.01)
-    raise AssertionError(f"the first row in sight is {rows.scroll_offset.y}, not {top}")
+        await until(pilot, lambda: rows.scroll_offset.y == 1)

@@ -6,14 +6,15 @@ import pytest
 
 from agentmesh import Learning, Mesh, agent
 from agentmesh.cli.app import main
-from agentmesh.errors import RunNotFoundError
+from agentmesh.errors import RunNotFoundError, StoreError
 from agentmesh.lifting import parse_event
 from agentmesh.records import RunSummary
 from agentmesh.store import open_store
 from agentmesh.tui.board import Board
+from agentmesh.tui.family import Family
 from agentmesh.tui.pages import PAGE, RunPages
-from agentmesh.tui.sources import FASTEST, SLOWEST, MeshSource, PlayedSource, TailSource, stored_family
-from tests.tui.story import BEGUN, StandingClock, story, sum_asked, told_store
+from agentmesh.tui.sources import FASTEST, SLOWEST, MeshSource, PlayedSource, TailSource
+from tests.tui.story import BEGUN, StandingClock, family_of, story, sum_asked, told_store
 
 
 def drained(source):
@@ -72,7 +73,7 @@ async def test_a_mesh_is_heard_with_the_pieces_of_its_answers() -> None:
 
 def played(speed: float = 1.0):
     clock = StandingClock(0.0)
-    return PlayedSource(sum_asked().events, clock, speed=speed), clock
+    return PlayedSource(family_of(sum_asked().events), clock, speed=speed), clock
 
 
 def test_a_run_is_played_at_the_pace_it_went_or_another_one() -> None:
@@ -81,7 +82,7 @@ def test_a_run_is_played_at_the_pace_it_went_or_another_one() -> None:
         assert len(source.more()) == 1
         clock.at = at
         assert [event.seq for event in source.more()] == [1, 2, 3]
-        assert source.more() == ()
+        assert source.more() == []
         clock.at = 100.0
         assert [event.seq for event in source.more()] == [4, 5, 6]
         assert source.is_over
@@ -94,11 +95,11 @@ def test_a_run_that_is_played_can_be_held_stepped_and_sought() -> None:
     assert len(source.more()) == 1  # the first one is due at once
     source.step()
     assert [event.seq for event in source.more()] == [1]
-    assert source.more() == ()
+    assert source.more() == []
     assert not source.seek(4)
     assert source.position == (4, 7)
     assert [event.seq for event in source.more()] == [2, 3]
-    assert source.more() == ()
+    assert source.more() == []
     assert [event.seq for event in source.trace("sum")] == [0, 1, 2, 3]
     source.pause(False)
     clock.at += 0.11
@@ -129,25 +130,42 @@ def test_a_clock_that_was_set_back_stops_no_play() -> None:
     events = sum_asked().events
     back = [*events[:3], *(event.model_copy(update={"at": event.at - 3600}) for event in events[3:])]
     clock = StandingClock(0.0)
-    source = PlayedSource(back, clock)
+    source = PlayedSource(family_of(back), clock)
     clock.at = 0.25
     assert len(source.more()) == 7
 
 
-def test_a_source_without_events_is_over_at_once() -> None:
-    source = PlayedSource([], StandingClock())
-    assert (source.more(), source.is_over, source.label) == ((), True, "run none, x1, event 0 of 0")
+def test_a_run_is_read_as_it_is_played_and_what_cannot_be_read_comes_later(tmp_path) -> None:
+    path = tmp_path / "watched.db"
+    url, clock = f"sqlite:///{path}", StandingClock(0.0)
+    told_store(url).close()
+    with open_store(url, read_only=True) as store:
+        source = PlayedSource(Family.of(store, "sum"), clock)
+        assert [event.seq for event in source.more()] == [0]
+        clock.at = 0.35
+        path.rename(tmp_path / "away.db")
+        with pytest.raises(StoreError, match="deleted while"):
+            source.more()
+        assert source.position == (1, 8)
+        assert [event.seq for event in source.trace("sum")] == [0]
+        (tmp_path / "away.db").rename(path)
+        assert [event.seq for event in source.more()] == [1, 2, 3]
+        path.rename(tmp_path / "away.db")
+        assert source.seek(2)
+        assert [event.seq for event in source.more()] == [0, 1]  # which is known
 
 
 def test_the_stages_of_a_workflow_are_played_with_it() -> None:
     store = told_store()
-    found = stored_family(store, "flow")
+    family = Family.of(store, "flow")
+    found = family.read(0, len(family))
     assert {event.run_id for event in found} == {"flow", "flow-facts"}
     assert [event.at for event in found] == sorted(event.at for event in found)
-    lost = [event for event in store.events("flow") if event.kind != "stage_finished"]
-    alone = open_store()
-    alone.append(lost)
-    assert {event.run_id for event in stored_family(alone, "flow")} == {"flow"}
+    assert [event for place in range(len(family)) for event in family.read(place, place + 1)] == found
+    alone = family_of(store.events("flow"))
+    assert set(alone.runs) == {"flow"}
+    with pytest.raises(RunNotFoundError, match="'nobody'"):
+        Family.of(store, "nobody")
 
 
 def summaries(begin: int, end: int) -> list[RunSummary]:

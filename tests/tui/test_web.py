@@ -6,8 +6,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from io import FileIO
 from pathlib import Path
 from threading import Event, Thread
 
@@ -15,7 +16,11 @@ import aiohttp
 import pytest
 
 from agentmesh.cli.app import main
+from agentmesh.tui.app import WatchApp
 from agentmesh.tui.layout import Layout, read_layout
+from agentmesh.tui.served import ServedDriver
+from agentmesh.tui.sources import TailSource
+from agentmesh.tui.watching import Watched
 from agentmesh.tui.web import WebServer
 from tests.tui.story import told_store
 
@@ -69,17 +74,20 @@ async def test_the_page_needs_nothing_from_elsewhere_and_no_other_may_show_it() 
             page, policy = await answer.text(), answer.headers["Content-Security-Policy"]
             assert (answer.status, answer.headers["Referrer-Policy"]) == (200, "no-referrer")
         address = url.removeprefix("http://")
+        async with browser.get(f"{origin_of(url)}/page/page.css") as answer:
+            page += await answer.text()
         assert f'data-session-websocket-url="ws://{address}ws"' in page
-        assert "http" not in page.replace("http-equiv", "")
+        assert "http" not in page
         for part in ("default-src 'none'", "script-src 'self';", "frame-ancestors 'none'"):
             assert part in policy
         paths = {part.split('"')[0] for part in page.split('"/')[1:]}
-        assert len(paths) == 4
+        assert len(paths) == 7  # an icon, two fonts, two style sheets, two scripts
         for path in paths:
             async with browser.get(f"{origin_of(url)}/{path}") as answer:
                 assert answer.status == 200, path
-        async with browser.get(f"{origin_of(url)}/static/") as answer:
-            assert answer.status == 403  # no list of what is there
+        for folder in ("page", "static"):
+            async with browser.get(f"{origin_of(url)}/{folder}/") as answer:
+                assert answer.status == 403  # no list of what is there
 
 
 async def test_other_pages_other_names_and_other_users_are_refused() -> None:
@@ -130,6 +138,39 @@ async def test_an_app_that_does_not_end_is_killed_and_one_that_fails_ends_its_pa
     ):
         assert (await page.receive()).type is aiohttp.WSMsgType.CLOSE
     assert "no such thing" in capsys.readouterr().out
+
+
+@pytest.fixture
+def server_ends(monkeypatch) -> Iterator[tuple[FileIO, FileIO]]:
+    """Return what a server of the app reads and writes; the app of this process has the other ends as its own."""
+    (typed, typing), (seeing, shown) = os.pipe(), os.pipe()
+    with open(typed, encoding="utf-8") as stdin, open(shown, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "__stdin__", stdin)
+        monkeypatch.setattr(sys, "__stdout__", stdout)
+        with FileIO(seeing) as reading, FileIO(typing, "w") as writing:
+            yield reading, writing
+
+
+async def test_the_app_has_the_page_cut_long_lines_and_follow_its_theme_and_leaves_when_its_server_is_gone(
+    server_ends,
+) -> None:
+    reading, writing = server_ends
+    with told_store() as store:
+        app = WatchApp(Watched(TailSource(store), store))
+        app.driver_class = ServedDriver
+        async with asyncio.TaskGroup() as group:
+            group.create_task(app.run_async())
+            said = b""
+            while b"What is 12 * 7?" not in said:
+                said += await asyncio.to_thread(reading.read, 65536)
+            assert b"\x1b[?7l" in said
+            assert b"\x1b]11;#12161C\x07" in said
+            app.theme = "mesh-light"
+            while b"\x1b]11;#FFFFFF\x07" not in said:
+                said += await asyncio.to_thread(reading.read, 65536)
+            reading.close()
+            writing.close()
+    assert (app.return_code, app.failure) == (0, None)
 
 
 @pytest.mark.timeout(180)  # two programs, which take seconds to start on a busy machine
@@ -210,7 +251,7 @@ def test_a_port_that_is_taken_and_a_package_that_is_missing_are_told(tmp_path, c
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["watch", "--db", url, "--web", "--port", str(port)]) == 2
-    assert f"port {port} of 127.0.0.1 cannot be used" in capsys.readouterr().err
+    assert f"port {port} of 127.0.0.1 cannot be used: Address already in use" in capsys.readouterr().err
     monkeypatch.delitem(sys.modules, "agentmesh.tui.web")
     monkeypatch.setitem(sys.modules, "textual_serve.app_service", None)
     monkeypatch.setitem(sys.modules, "textual_serve", None)

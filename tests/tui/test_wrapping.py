@@ -13,6 +13,7 @@ from textual.visual import RenderOptions
 
 from agentmesh.tui.widgets.passage import Passage
 from agentmesh.tui.wrapping import Wrapped
+from tests.tui.apps import settled
 
 TEXT = st.text(st.sampled_from("ab \n\t,.-日本é👍"), max_size=80)
 SIZE = (40, 10)
@@ -56,7 +57,7 @@ async def test_what_is_selected_of_a_long_text_is_shown_so_and_copied(selection:
         passage = app.query_one(Passage)
         plain = [passage.render_line(y) for y in range(4)]
         app.screen.selections = {passage: selection}
-        await pilot.pause()
+        await settled(pilot)
         marked = [
             segment.text
             for y in range(4)
@@ -76,9 +77,9 @@ async def test_of_a_text_of_very_many_lines_only_those_in_sight_are_drawn() -> N
         passage.render_line = lambda y: (drawn.add(y), draw(y))[1]
         assert (passage.size.height, box.max_scroll_y) == (20_000, 19_990)
         box.scroll_to(y=15_000, animate=False)
-        await pilot.pause()
+        await settled(pilot)
         assert drawn <= set(range(15_000, 15_010))
         assert passage.render_line(15_003).text == "15003"
         passage.show("short")
-        await pilot.pause()
+        await settled(pilot)
         assert (passage.size.height, passage.render_line(5).text.strip()) == (1, "")

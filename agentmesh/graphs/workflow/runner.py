@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from agentmesh.errors import ConfigError, RunNotFoundError
 from agentmesh.events import AnswerRefined, Event, RunStarted, StageFinished, StageStarted
+from agentmesh.graphs import engine
 from agentmesh.graphs.admission import RunPaused
 from agentmesh.graphs.continuing import Past
 from agentmesh.graphs.executor import Conclusion, LocalExecutor, RunRequest
@@ -15,7 +16,6 @@ from agentmesh.graphs.scope import entered
 from agentmesh.graphs.state import RunContext
 from agentmesh.graphs.team import TEAM
 from agentmesh.graphs.workflow.children import Children, GoOn, LiveChildren, ResumedChildren
-from agentmesh.graphs.workflow.graph import compiled, most_steps
 from agentmesh.graphs.workflow.spec import WORKFLOW, Workflow, workflow_of
 from agentmesh.graphs.workflow.stage_task import StageEnd
 from agentmesh.graphs.workflow.walk import Walk, WalkState
@@ -142,7 +142,7 @@ async def concluded(walk: Walk) -> Conclusion:
         StoreError: the trace cannot be written.
     """
     state: WalkState = {"past": (), "parts": (), "items": {}}
-    graph, bound = compiled(walk.workflow), most_steps(walk.workflow)
+    graph, bound = engine.compiled(walk.workflow), engine.most_steps(walk.workflow)
     done: WalkState = await graph.ainvoke(state, {"recursion_limit": bound}, context=walk)  # type: ignore[assignment]
     ends = {end.stage: end for end in done["past"]}
     if any(end.waits for end in ends.values()):

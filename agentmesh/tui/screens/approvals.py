@@ -25,6 +25,8 @@ from agentmesh.tui.widgets.rows import Rows
 MOST = 500
 """Waiting runs that are read: the newest."""
 
+REREAD_S: Final = 1.0
+"""How often they are read."""
 
 LONGEST_EDITED: Final = 2000
 """Characters of a request that can be edited here: a line is laid out anew at each key."""
@@ -44,6 +46,7 @@ class ApprovalsScreen(BoardScreen):
     def __init__(self) -> None:
         super().__init__()
         self._runs: Sequence[Run] = ()
+        self._asked = self._shown = 0  # the number of the list that was asked for last, and of that which is shown
         self._offered = ""  # what the field began with: where that is left as it is, so is what is asked
 
     def compose(self) -> ComposeResult:
@@ -56,24 +59,30 @@ class ApprovalsScreen(BoardScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Read what waits."""
+        """Read what waits, now and every second."""
         self.query_one("#instead").display = False
         self.query_one(Rows).focus()
-        self.set_interval(1.0, self.reread)
+        self.set_interval(REREAD_S, self.reread)
 
-    def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - the list is read from the store
-        """Read what waits."""
+    def on_screen_resume(self) -> None:
+        """Read what waits at once when the screen comes to the front."""
         self.reread()
+
+    def show_board(self, board: Board, now: float) -> None:
+        """Show nothing of it: the list is read from the store."""
 
     def reread(self) -> None:
         """Read what waits, while the screen is in front."""
         if self.is_current:
-            self._read()
+            self._asked += 1
+            self._read(self._asked)
 
     @while_shown
     def on_waiting_read(self, message: WaitingRead) -> None:
-        """Show what was read."""
-        self._runs = message.runs
+        """Show what was read, unless it was read before what is shown."""
+        if message.asked < self._shown:
+            return
+        self._runs, self._shown = message.runs, message.asked
         now = self.watched.clock.now()
         rows = waiting_rows(self._runs, now)
         self.query_one(Rows).show([f"{run.id}\n{place}" for run, place in self._places()], rows.__getitem__)
@@ -136,7 +145,7 @@ class ApprovalsScreen(BoardScreen):
         self.query_one("#request", Passage).show(shown)
 
     @work(thread=True, exclusive=True, group="waiting")
-    def _read(self) -> None:
+    def _read(self, asked: int) -> None:
         """Read the runs that wait."""
         store = self.watched.store
         try:
@@ -145,4 +154,4 @@ class ApprovalsScreen(BoardScreen):
         except AgentMeshError:
             return  # the source says so, and it is tried again
         # a run of a workflow waits for what the run of its stage waits for
-        self.post_message(WaitingRead([run for run in runs if run.decision is not None]))
+        self.post_message(WaitingRead(asked, [run for run in runs if run.decision is not None]))

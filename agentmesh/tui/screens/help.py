@@ -64,7 +64,7 @@ class HelpScreen(ModalScreen[None]):
             if binding.description and active.enabled and binding.action not in UNTOLD:
                 moves = "focus" in binding.action or not isinstance(active.node, Screen | App)
                 group = seen[1 if moves else 0 if isinstance(active.node, Screen) else 2]
-                group.setdefault(binding.description, []).append(self.app.get_key_display(binding))
+                group.setdefault(binding.description.capitalize(), []).append(self.app.get_key_display(binding))
         here, moving, everywhere = ([_line(keys, what) for what, keys in group.items()] for group in seen)
         return here, moving, everywhere
 

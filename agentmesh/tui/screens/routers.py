@@ -1,5 +1,6 @@
 """Routers: what each of them has learned, how it came to that, and whether what it expects comes true."""
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, ClassVar
 
@@ -53,11 +54,12 @@ class RoutersScreen(BoardScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._routers: dict[str, StoredRouter] = {}
+        self._routers: Mapping[str, StoredRouter] = {}
         self._learned: LearnedRouter | None = None
         self._place = 0
         self._predictions: Predictions | None = None
-        self._is_reading = False
+        self._is_reading = False  # them
+        self._asked = 0  # how often all was read anew
         self._one_at_a_time = Lock()  # guards LearnedRouter.maps, and the machine: one place is learned anew at a time
 
     def compose(self) -> ComposeResult:
@@ -95,22 +97,27 @@ class RoutersScreen(BoardScreen):
 
     @while_shown
     def on_routers_read(self, message: RoutersRead) -> None:
-        """Show the list."""
-        names = list(message.names)
-        rows = [
-            (Cell(name), Cell(str(self._routers[name].sequence), Tone.DIM))
-            if name in self._routers
-            else (Cell(name), Cell(""))
-            for name in names
-        ]
-        self.query_one(Rows).show(names, rows.__getitem__)
+        """Show the list, and read again what the router under the cursor has learned."""
+        if message.asked != self._asked:
+            return
+        self._routers = message.routers
+        names = list(message.routers)
+        rows = [(Cell(name), Cell(str(one.sequence), Tone.DIM)) for name, one in message.routers.items()]
+        table = self.query_one(Rows)
+        before = table.key
+        table.show(names, rows.__getitem__)
+        if table.key is not None and table.key == before:  # else it is told that the cursor has moved
+            self._read_router(table.key, self._routers[table.key])
+        self._show_bins()
 
     @while_shown
     def on_rows_moved(self, message: Rows.Moved) -> None:
         """Read what the router under the cursor has learned."""
+        if message.key not in self._routers:  # the list was read anew meanwhile
+            return
         self._learned = None
         self.query_one("#place", Words).show(f"reading {message.key} ...")
-        self._read_router(message.key)
+        self._read_router(message.key, self._routers[message.key])
         self._show_bins()
 
     @while_shown
@@ -143,7 +150,9 @@ class RoutersScreen(BoardScreen):
 
     @while_shown
     def on_predictions_read(self, message: PredictionsRead) -> None:
-        """Show the calibration."""
+        """Show the calibration, unless all is read anew meanwhile."""
+        if message.asked != self._asked:
+            return
         self._predictions, self._is_reading = message.found, False
         if message.found is None:
             self.query_one("#bins", Words).show(escape(message.reason))
@@ -172,12 +181,9 @@ class RoutersScreen(BoardScreen):
 
     def action_reread(self) -> None:
         """Read the list anew, and all that is told of it."""
-        self._predictions = None
-        self._read_list()
-        self._show_bins()
-        key = self.query_one(Rows).key
-        if key is not None:
-            self._read_router(key)
+        self._predictions, self._is_reading = None, False
+        self._asked += 1
+        self._read_list(self._asked)
 
     def _newest_explained(self, board: Board) -> Explained | tuple[str, None]:
         """Return the newest decision that says what it rests on, by the router under the cursor if any is."""
@@ -212,26 +218,26 @@ class RoutersScreen(BoardScreen):
             self.query_one("#bins", Words).show("reading the newest scored answers ...")
             if not self._is_reading:
                 self._is_reading = True
-                self._read_predictions()
+                self._read_predictions(self._asked)
             return
         held = {stored.root, *(mark.parameters for mark in stored.marks)}
         self.query_one("#bins", Words).show("\n".join(calibration_lines(self._predictions, stored.name, held)))
 
     @work(thread=True, exclusive=True, group="routers")
-    def _read_list(self) -> None:
+    def _read_list(self, asked: int) -> None:
         """Read which routers there are."""
         try:
             found = late.routers_in(self.watched.store)
         except AgentMeshError:
             return  # the source says so
-        self._routers = {f"{one.name} {one.root[:6]} {one.embedder}".strip(): one for one in found}
-        self.post_message(RoutersRead(list(self._routers)))
+        named = {f"{one.name} {one.root[:6]} {one.embedder}".strip(): one for one in found}
+        self.post_message(RoutersRead(asked, named))
 
     @work(thread=True, exclusive=True, group="router")
-    def _read_router(self, name: str) -> None:
+    def _read_router(self, name: str, stored: "StoredRouter") -> None:
         """Read the history of a router."""
         try:
-            self.post_message(RouterRead(name, late.learned_router(self.watched.store, name, self._routers[name])))
+            self.post_message(RouterRead(name, late.learned_router(self.watched.store, name, stored)))
         except AgentMeshError as error:
             self.post_message(RouterRead(name, reason=str(error)))
 
@@ -249,12 +255,11 @@ class RoutersScreen(BoardScreen):
             self.post_message(TrailsRead(learned, place, found))
 
     @work(thread=True, exclusive=True, group="predictions")
-    def _read_predictions(self) -> None:
+    def _read_predictions(self, asked: int) -> None:
         """Read what was expected of the newest answers that were scored."""
         worker = get_current_worker()
         try:
-            self.post_message(
-                PredictionsRead(late.newest_predictions(self.watched.store, goes_on=lambda: not worker.is_cancelled))
-            )
+            found = late.newest_predictions(self.watched.store, goes_on=lambda: not worker.is_cancelled)
+            self.post_message(PredictionsRead(asked, found))
         except AgentMeshError as error:
-            self.post_message(PredictionsRead(reason=str(error)))
+            self.post_message(PredictionsRead(asked, reason=str(error)))

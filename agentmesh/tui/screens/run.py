@@ -1,6 +1,7 @@
 """Run: one run from its task to its answer, with everybody who was considered for it."""
 
 import asyncio
+from collections.abc import Iterator
 from time import thread_time
 from typing import ClassVar, Final
 
@@ -38,7 +39,8 @@ from agentmesh.tui.widgets.rows import Numbered, Rows
 from agentmesh.tui.widgets.words import Words
 
 PARTS = ("decision", "timeline", "calls", "answer", "context")
-NEVER = -2
+NEVER: Final = -2
+NO_MORE: Final = object()
 READING_SHARE: Final = 0.1
 """How much of a processor reading a trace that goes on may take: the longer it is, the less often it is read anew."""
 
@@ -71,7 +73,7 @@ class RunScreen(BoardScreen):
         self._reading = RunReading(run_id)
         self._run: Run | None = None
         self._calls: list[AgentCall] = []
-        self._seen = NEVER
+        self._seen = 0, NEVER  # how often what is played was sent back, and the last seq, when the trace was read
         self._is_reading = False  # or rests from it
         self._is_orphaned = False
         self._how_far = ""  # while it is being read
@@ -106,15 +108,16 @@ class RunScreen(BoardScreen):
         """Forget what was read; more is not read."""
         self.workers.cancel_node(self)
         self._run = None
-        self._calls.clear()
-        self._reading.let_go()
+        _take_all(self._reading.let_go(self._calls))
 
     def show_board(self, board: Board, now: float) -> None:  # noqa: ARG002 - what is shown comes from the trace
         """Read the trace again where the run has gone on, and follow what is being said."""
-        run = board.runs.get(self.run_id)
-        seen = -1 if run is None else run.last_seq
+        run, source = board.runs.get(self.run_id), self.watched.source
+        sent_back = source.times_sent_back if isinstance(source, PlayedSource) else 0
+        seen = sent_back, -1 if run is None else run.last_seq
         if seen != self._seen and not self._is_reading:  # a long trace takes longer to read than to be drawn
-            if seen < self._seen and isinstance(self.watched.source, PlayedSource):  # it was sent back
+            if sent_back != self._seen[0]:  # what was read may lie ahead by now
+                self._reading.end()
                 self._reading = RunReading(self.run_id)
             self._seen, self._is_reading = seen, True
             self._read_trace(self._reading)
@@ -129,7 +132,7 @@ class RunScreen(BoardScreen):
         """Show what was read, or how far that has come."""
         if message.reason:
             self.query_one("#headline", Words).show(message.reason)
-            self._seen = NEVER  # it may be there later, or be readable again
+            self._seen = self._seen[0], NEVER  # it may be there later, or be readable again
             self.set_timer(RETRY_S, self._rested)
             return
         if message.is_whole:
@@ -233,3 +236,9 @@ class RunScreen(BoardScreen):
                 begun_s = thread_time()
         except AgentMeshError as error:
             self.post_message(TraceRead(self.run_id, reason=str(error)))
+
+
+def _take_all(steps: Iterator[None]) -> None:
+    """Take steps one after the other, and let the event loop do in between what it has to."""
+    if next(steps, NO_MORE) is not NO_MORE:
+        asyncio.get_running_loop().call_soon(_take_all, steps)

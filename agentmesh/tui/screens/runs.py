@@ -69,7 +69,7 @@ class RunsScreen(BoardScreen):
         yield Header()
         yield Field(placeholder="text of the task, or agent:ID, reason:TEXT, id:BEGINNING", id="search")
         yield Rows(STORED, id="stored", empty="no run is stored that fits", opens=True)
-        yield Words(id="filter")
+        yield Words(id="filter", fixed=True)
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -93,10 +93,10 @@ class RunsScreen(BoardScreen):
         self._reading.discard(message.number)
         if message.reason:
             self._events_seen = -1  # it is tried again
-            self.query_one("#filter", Words).update(message.reason)
+            self.query_one("#filter", Words).show(message.reason)
             return
         if message.number == 0:
-            self._begin(message.runs)
+            self._begin(message.runs, message.total)
         self._pages.put(message.number, message.runs)
         self._show()
 
@@ -201,15 +201,14 @@ class RunsScreen(BoardScreen):
         if is_old and self.is_current and self.query_one(Rows).cursor == 0 and not self._reading:
             self.action_reread()
 
-    def _begin(self, runs: Sequence[RunSummary]) -> None:
-        """Begin the list anew, with its first page. One that is not full is all of it; else it is being counted."""
+    def _begin(self, runs: Sequence[RunSummary], total: int | None) -> None:
+        """Begin the list anew, with its first page. Unless that told how long the list is, it is being counted."""
         table = self.query_one(Rows)
         if self._total is None and table.key not in {run.id for run in runs}:
             table.action_to_end(-1)
-        is_whole = len(runs) < PAGE
-        self._total = len(runs) if is_whole else self._total
+        self._total = self._total if total is None else total
         self._pages = RunPages(max(self._total or 0, len(runs)), list(self._pinned.values()))
-        self._reading = set() if is_whole else {0}
+        self._reading = {0} if total is None else set()
 
     def _filter(self) -> RunFilter:
         """Return what is to be listed: a search may name a field."""
@@ -236,7 +235,7 @@ class RunsScreen(BoardScreen):
         state = "all states" if self._state is None else self._state.value.replace("_", " ")
         search = f", search {self._text!r}" if self._text else ""
         stages = "" if self._alone else ", with runs of stages"
-        self.query_one("#filter", Words).update(f"{found}, {state}{search}{stages}{MARKS}")
+        self.query_one("#filter", Words).show(f"{found}, {state}{search}{stages}{MARKS}")
 
     def _read_ahead(self) -> None:
         table = self.query_one(Rows)
@@ -248,13 +247,13 @@ class RunsScreen(BoardScreen):
 
     @work(thread=True, group="pages")
     def _read(self, asked: int, where: RunFilter, number: int) -> None:
-        """Read a page of the list, and after the first one how long it is, as long as the list is wanted."""
+        """Read a page of the list, and how long it is where the first one did not tell, as long as it is wanted."""
         store = self.watched.store
         try:
             if asked == self._asked:
-                runs = store.runs(where, limit=PAGE, offset=number * PAGE)
-                self.post_message(PageRead(asked, number, runs))
-                if number == 0 and len(runs) == PAGE and asked == self._asked:
+                page = store.runs_page(where, limit=PAGE, offset=number * PAGE)
+                self.post_message(PageRead(asked, number, page.runs, page.total))
+                if number == 0 and page.total is None and asked == self._asked:
                     self.post_message(RunsCounted(asked, store.count_runs(where)))
         except AgentMeshError as error:
             self.post_message(PageRead(asked, number, reason=str(error)))

@@ -3,7 +3,7 @@
 import gzip
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Outcome:
 
 
 Command = Callable[..., Outcome]
+MadeOnce = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
@@ -92,12 +93,39 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return run
 
 
+@pytest.fixture(scope="session")
+def kept_databases() -> dict[Hashable, tuple[bytes, Any]]:
+    """Return where databases are kept by what made them, each with what was said of it."""
+    return {}
+
+
 @pytest.fixture
-def run_id(command: Command) -> str:
+def made_once(folder: Path, kept_databases: dict[Hashable, tuple[bytes, Any]]) -> MadeOnce:
+    """Return what has ``agentmesh.db`` made the first time, and copies it later; it returns what ``make`` did."""
+    database = folder / "agentmesh.db"
+
+    def bring(make: Callable[[], Any], *, name: Hashable) -> Any:
+        if name not in kept_databases:
+            said = make()
+            assert not database.with_name("agentmesh.db-wal").exists()  # all of it is in the one file
+            kept_databases[name] = (database.read_bytes(), said)
+        content, said = kept_databases[name]
+        database.write_bytes(content)
+        return said
+
+    return bring
+
+
+@pytest.fixture
+def run_id(command: Command, made_once: MadeOnce) -> str:
     """Run one task with the user's app and return the run's id."""
-    outcome = command("run", MATH, "--app", "app:mesh", "--json")
-    assert outcome.code == 0, outcome.err
-    return str(outcome.json["id"])
+
+    def run() -> str:
+        outcome = command("run", MATH, "--app", "app:mesh", "--json")
+        assert outcome.code == 0, outcome.err
+        return str(outcome.json["id"])
+
+    return str(made_once(run, name="one run"))
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ def test_the_demo_prints_a_table_and_the_next_commands_which_work(command):
     assert command("replay", "demo-0005", "--db", "sqlite:///new.db").out == "identical\n"
 
 
-def test_a_second_demo_takes_a_new_file(command):
-    assert command("demo", "--limit", "1", "--json").json["db"] == "sqlite:///agentmesh-demo.db"
+def test_a_demo_beside_the_file_of_another_takes_a_new_one(command):
+    Path("agentmesh-demo.db").touch()
     assert command("demo", "--limit", "1", "--json").json["db"] == "sqlite:///agentmesh-demo-2.db"
 
 

@@ -5,7 +5,12 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,50 +28,61 @@ mesh = Mesh([waiter])
 """
 
 
-def on_terminal(*arguments: str, stream: str = "stdout", **variables: str) -> str:
+COMMAND = "import sys; from agentmesh.cli.app import main; sys.exit(main())"
+WITHOUT_COLOUR_FROM_OUTSIDE = "import os; os.environ.pop('NO_COLOR', None)"
+WITHOUT_STDOUT = "import os, sys; os.close(1); sys.stdout = sys.__stdout__ = None"
+"""What Python finds, and does, where a shell has closed the stream."""
+
+Start = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def start(folder: Path, warm_python: Any) -> Start:
+    """Return what runs a command in a process of its own that has loaded the package."""
+    program = folder / "command.py"
+    program.write_text(COMMAND, encoding="utf-8")
+    return partial(warm_python.run, program, folder=folder, before=WITHOUT_COLOUR_FROM_OUTSIDE)
+
+
+def on_terminal(start: Start, *arguments: str, stream: str = "stdout", **variables: str) -> str:
     """Run a command with a pseudo-terminal as one of its streams and return what it wrote there."""
     ours, theirs = pty.openpty()
-    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    environment |= {"TERM": "xterm-256color", "COLUMNS": "120", **variables}
-    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: theirs}
-    with subprocess.Popen([*AGENTMESH, *arguments], env=environment, **streams) as process:  # type: ignore[call-overload]
-        os.close(theirs)
-        written = bytearray()
-        while piece := read(ours):
+    environment = {"TERM": "xterm-256color", "COLUMNS": "120", **variables}
+    with open(ours, "rb"), ThreadPoolExecutor(1) as reader, open(theirs, "wb"):
+        written = reader.submit(read_all, ours)
+        start(*arguments, environment=environment, streams={stream: os.ttyname(theirs)})
+    return written.result().decode()
+
+
+def read_all(terminal: int) -> bytes:
+    """Return all that is written on the other side until it closes, which Linux reports as an error."""
+    written = bytearray()
+    with suppress(OSError):
+        while piece := os.read(terminal, 65536):
             written += piece
-        process.wait()
-    os.close(ours)
-    return written.decode()
+    return bytes(written)
 
 
-def read(terminal: int) -> bytes:
-    """Return what was written on the other side; nothing when it has closed, which Linux reports as an error."""
-    try:
-        return os.read(terminal, 65536)
-    except OSError:
-        return b""
-
-
-def test_a_table_on_a_terminal_is_drawn_and_coloured():
-    shown = on_terminal("doctor")
+def test_a_table_on_a_terminal_is_drawn_and_coloured(start: Start):
+    shown = on_terminal(start, "doctor")
     assert "──" in shown
     assert "\x1b[" in shown
 
 
-def test_a_table_on_a_terminal_without_colour_is_drawn_plain():
-    shown = on_terminal("doctor", NO_COLOR="1")
+def test_a_table_on_a_terminal_without_colour_is_drawn_plain(start: Start):
+    shown = on_terminal(start, "doctor", NO_COLOR="1")
     assert "──" in shown
     assert "\x1b[3" not in shown
 
 
-def test_the_demo_shows_a_bar_on_a_terminal():
-    shown = on_terminal("demo", "--limit", "3", stream="stderr")
+def test_the_demo_shows_a_bar_on_a_terminal(start: Start):
+    shown = on_terminal(start, "demo", "--limit", "3", stream="stderr")
     assert "3/3" in shown
     assert "USD per 1,000" in shown
 
 
-def test_bench_says_what_it_is_doing_on_a_terminal(recorded_set: str):
-    shown = on_terminal("bench", recorded_set, "--routers", "cosine", stream="stderr")
+def test_bench_says_what_it_is_doing_on_a_terminal(start: Start, recorded_set: str):
+    shown = on_terminal(start, "bench", recorded_set, "--routers", "cosine", stream="stderr")
     assert "reading" in shown
 
 
@@ -81,16 +97,18 @@ def test_a_reader_that_leaves_is_not_an_error_to_talk_about():
 
 
 @pytest.mark.parametrize("words", ["doctor", "doctor --json", "demo --limit 2", "--help"])
-def test_a_reader_that_takes_one_line_is_not_an_error_to_talk_about(words: str):
-    pipe = f"{sys.executable} -m agentmesh {words} | head -n 1"
-    done = subprocess.run(["sh", "-c", pipe], capture_output=True, text=True, check=False)
+def test_a_reader_that_takes_one_line_is_not_an_error_to_talk_about(start: Start, folder: Path, words: str):
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"head -n 1 <{pipe}"], stdout=subprocess.PIPE, text=True) as reader:
+        done = start(*words.split(), streams={"stdout": str(pipe)})
+        line, _ = reader.communicate()
     assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 1
+    assert len(line.splitlines()) == 1
 
 
-def test_a_process_without_an_output_stream_still_works():
-    listing = f"{sys.executable} -m agentmesh demo --limit 2 >&-"
-    done = subprocess.run(["sh", "-c", listing], stderr=subprocess.PIPE, text=True, check=False)
+def test_a_process_without_an_output_stream_still_works(start: Start):
+    done = start("demo", "--limit", "2", before=WITHOUT_STDOUT)
     assert (done.returncode, done.stderr) == (0, "")
 
 

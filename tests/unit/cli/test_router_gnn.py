@@ -73,10 +73,15 @@ def halfway(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def trained(command, recorded_set) -> str:
-    outcome = command("router", "train", "gnn", "--from", recorded_set, "--db", DB, *SMALL)
-    assert outcome.code == 0, outcome.err
-    return outcome.out
+def trained(command, recorded_set, made_once) -> str:
+    """Train a network and return what was said."""
+
+    def train() -> str:
+        outcome = command("router", "train", "gnn", "--from", recorded_set, "--db", DB, *SMALL)
+        assert outcome.code == 0, outcome.err
+        return outcome.out
+
+    return made_once(train, name="a trained network")
 
 
 def test_train_tells_how_the_training_went_and_how_long_all_of_it_took(trained):

@@ -10,13 +10,17 @@ from agentmesh.testing.agents import EchoAgent
 
 
 @pytest.fixture
-def ids(command) -> list[str]:
+def ids(command, made_once) -> list[str]:
     """Run two tasks, score them, and return the ids of their runs."""
-    texts = ("What is 12 * 7, an arithmetic word problem?", "Who was king, a question on world history?")
-    made = [command("run", text, "--app", "app:mesh", "--json").json["id"] for text in texts]
-    for run_id in made:
-        assert command("feedback", run_id, "1.0").code == 0
-    return made
+
+    def make() -> list[str]:
+        texts = ("What is 12 * 7, an arithmetic word problem?", "Who was king, a question on world history?")
+        made = [command("run", text, "--app", "app:mesh", "--json").json["id"] for text in texts]
+        for run_id in made:
+            assert command("feedback", run_id, "1.0").code == 0
+        return made
+
+    return made_once(make, name="two runs with scores")
 
 
 def test_whatif_tells_agreement_flips_and_why_there_is_no_estimate(command, ids):

@@ -58,7 +58,7 @@ async def served(reply, *cards, reasoner=None):
     with FakeOpenAIServer([reply]) as server:
         async with aclosing(OpenAIChat("thinker", base_url=server.base_url)) as client:
             decision = await consulted(LiveAsker(client, SystemClock()), *cards, reasoner=reasoner)
-    return decision, server.requests[0].body
+    return decision, next((request.body for request in server.requests), {})  # its time may be up before it comes in
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class SlowRefiner(Refiner):
 
 async def test_the_vote_stands_when_the_refiner_runs_out_of_time() -> None:
     team = [CannedAgent(["7"], id="a"), CannedAgent(["7"], id="b"), CannedAgent(["8"], id="c")]
-    async with Mesh(team, refiner=SlowRefiner(), limits=Limits(timeout_s=0.2), explore=0) as mesh:
+    async with Mesh(team, refiner=SlowRefiner(), limits=Limits(timeout_s=0.5), explore=0) as mesh:
         run = await mesh.run("q", run_id="r1")
         refined = next(event for event in mesh.store.events("r1") if event.kind == "answer_refined")
     assert run.answer == "7"

@@ -104,7 +104,7 @@ async def test_a_place_given_to_one_that_is_cancelled_in_that_moment_is_not_lost
     cancelled.cancel()
     gate.leave()
     given.cancel()
-    await asyncio.wait([given, waiting, cancelled], timeout=1)
+    await asyncio.wait([given, waiting, cancelled], timeout=30)
     assert (given.cancelled(), waiting.done(), waiting.cancelled()) == (True, True, False)
     gate.leave()
     await gate.enter()

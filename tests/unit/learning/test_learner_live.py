@@ -36,7 +36,7 @@ async def answered(store: TraceStore, count: int) -> list[str]:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Return when a condition holds, which takes a few turns of the event loop."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.005)
 
@@ -71,7 +71,7 @@ async def test_learned_waits_for_all_that_is_stored() -> None:
         for run_id in ids:
             record_feedback(store, run_id, 1.0)
         assert follower.serving.router.sequence == 0
-        await learner.learned(timeout_s=5)
+        await learner.learned(timeout_s=30)
         assert follower.serving.router.sequence == 3
 
 
@@ -219,7 +219,7 @@ async def test_feedback_is_taken_although_its_text_cannot_be_embedded_again(capl
         await learner.take(run_id, 1.0, agent=None, source="user")
         assert "learning waits" in caplog.text
         embedder.forgets = False
-        await learner.learned(timeout_s=5)
+        await learner.learned(timeout_s=30)
         assert follower.serving.router.sequence == 1
 
 
@@ -277,7 +277,7 @@ async def test_slow_verifiers_leave_threads_to_those_who_serve() -> None:
         for place in range(8):
             await mesh.run(f"question {place}")
         try:
-            assert await asyncio.wait_for(asyncio.to_thread(lambda: "served"), timeout=5) == "served"
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "served"), timeout=30) == "served"
         finally:
             slow.let_go.set()
     assert len(mesh.store.experiences()) == 8

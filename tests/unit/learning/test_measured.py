@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmesh.learning.measured import Observation, measured_skills, skill_of, wilson
+from agentmesh.intervals import wilson
+from agentmesh.learning.measured import Observation, measured_skills, skill_of
 from agentmesh.records import AgentCard, Experience, RegistrySnapshot
 from agentmesh.store.memory import MemoryStore
 from agentmesh.testing.traces import lesson, score, whole

@@ -93,17 +93,21 @@ async def test_a_cost_that_is_not_known_leaves_the_sum_unknown() -> None:
 
 
 class Crowd(Agent):
-    """Notes how many calls are under way, each of which ends when the loop has been around."""
+    """Notes how many calls are under way, each of which ends when ``gathers`` were and the loop has been around."""
 
     description = "Counts."
 
-    def __init__(self, name: str, *, at_once: int | None = None) -> None:
+    def __init__(self, name: str, *, at_once: int | None = None, gathers: int = 1) -> None:
         self.id, self.max_concurrency = name, at_once
         self.now = self.most = 0
+        self._gathers, self._are_gathered = gathers, asyncio.Event()
 
     async def run(self, task: Task) -> str:
         self.now += 1
         self.most = max(self.most, self.now)
+        if self.now == self._gathers:
+            self._are_gathered.set()
+        await self._are_gathered.wait()
         for _ in range(5):
             await asyncio.sleep(0)
         self.now -= 1
@@ -111,7 +115,7 @@ class Crowd(Agent):
 
 
 async def test_calls_under_way_are_bounded_in_all_and_for_each_agent() -> None:
-    free, narrow = Crowd("free"), Crowd("narrow", at_once=1)
+    free, narrow = Crowd("free", gathers=3), Crowd("narrow", at_once=1)
     await Prober(tasks(*["x"] * 12), at_once=3).probe(team(free, narrow))
     assert narrow.most == 1
     assert free.most == 3

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmesh.errors import ConfigError
-from agentmesh.learning.measured import wilson
+from agentmesh.intervals import wilson
 from agentmesh.learning.predictions import Prediction, newest_predictions
 from agentmesh.learning.reliability import reliability
 from agentmesh.records import Candidate

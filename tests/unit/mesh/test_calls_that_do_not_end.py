@@ -176,7 +176,7 @@ async def test_a_call_has_no_turn_in_time_is_refused_and_another_agent_stands_in
     busy = HangingAgent("busy")
     busy.max_concurrency = 1
     async with Mesh([busy, EchoAgent("other")], router="best_single", explore=0) as mesh:
-        other = asyncio.ensure_future(mesh.run("first", limits=Limits(timeout_s=5)))
+        other = asyncio.ensure_future(mesh.run("first", limits=Limits(timeout_s=60)))
         while not busy.calls:  # noqa: ASYNC110 - the double has no event
             await asyncio.sleep(0.001)
         run = await mesh.run("second", run_id="r2", limits=Limits(timeout_s=0.2, fallbacks=1))
@@ -204,4 +204,4 @@ async def test_the_time_that_a_call_waits_for_its_turn_is_not_its_own() -> None:
     async with Mesh(team, max_concurrency=1) as mesh:
         run = await mesh.run("q", limits=Limits(max_agents=3, call_timeout_s=0.25))
     assert [call.status for call in run.calls] == [CallStatus.OK] * 3
-    assert run.elapsed_s > 0.3 > max(call.latency_s for call in run.calls)
+    assert sum(call.latency_s for call in run.calls) <= run.elapsed_s  # one after the other, without the waiting

@@ -23,7 +23,7 @@ WORDS = {
     "sums": ("add", "subtract", "multiply", "number", "total", "sum"),
     "rhymes": ("poem", "verse", "rhyme", "moon", "stanza", "sonnet"),
 }
-PATIENCE_S = 15.0
+PATIENCE_S = 40.0
 
 
 @agent(description="Does sums.")

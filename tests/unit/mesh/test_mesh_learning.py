@@ -15,7 +15,7 @@ from agentmesh.routing.named import router_named
 from agentmesh.store.base import TraceStore
 from agentmesh.testing.agents import CannedAgent
 
-PATIENCE_S = 15.0
+PATIENCE_S = 40.0
 LOOP = Learning(mode="loop")
 KEY = state_key("cascade", StaticEmbedder().version)
 

@@ -88,7 +88,8 @@ async def test_where_nobody_is_probable_the_run_abstains_or_the_fallback_agent_a
 )
 async def test_a_model_that_is_of_no_use_leaves_the_choice_to_the_router(script, fault):
     run, asked = await ran(script, timeout_s=0.05 if fault == "timed out" else 10.0)
-    assert (run.answered_by, asked) == (("maths",), 1)
+    assert run.answered_by == ("maths",)
+    assert asked == 1 or fault == "timed out"  # the time may be up before the question comes in
     assert fault in run.decision.reasoning.fault
     assert run.cost_usd is None  # what a failed question cost is not known
 

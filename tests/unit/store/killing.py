@@ -7,8 +7,8 @@ feedback on runs that are there; each acknowledges what it was told is stored, b
 import os
 import signal
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from time import sleep
 from typing import NamedTuple, TypeAlias
 
@@ -17,7 +17,7 @@ import numpy as np
 from agentmesh.errors import DuplicateFeedbackError
 from agentmesh.events import FeedbackGiven, fold
 from agentmesh.records import Experience
-from agentmesh.store import TraceStore, open_store
+from agentmesh.store import RunFilter, TraceStore, open_store
 from agentmesh.testing.traces import lesson, score, whole
 
 Acknowledge: TypeAlias = Callable[[], object]
@@ -82,21 +82,30 @@ def lessons(run_id: str) -> list[Experience]:
 
 def check_feedback(store: TraceStore, name: str, told: int) -> None:
     """Raise unless every score that was told of is there once, whole, and at most one more, which a retry shows."""
-    log = [item for item in store.experiences() if item.run_id.startswith(name)]
-    stored = [is_stored(store, log, f"{name}{i}") for i in range(SCORED)]
+    stored = scored(store, name)
     accepted = sum(stored)
     demand(told <= accepted <= told + 1, f"{name}: {told} scores were told of, {accepted} are stored")
     demand(stored[:accepted] == [True] * accepted, f"{name}: a score is missing before later ones: {stored}")
     if told < SCORED:
         taken = retry(store, f"{name}{told}")
         demand(taken != stored[told], f"{name}{told} was {'' if stored[told] else 'not '}stored; retry said {taken}")
-        demand(is_stored(store, store.experiences(), f"{name}{told}"), f"{name}{told} was retried and is not stored")
+        demand(scored(store, name)[told], f"{name}{told} was retried and is not stored")
 
 
-def is_stored(store: TraceStore, log: Sequence[Experience], run_id: str) -> bool:
+def scored(store: TraceStore, name: str) -> list[bool]:
+    """Say of each run whether it has its score; raise when one has it twice, or has half of it."""
+    scores: Counter[str] = Counter()
+    for events in store.traces(RunFilter(prefix=name)):
+        scores[events[0].run_id] += sum(isinstance(event, FeedbackGiven) for event in events)
+    learned: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for item in store.experiences():
+        learned[item.run_id][item.agent_id] += 1
+    demand(len(scores) == SCORED, f"{name}: {len(scores)} runs are stored")
+    return [is_stored(f"{name}{i}", scores[f"{name}{i}"], learned[f"{name}{i}"]) for i in range(SCORED)]
+
+
+def is_stored(run_id: str, scores: int, learned: "Counter[str]") -> bool:
     """Say whether a run has its score; raise when it has it twice, or has half of it."""
-    scores = sum(isinstance(event, FeedbackGiven) for event in store.events(run_id))
-    learned = Counter(item.agent_id for item in log if item.run_id == run_id)
     whole_or_nothing = [(0, Counter[str]()), (1, Counter(AGENTS))]
     demand((scores, learned) in whole_or_nothing, f"{run_id} has {scores} scores and the experiences {learned}")
     return scores == 1

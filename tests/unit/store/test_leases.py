@@ -154,7 +154,7 @@ async def test_a_lease_is_renewed_by_a_thread_though_the_loop_is_held_up_and_rel
     async with AtWork(store, clock, beat_s=0.001) as at_work:
         clock.time = 101.0
         for _ in range(3):  # one was taken when it opened
-            store.beaten.acquire(timeout=5)  # the loop stands still
+            store.beaten.acquire(timeout=30)  # the loop stands still
         (mine,) = store.leases()
         assert (mine.owner, mine.pid, mine.taken_at, mine.renewed_at) == (at_work.owner, os.getpid(), 100.0, 101.0)
         assert mine.beats >= 1
@@ -170,14 +170,14 @@ async def test_a_lease_that_somebody_ended_or_that_could_not_be_written_is_taken
     store.fails = True
     async with AtWork(store, SetClock(), beat_s=0.001) as at_work:
         for _ in range(3):
-            await asyncio.to_thread(store.beaten.acquire, timeout=5)
+            await asyncio.to_thread(store.beaten.acquire, timeout=30)
         assert store.leases() == []
         store.fails = False
         while not store.leases():
-            await asyncio.to_thread(store.beaten.acquire, timeout=5)
+            await asyncio.to_thread(store.beaten.acquire, timeout=30)
         store.end_lease(at_work.owner)
         while not store.leases():
-            await asyncio.to_thread(store.beaten.acquire, timeout=5)
+            await asyncio.to_thread(store.beaten.acquire, timeout=30)
         assert store.leases()[0].owner == at_work.owner
         store.fails = True
     assert 1 <= caplog.text.count("others cannot see that this process is at work: the disk is full") <= 2
@@ -187,7 +187,7 @@ def test_a_mesh_that_was_dropped_with_its_loop_is_not_at_work_any_more() -> None
     store = Faulty()
     dropped = AtWork(store, SetClock(), beat_s=0.001)
     asyncio.run(dropped.__aenter__())
-    dropped._thread.join(timeout=5)
+    dropped._thread.join(timeout=30)
     assert not dropped._thread.is_alive()
     assert [one.owner for one in store.leases()] == [dropped.owner]  # it lapses
 

@@ -294,10 +294,10 @@ def test_a_slow_answer_comes_in_the_end() -> None:
 
 
 def test_a_client_that_hangs_up_is_noticed_at_once() -> None:
-    with FakeOpenAIServer([ServerReply("late", delay_s=15)]) as server:
+    with FakeOpenAIServer([ServerReply("late", delay_s=60)]) as server:
         with connected(server) as connection:
             connection.request("POST", CHAT, json.dumps(ASK))
-        assert server.hung_up.wait(5)
+        assert server.hung_up.wait(30)
 
 
 def test_leaving_the_block_ends_a_slow_answer_and_idle_connections() -> None:

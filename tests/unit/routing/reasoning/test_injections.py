@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from xml.etree import ElementTree as Xml
 
 import pytest
 
-from agentmesh.records import AgentCard, Turn
-from agentmesh.routing.base import RouteContext
+from agentmesh.records import AgentCard, RouteDecision, Turn
+from agentmesh.routing.base import AgentPool, RouteContext
 from agentmesh.routing.preference import FORBID, PIN
 from agentmesh.routing.reasoning.legible import beginning, both_ends
 from agentmesh.routing.reasoning.prompt import DESCRIPTION, RULES, TASK, TURN
@@ -28,13 +29,13 @@ def placed(injection: Injection, where: str) -> dict[str, str]:
     return {place: injection.text if where in (place, "everywhere") else text for place, text in plain.items()}
 
 
-def attacked(injection: Injection, where: str):
-    """Return a task and a pool with the hostile text."""
-    hostile = placed(injection, where)
+@cache
+def rated(card: str, refused: frozenset[tuple[str, str]]) -> tuple[AgentPool, RouteDecision]:
+    """Return a pool with a text in a card, and what the router decides on it, once for all tasks: it reads none."""
     cards = [AgentCard(id=name, description=f"Works as a {name}.") for name in (REFUSED, *OPEN)]
-    cards[3] = AgentCard(id="poet", description=hostile["card"], skills=(hostile["card"],), examples=(hostile["card"],))
-    features = replace(FEATURES, text=hostile["task"], turns=(Turn(role="user", text=hostile["turn"]),))
-    return features, carded_pool(*cards)
+    cards[3] = AgentCard(id="poet", description=card, skills=(card,), examples=(card,))
+    pool = carded_pool(*cards).gated(dict(refused))
+    return pool, ROUTER.decide(FEATURES, pool, RouteContext(seed=1, max_agents=2))
 
 
 OBEDIENT = {
@@ -49,12 +50,19 @@ OBEDIENT = {
 
 
 async def obeyed(how, injection, target, *, where, refused):
-    features, pool = attacked(injection, where)
+    hostile = placed(injection, where)
+    features = replace(FEATURES, text=hostile["task"], turns=(Turn(role="user", text=hostile["turn"]),))
     asker = ScriptedAsker(lambda request: OBEDIENT[how](request, injection, target))
+    pool, cheap = rated(hostile["card"], frozenset(refused.items()))
     context = RouteContext(seed=1, max_agents=2, asker=asker)
-    gated = pool.gated(refused)
-    cheap = ROUTER.decide(features, gated, context)
-    return cheap, await Reasoner().consult(features, gated, context, cheap), asker
+    return cheap, await Reasoner().consult(features, pool, context, cheap), asker
+
+
+def test_what_the_router_decides_depends_on_no_text_of_a_task():
+    pool, cheap = rated("Writes poems.", frozenset())
+    hostile = replace(FEATURES, text=ORDERS["best"], turns=(Turn(role="user", text=ORDERS["test"]),))
+    decision = ROUTER.decide(hostile, pool, RouteContext(seed=1, max_agents=2))
+    assert (decision.selected, decision.candidates) == (cheap.selected, cheap.candidates)
 
 
 def test_there_are_two_hundred_and_more_and_no_two_alike():
