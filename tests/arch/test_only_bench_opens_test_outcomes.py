@@ -21,14 +21,17 @@ SECRETS = ("SEALED-GOLD", "SEALED-GROUP", "SEALED-ANSWER", "SEALED-RESPONSE")
 SECRET_QUALITY, SECRET_COST = 0.12345678, 0.87654321
 
 
-def sources() -> Iterator[Path]:
+def sources(word: str) -> Iterator[tuple[Path, ast.Module]]:
+    """Yield the files that a word stands in: no other can import or use what is named by it."""
     for folder in ("agentmesh", "benchmarks", "examples", "tools"):
-        yield from (ROOT / folder).rglob("*.py")
+        for path in (ROOT / folder).rglob("*.py"):
+            if word in (text := path.read_text(encoding="utf-8")):
+                yield path, ast.parse(text)
 
 
-def imports_of(path: Path) -> set[str]:
+def imports_of(tree: ast.Module) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -36,8 +39,7 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def attributes_of(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def attributes_of(tree: ast.Module) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
@@ -46,17 +48,18 @@ def names(paths: list[Path]) -> list[str]:
 
 
 def test_one_module_imports_the_sealed_reader() -> None:
-    found = [path for path in sources() if any(name.startswith(SEALED) for name in imports_of(path))]
+    found = [path for path, tree in sources("sealed") if any(name.startswith(SEALED) for name in imports_of(tree))]
     assert names(found) == ["agentmesh/bench/opening.py"]
 
 
 def test_the_unguarded_reader_is_used_inside_the_recorded_package_alone() -> None:
-    found = [path for path in sources() if "_read_split" in attributes_of(path)]
+    found = [path for path, tree in sources("_read_split") if "_read_split" in attributes_of(tree)]
     assert sorted(names(found)) == ["agentmesh/recorded/reader.py", "agentmesh/recorded/sealed.py"]
 
 
 def test_nothing_but_the_bench_uses_its_opening() -> None:
-    users = [path for path in sources() if any(n.startswith("agentmesh.bench.opening") for n in imports_of(path))]
+    opening = "agentmesh.bench.opening"
+    users = [path for path, tree in sources("opening") if any(name.startswith(opening) for name in imports_of(tree))]
     assert all(name.startswith("agentmesh/bench/") for name in names(users))
     assert users
 
