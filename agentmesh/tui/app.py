@@ -126,10 +126,8 @@ class WatchApp(RollCallingApp):
     def on_arrived(self, message: Arrived) -> None:
         """Fold what came into the board."""
         board = self.watched.board
-        if (
-            not board.runs
-        ):  # whoever opened the app waits for the first ones: what it took to open is not held against it
-            self._pace = Pace()
+        if not board.runs:
+            self._pace = Pace()  # whoever opened the app waits for these: what opening took does not count against them
         if self.played is None or not self.played.is_outdated:
             board.take(message.events)
         self._folded.set()
