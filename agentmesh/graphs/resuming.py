@@ -233,5 +233,5 @@ class Resumer:
         """Go on with a run that nobody has approved in time."""
         try:
             await self._resume(run_id, None, at_least=due)
-        except Exception as error:
+        except Exception as error:  # nobody awaits this task: raised, it would end the mesh's other ones with it
             logger.error("run %r cannot go on by itself", run_id, exc_info=self._store.traced(error))
