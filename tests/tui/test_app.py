@@ -122,7 +122,7 @@ class GatedStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate, self.counted = Event(), list[RunFilter | None]()
+        self.gate, self.counted, self.searched = Event(), list[RunFilter | None](), list[str]()
         self.append([event for number in range(PAGE + 5) for event in sum_asked(f"r{number:03}", number).events])
 
     def count_runs(self, where: RunFilter | None = None) -> int:
@@ -132,6 +132,7 @@ class GatedStore(MemoryStore):
 
     def runs(self, where: RunFilter | None = None, *, limit: int = 50, offset: int = 0) -> list[RunSummary]:
         if where is not None and where.text is not None:
+            self.searched.append(where.text)
             self.gate.wait(60)
         return super().runs(where, limit=limit, offset=offset)
 
@@ -175,7 +176,10 @@ async def test_a_list_that_nobody_waits_for_any_more_is_neither_counted_nor_show
 async def test_what_a_search_finds_that_was_replaced_meanwhile_is_dropped() -> None:
     store = GatedStore()
     async with shown(store) as (app, pilot):
+        store.gate.set()
         await press(pilot, "2")
+        await reads(pilot, "105 runs")
+        store.gate.clear()
         for typed in ("12 * 7", "id:r001"):  # the first one waits at the gate, the second one does not
             await press(pilot, "slash")
             app.screen.query_one("#search").value = typed
@@ -185,6 +189,52 @@ async def test_what_a_search_finds_that_was_replaced_meanwhile_is_dropped() -> N
         await until(pilot, lambda: not any(one.group == "pages" for one in app.workers))
         await reads(pilot, "1 runs, all states, search 'id:r001'")
         assert app.screen.query_one(Rows)._keys[:9] == ["r001"]
+
+
+async def test_stored_runs_are_searched_as_letters_are_typed() -> None:
+    async with shown() as (app, pilot):
+        await press(pilot, "2")
+        await reads(pilot, "7 runs, all states")
+        rows, field = app.screen.query_one(Rows), app.screen.query_one("#search")
+        await press(pilot, "slash")
+        for letter, told in (("b", "search 'b'"), ("a", "1 runs, all states, search 'ba'"), ("x", " 0 runs, all")):
+            await press(pilot, letter)
+            await reads(pilot, told)
+        await press(pilot, "backspace")
+        await reads(pilot, "1 runs, all states, search 'ba'")
+        assert (field.has_focus, rows._keys[0]) == (True, "battle")
+        await press(pilot, "enter")
+        await until(pilot, lambda: rows.has_focus)
+        assert field.display
+        await press(pilot, "slash", "backspace", "backspace")
+        await reads(pilot, "7 runs, all states")
+        await press(pilot, "enter")
+        await until(pilot, lambda: rows.has_focus and not field.display)
+
+
+@pytest.mark.parametrize("named", ["agent:", "reason: ", "id:"])
+async def test_a_search_that_does_not_say_yet_of_which_asks_for_all(named: str) -> None:
+    async with shown() as (app, pilot):
+        await press(pilot, "2", "slash")
+        app.screen.query_one("#search").value = named
+        await reads(pilot, f"7 runs, all states, search {named.strip()!r}")
+
+
+async def test_while_searches_are_slow_two_are_under_way_and_the_last_is_next() -> None:
+    store = GatedStore()
+    async with shown(store) as (app, pilot):
+        await press(pilot, "2")
+        store.gate.set()
+        await reads(pilot, "105 runs")
+        store.gate.clear()
+        store.searched.clear()
+        await press(pilot, "slash", *"12 * 7")
+        await reads(pilot, "reading ..., all states, search '12 * 7'")
+        await until(pilot, lambda: len(store.searched) == 2)
+        store.gate.set()
+        await reads(pilot, "105 runs, all states, search '12 * 7'")
+        await until(pilot, lambda: not any(one.group == "pages" for one in app.workers))
+        assert store.searched == ["1", "12", "12 * 7"]
 
 
 async def test_the_list_is_read_anew_as_events_come_and_left_alone_while_none_do() -> None:

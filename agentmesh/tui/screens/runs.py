@@ -1,5 +1,6 @@
 """Runs: all that is stored, searched and filtered, however much that is."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
@@ -24,12 +25,19 @@ from agentmesh.tui.widgets.words import Words
 from agentmesh.types import RunId
 
 STATES: Final = (None, *RunStatus)
+FIELDS: Final = {"agent": "agent_id", "reason": "reason", "id": "prefix"}
+"""What a search may begin with, before a colon, and what of a filter it is then."""
+
 SCORE_KEYS: Final = Binding.Group("Score", compact=True)
 MARKS: Final = "   ^ pinned  > marked"
 """What the first column may hold, said below the list."""
 
 REREAD_S: Final = 2.0
 """How often the list is read anew while events come in."""
+
+LISTS_AT_ONCE: Final = 2
+"""Lists that are looked for at the same time: what a letter asked for is looked for to its end, though nobody waits for
+it once the next one is typed."""
 
 
 class RunsScreen(BoardScreen):
@@ -57,6 +65,7 @@ class RunsScreen(BoardScreen):
         self._where = RunFilter(alone=True)  # which runs are on that list
         self._total: int | None = None  # how many they are, once that is known
         self._reading: set[int] = set()  # pages; the first one until its list is counted
+        self._turn = asyncio.Semaphore(LISTS_AT_ONCE)
         self._events_seen = -1  # when the list was read last
         self._text = ""
         self._state: RunStatus | None = None
@@ -119,12 +128,17 @@ class RunsScreen(BoardScreen):
         if message.key:
             self.app.open_run(message.key)  # type: ignore[attr-defined]  # as in BoardScreen
 
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Show the runs that fit what is typed."""
+        text = message.value.strip()
+        if text != self._text:  # it is the same where the field was filled by the screen
+            self._text = text
+            self.action_reread()
+
     def on_input_submitted(self, message: Input.Submitted) -> None:
-        """Search for what was typed."""
-        self._text = message.value.strip()
-        self.query_one("#search").display = bool(self._text)
+        """Go from the field to what it found."""
+        self.query_one("#search").display = bool(message.value.strip())
         self.query_one(Rows).focus()
-        self.action_reread()
 
     def action_search(self) -> None:
         """Let a search be typed."""
@@ -193,7 +207,7 @@ class RunsScreen(BoardScreen):
         self._asked += 1
         self._reading = {0}
         self._events_seen = self.watched.board.totals.events
-        self._read(self._asked, where, 0)
+        self._read_list(self._asked, where)
 
     def _follow(self) -> None:
         """Read anew what has changed, while the reader is at the top."""
@@ -211,11 +225,12 @@ class RunsScreen(BoardScreen):
         self._reading = {0} if total is None else set()
 
     def _filter(self) -> RunFilter:
-        """Return what is to be listed: a search may name a field."""
+        """Return what is to be listed: a search may name a field, and then asks for nothing until it says of which."""
         field, colon, value = self._text.partition(":")
-        named = {"agent": "agent_id", "reason": "reason", "id": "prefix"}.get(field) if colon else None
-        wanted = {named: value.strip()} if named else {"text": self._text} if self._text else {}
-        return RunFilter(status=self._state, alone=self._alone and named != "agent_id", **wanted)  # type: ignore[arg-type]
+        named = FIELDS.get(field) if colon else None
+        asked, sought = (named, value.strip()) if named else ("text", self._text)
+        wanted = {asked: sought} if sought else {}
+        return RunFilter(status=self._state, alone=self._alone and "agent_id" not in wanted, **wanted)  # type: ignore[arg-type]
 
     def _show(self) -> None:
         pages, marked, pinned = self._pages, self._marked, self._pinned
@@ -243,11 +258,24 @@ class RunsScreen(BoardScreen):
         for number in self._pages.missing(top - PAGE // 2, top + PAGE // 2):
             if number not in self._reading:
                 self._reading.add(number)
-                self._read(self._asked, self._where, number)
+                self._read_page(self._asked, self._where, number)
+
+    @work(group="pages")
+    async def _read_list(self, asked: int, where: RunFilter) -> None:
+        """Read the first page of a list, unless another list is wanted by the time its turn comes."""
+        async with self._turn:
+            await asyncio.to_thread(self._read, asked, where, 0)
 
     @work(thread=True, group="pages")
+    def _read_page(self, asked: int, where: RunFilter, number: int) -> None:
+        """Read a page that is coming into sight."""
+        self._read(asked, where, number)
+
     def _read(self, asked: int, where: RunFilter, number: int) -> None:
-        """Read a page of the list, and how long it is where the first one did not tell, as long as it is wanted."""
+        """Read a page of the list, and how long it is where the first one did not tell, as long as it is wanted.
+
+        In a thread of its own.
+        """
         store = self.watched.store
         try:
             if asked == self._asked:
