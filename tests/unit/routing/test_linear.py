@@ -1,6 +1,5 @@
 """The linear router: labels and graded outcomes, n-grams beside vectors, learning online, bounds, and its parts."""
 
-import time
 import zlib
 
 import numpy as np
@@ -248,9 +247,7 @@ def test_lone_surrogates_and_case_do_no_harm():
 
 def test_only_the_start_of_a_long_text_is_read():
     start = ("word " * MOST_CHARACTERS)[:MOST_CHARACTERS]
-    began = time.perf_counter()
     row = hashed(start + "x" * 10**6, 512)
-    assert time.perf_counter() - began < 5.0
     assert row.places.tolist() == hashed(start, 512).places.tolist()
 
 
