@@ -5,6 +5,8 @@ Public names are imported when they are first used, so that ``import agentmesh``
 
 from typing import TYPE_CHECKING
 
+from agentmesh.lazy import lazily
+
 if TYPE_CHECKING:
     from agentmesh.agents.base import Agent as Agent
     from agentmesh.agents.function import agent as agent
@@ -92,16 +94,7 @@ else:
         "whatif": "playback.whatif",
     }
 
-    def __getattr__(name):
-        """Import a public name when it is first asked for."""
-        import importlib  # noqa: PLC0415 - only when a name is asked for
-
-        home = _HOMES.get(name)
-        if home is None:
-            raise AttributeError(f"module 'agentmesh' has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"agentmesh.{home}"), name)
-        globals()[name] = value
-        return value
+    __getattr__ = lazily(__name__, _HOMES)
 
     def __dir__():
         """Return the public names."""

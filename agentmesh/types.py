@@ -1,10 +1,11 @@
 """Names for plain values, and the two sources of the outside world that code is handed: a clock and a generator."""
 
 import time
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pydantic import JsonValue as JsonValue
+
+from agentmesh.lazy import lazily
 
 if TYPE_CHECKING:
     from agentmesh.arrays import FloatArray as FloatArray
@@ -13,13 +14,10 @@ if TYPE_CHECKING:
     from agentmesh.arrays import Rng as Rng
     from agentmesh.arrays import VectorArray as VectorArray
 else:
-    _ARRAYS = frozenset({"FloatArray", "IndexArray", "MaskArray", "Rng", "VectorArray"})
-
-    def __getattr__(name: str) -> object:
-        """Load numpy when an array is first named: who lists runs, or watches them, names none."""
-        if name not in _ARRAYS:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("agentmesh.arrays"), name)
+    # numpy is loaded when an array is first named: who lists runs, or watches them, names none
+    __getattr__ = lazily(
+        __name__, dict.fromkeys(("FloatArray", "IndexArray", "MaskArray", "Rng", "VectorArray"), "arrays")
+    )
 
 
 AgentId: TypeAlias = str

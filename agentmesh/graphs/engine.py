@@ -7,23 +7,22 @@ by name.
 
 import asyncio
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-_HOMES: Final = {"compile_workflow": "builder", "compiled": "workflow.graph", "most_steps": "workflow.graph"}
+from agentmesh.lazy import lazily
+
+_HOMES: Final = {
+    "compile_workflow": "graphs.builder",
+    "compiled": "graphs.workflow.graph",
+    "most_steps": "graphs.workflow.graph",
+}
 
 if TYPE_CHECKING:
     from agentmesh.graphs.builder import compile_workflow as compile_workflow
     from agentmesh.graphs.workflow.graph import compiled as compiled
     from agentmesh.graphs.workflow.graph import most_steps as most_steps
 else:
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"agentmesh.graphs.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
+    __getattr__ = lazily(__name__, _HOMES)
 
 
 async def ready() -> None:

@@ -3,8 +3,9 @@
 Names are imported when they are first used: whoever only finds entities, as a router that serves, loads no graph.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from agentmesh.lazy import lazily
 
 if TYPE_CHECKING:
     from agentmesh.knowledge.builder import KnowledgeBuilder as KnowledgeBuilder
@@ -49,10 +50,5 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'agentmesh.knowledge' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"agentmesh.knowledge.{home}"), name)
+if not TYPE_CHECKING:
+    __getattr__ = lazily(__name__, {name: f"knowledge.{home}" for name, home in _HOMES.items()})

@@ -4,9 +4,9 @@
 for here.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from agentmesh.lazy import lazily
 from agentmesh.llm.recorded import RecordedChat
 from agentmesh.llm.scripted import ScriptedChat
 
@@ -17,15 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LiteLlmChat", "LogprobModel", "OpenAIChat", "RecordedChat", "ScriptedChat"]
 
-_HEAVY = {
-    "LiteLlmChat": "agentmesh.llm.litellm",
-    "LogprobModel": "agentmesh.llm.logprobs",
-    "OpenAIChat": "agentmesh.llm.openai",
-}
-
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name not in _HEAVY:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_HEAVY[name]), name)
+    __getattr__ = lazily(
+        __name__, {"LiteLlmChat": "llm.litellm", "LogprobModel": "llm.logprobs", "OpenAIChat": "llm.openai"}
+    )

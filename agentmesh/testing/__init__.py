@@ -4,8 +4,9 @@ The contracts are classes of tests to inherit in a test module of your own; they
 Hypothesis, which is why names are imported when they are first used.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from agentmesh.lazy import lazily
 
 if TYPE_CHECKING:
     from agentmesh.testing.agents import AgentContract as AgentContract
@@ -50,10 +51,5 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'agentmesh.testing' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"agentmesh.testing.{home}"), name)
+if not TYPE_CHECKING:
+    __getattr__ = lazily(__name__, {name: f"testing.{home}" for name, home in _HOMES.items()})

@@ -4,8 +4,9 @@ It takes about a second to load, numpy and all that decides and learns; nobody i
 screen. So it is used as ``late.diff(...)``, in workers, and never imported by name.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from agentmesh.lazy import lazily
 
 if TYPE_CHECKING:
     from agentmesh.graphs.replies import Said as Said
@@ -32,7 +33,4 @@ else:
         "whatif": "playback.whatif",
     }
 
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"agentmesh.{_HOMES[name]}"), name)
+    __getattr__ = lazily(__name__, _HOMES)

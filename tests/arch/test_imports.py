@@ -148,6 +148,7 @@ def test_help_loads_hardly_more_than_the_library_that_prints_it():
         "agentmesh.cli.app",
         "agentmesh.display",
         "agentmesh.errors",
+        "agentmesh.lazy",
     }
     assert len(loaded - bare) < 40
 
