@@ -92,7 +92,7 @@ TOUR: tuple[Step, ...] = (
     ("", "E", lambda app: list(rows(app)._keys) == ["battle"]),
     ("", "x", lambda app: "no run in sight fits" in text_of(app)),
     ("", "backspace", lambda app: rows(app).key == "battle"),
-    ("", "enter", lambda app: rows(app).has_focus and len(rows(app)) == 1),
+    ("Field", "enter", lambda app: rows(app).has_focus and len(rows(app)) == 1),
     ("LiveScreen", "escape", lambda app: len(rows(app)) == 8 and not app.screen.query_one("#search").display),
     ("WatchApp", "question_mark", helps),
     ("HelpScreen", "j", scrolled(1)),

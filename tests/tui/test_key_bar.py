@@ -6,7 +6,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from agentmesh.tui.widgets.key_bar import KeyBar
-from tests.tui.apps import click, settled
+from tests.tui.apps import click, press, settled, shown
 
 TURN = Binding.Group("Turn")
 
@@ -39,7 +39,7 @@ class KeyedApp(App[None]):
 
 async def line(pilot: Pilot[None]) -> str:
     await settled(pilot)
-    return str(pilot.app.query_one(KeyBar).render())
+    return str(pilot.app.screen.query_one(KeyBar).render())
 
 
 async def test_it_names_what_can_be_pressed_and_presses_what_is_clicked() -> None:
@@ -62,3 +62,17 @@ async def test_it_names_no_key_that_would_be_typed_into_a_field() -> None:
         assert "Add" in await line(pilot)
         app.query_one(Input).focus()
         assert await line(pilot) == ""
+
+
+async def test_a_search_says_how_it_ends_and_nothing_else() -> None:
+    async with shown() as (_, pilot):
+        for screen in ("1", "2"):
+            await press(pilot, screen)
+            assert "Clear" not in await line(pilot)
+            await press(pilot, "slash")
+            assert (await line(pilot)).split() == ["⏎", "Done", "esc", "Clear"]
+            await press(pilot, "o", "enter")
+            assert "Open" in (found := await line(pilot))
+            assert "Clear" in found
+            await press(pilot, "escape")
+            assert "Clear" not in await line(pilot)

@@ -40,7 +40,7 @@ class ApprovalsScreen(BoardScreen):
         Binding("a", "answer('approve')", "Approve"),
         Binding("r", "answer('reject')", "Reject"),
         Binding("e", "edit", "Edit and approve"),
-        Binding("escape", "clear", "Clear", show=False),
+        Binding("escape", "clear", "Clear"),
     ]
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class ApprovalsScreen(BoardScreen):
         yield Rows(WAITING, id="waiting", empty="nothing waits for a person")
         with VerticalScroll(classes="text"):
             yield Passage(id="request")
-        yield Field(placeholder="what the agent is asked instead", id="instead")
+        yield Field(placeholder="what the agent is asked instead; enter approves it", id="instead")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -115,16 +115,13 @@ class ApprovalsScreen(BoardScreen):
                 f"it is asked {len(text):,} characters, and a line holds {LONGEST_EDITED:,}; approve or reject it"
             )
             return
-        field = self.query_one("#instead", Field)
         self._offered = escape_line(text)
-        field.display, field.value = True, self._offered
-        field.focus()
+        self.enter_field().value = self._offered
 
     def action_clear(self) -> None:
         """Leave the field."""
-        field = self.query_one("#instead", Field)
-        field.value, field.display = "", False
-        self.query_one(Rows).focus()
+        self.query_one(Field).value = ""
+        self.leave_field()
 
     def _answer(self, verdict: str, text: str | None) -> None:
         found = self._found()

@@ -10,7 +10,9 @@ from agentmesh.display import shorten
 from agentmesh.tui.board import Board
 from agentmesh.tui.layout import Layout
 from agentmesh.tui.watching import Watched
+from agentmesh.tui.widgets.field import Field
 from agentmesh.tui.widgets.play_bar import PlayBar
+from agentmesh.tui.widgets.rows import Rows
 
 LONGEST_NAMED: Final = 60
 """Characters of an id that a message shows."""
@@ -60,6 +62,23 @@ class BoardScreen(Screen[None]):
             self.show_board(self.watched.board, self.watched.clock.now())
             for bar in self.query(PlayBar):
                 bar.show(self.watched.source)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual has it
+        """Offer to clear a field only while there is one."""
+        return action != "clear" or any(field.display for field in self.query(Field))
+
+    def enter_field(self) -> Field:
+        """Show the field of the screen, and have what is typed go there."""
+        field = self.query_one(Field)
+        field.display = True
+        field.focus()
+        return field
+
+    def leave_field(self, *, stays: bool = False) -> None:
+        """Go from the field of the screen to its table; the field may stay in sight."""
+        self.query_one(Field).display = stays
+        self.query_one(Rows).focus()
+        self.refresh_bindings()
 
     def copy_id(self, run_id: str | None) -> None:
         """Copy the id of a run, where there is one."""

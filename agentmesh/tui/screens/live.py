@@ -31,8 +31,8 @@ class LiveScreen(BoardScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "hold", "Hold"),
         Binding("slash", "find", "Find", key_display="/"),
+        Binding("escape", "clear", "Clear"),
         Binding("y", "copy", "Copy id", show=False),
-        Binding("escape", "clear", "Clear", show=False),
     ]
 
     def __init__(self) -> None:
@@ -73,8 +73,7 @@ class LiveScreen(BoardScreen):
 
     def on_input_submitted(self) -> None:
         """Go from the field to what it found."""
-        self.query_one("#search").display = bool(self._wanted)
-        self.query_one(Rows).focus()
+        self.leave_field(stays=bool(self._wanted))
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show the run that was chosen."""
@@ -90,15 +89,12 @@ class LiveScreen(BoardScreen):
 
     def action_find(self) -> None:
         """Let a search be typed."""
-        field = self.query_one("#search", Field)
-        field.display = True
-        field.focus()
+        self.enter_field()
 
     def action_clear(self) -> None:
         """Leave the search, and show all runs again."""
-        field = self.query_one("#search", Field)
-        field.value, field.display = "", False
-        self.query_one(Rows).focus()
+        self.query_one(Field).value = ""
+        self.leave_field()
 
     def action_copy(self) -> None:
         """Copy the id of the run under the cursor."""

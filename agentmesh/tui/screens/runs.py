@@ -46,6 +46,7 @@ class RunsScreen(BoardScreen):
     TITLE = "agentmesh runs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", key_display="/"),
+        Binding("escape", "clear", "Clear"),
         Binding("s", "next_state", "State"),
         Binding("a", "toggle_stages", "Stages", show=False),
         Binding("p", "pin", "Pin", show=False),
@@ -55,7 +56,6 @@ class RunsScreen(BoardScreen):
         Binding("minus", "score(0)", "Bad answer", key_display="-", group=SCORE_KEYS),
         Binding("y", "copy", "Copy id", show=False),
         Binding("r", "reread", "Read again", show=False),
-        Binding("escape", "clear", "Clear", show=False),
     ]
 
     def __init__(self) -> None:
@@ -137,20 +137,16 @@ class RunsScreen(BoardScreen):
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Go from the field to what it found."""
-        self.query_one("#search").display = bool(message.value.strip())
-        self.query_one(Rows).focus()
+        self.leave_field(stays=bool(message.value.strip()))
 
     def action_search(self) -> None:
         """Let a search be typed."""
-        field = self.query_one("#search", Field)
-        field.display = True
-        field.focus()
+        self.enter_field()
 
     def action_clear(self) -> None:
         """Leave the search."""
-        field = self.query_one("#search", Field)
-        field.value, field.display, self._text = "", False, ""
-        self.query_one(Rows).focus()
+        self.query_one(Field).value = self._text = ""
+        self.leave_field()
         self.action_reread()
 
     def action_next_state(self) -> None:
