@@ -22,11 +22,15 @@ from agentmesh.errors import StoreError
 from agentmesh.store.presence import Presence
 from agentmesh.store.retention import Reclaimed
 from agentmesh.store.session import Database
+from agentmesh.store.wanted import is_wanted
 
 _T = TypeVar("_T")
 
 SCHEME = "sqlite:///"
 SWITCH_PAUSE_S = 0.01
+STEPS = 500_000
+"""Of SQLite's machine, some ten a row, after which it is asked whether anybody waits: each 20 ms or so."""
+
 _HINTS = {
     "is locked": "another process is writing to it: try again, or give a longer busy_timeout_s",
     "is full": "nothing was written: free some space",
@@ -89,6 +93,21 @@ class SqliteFile(Database):
         super().check_open()
         if self._presence is not None:
             self._presence.check()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection that sees one state of the database throughout, and stops where nobody waits any more."""
+        wanted = is_wanted()
+        with super().reading() as connection:
+            if wanted is None:
+                yield connection
+                return
+            file: Any = connection.connection.driver_connection
+            file.set_progress_handler(lambda: not wanted(), STEPS)
+            try:
+                yield connection
+            finally:
+                file.set_progress_handler(None, 0)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -12,6 +12,7 @@ from textual.widgets import Header, Input
 from agentmesh.errors import AgentMeshError
 from agentmesh.records import RunStatus, RunSummary
 from agentmesh.store.base import RunFilter
+from agentmesh.store.wanted import only_while
 from agentmesh.tui.board import Board
 from agentmesh.tui.cells import Cell
 from agentmesh.tui.messages import PageRead, RunsCounted
@@ -36,8 +37,8 @@ REREAD_S: Final = 2.0
 """How often the list is read anew while events come in."""
 
 LISTS_AT_ONCE: Final = 2
-"""Lists that are looked for at the same time: what a letter asked for is looked for to its end, though nobody waits for
-it once the next one is typed."""
+"""Lists that are looked for at the same time: what a letter asked for may be looked for to its end, though nobody waits
+for it once the next one is typed."""
 
 
 class RunsScreen(BoardScreen):
@@ -273,11 +274,16 @@ class RunsScreen(BoardScreen):
         In a thread of its own.
         """
         store = self.watched.store
+
+        def wanted() -> bool:
+            return asked == self._asked
+
         try:
-            if asked == self._asked:
-                page = store.runs_page(where, limit=PAGE, offset=number * PAGE)
-                self.post_message(PageRead(asked, number, page.runs, page.total))
-                if number == 0 and page.total is None and asked == self._asked:
-                    self.post_message(RunsCounted(asked, store.count_runs(where)))
+            with only_while(wanted):
+                if wanted():
+                    page = store.runs_page(where, limit=PAGE, offset=number * PAGE)
+                    self.post_message(PageRead(asked, number, page.runs, page.total))
+                    if number == 0 and page.total is None and wanted():
+                        self.post_message(RunsCounted(asked, store.count_runs(where)))
         except AgentMeshError as error:
             self.post_message(PageRead(asked, number, reason=str(error)))

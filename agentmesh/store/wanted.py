@@ -1,0 +1,32 @@
+"""Reading that ends early, once nobody waits for it any more."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+_WANTED: Final = ContextVar[Callable[[], bool] | None]("wanted", default=None)
+
+
+@contextmanager
+def only_while(wanted: Callable[[], bool]) -> Iterator[None]:
+    """Have this thread read from databases only while what it reads is wanted.
+
+    A SQLite file asks now and then as it looks through its rows; a server of PostgreSQL goes on to the end.
+
+    Args:
+        wanted: Says whether anybody still waits. It is asked by the thread that reads.
+
+    Raises:
+        StoreError: nobody did, and so reading was ended.
+    """
+    before = _WANTED.set(wanted)
+    try:
+        yield
+    finally:
+        _WANTED.reset(before)
+
+
+def is_wanted() -> Callable[[], bool] | None:
+    """Return what says whether that which this thread reads is wanted, ``None`` where it is in any case."""
+    return _WANTED.get()
