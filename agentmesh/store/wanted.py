@@ -10,9 +10,10 @@ _WANTED: Final = ContextVar[Callable[[], bool] | None]("wanted", default=None)
 
 @contextmanager
 def only_while(wanted: Callable[[], bool]) -> Iterator[None]:
-    """Have this thread read from databases only while what it reads is wanted.
+    """Read from databases here, and in threads that are begun from here, only while what is read is wanted.
 
-    A SQLite file asks now and then as it looks through its rows; a server of PostgreSQL goes on to the end.
+    A SQLite file asks now and then as it looks through its rows; a server of PostgreSQL goes on to the end. To ask
+    takes Python's lock, which a busy event loop may hold for some milliseconds: so it is for searches and the like.
 
     Args:
         wanted: Says whether anybody still waits. It is asked by the thread that reads.
@@ -28,5 +29,5 @@ def only_while(wanted: Callable[[], bool]) -> Iterator[None]:
 
 
 def is_wanted() -> Callable[[], bool] | None:
-    """Return what says whether that which this thread reads is wanted, ``None`` where it is in any case."""
+    """Return what says whether that which is read here is wanted, ``None`` where it is in any case."""
     return _WANTED.get()

@@ -261,7 +261,8 @@ class RunsScreen(BoardScreen):
     async def _read_list(self, asked: int, where: RunFilter) -> None:
         """Read the first page of a list, unless another list is wanted by the time its turn comes."""
         async with self._turn:
-            await asyncio.to_thread(self._read, asked, where, 0)
+            with only_while(lambda: asked == self._asked):
+                await asyncio.to_thread(self._read, asked, where, 0)
 
     @work(thread=True, group="pages")
     def _read_page(self, asked: int, where: RunFilter, number: int) -> None:
@@ -274,16 +275,11 @@ class RunsScreen(BoardScreen):
         In a thread of its own.
         """
         store = self.watched.store
-
-        def wanted() -> bool:
-            return asked == self._asked
-
         try:
-            with only_while(wanted):
-                if wanted():
-                    page = store.runs_page(where, limit=PAGE, offset=number * PAGE)
-                    self.post_message(PageRead(asked, number, page.runs, page.total))
-                    if number == 0 and page.total is None and wanted():
-                        self.post_message(RunsCounted(asked, store.count_runs(where)))
+            if asked == self._asked:
+                page = store.runs_page(where, limit=PAGE, offset=number * PAGE)
+                self.post_message(PageRead(asked, number, page.runs, page.total))
+                if number == 0 and page.total is None and asked == self._asked:
+                    self.post_message(RunsCounted(asked, store.count_runs(where)))
         except AgentMeshError as error:
             self.post_message(PageRead(asked, number, reason=str(error)))

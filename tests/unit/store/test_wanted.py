@@ -1,5 +1,6 @@
 """Reading that is given up in the middle, since nobody waits for it any more."""
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,6 +53,12 @@ def test_only_the_thread_that_is_not_waited_for_ends_and_writing_goes_on(store: 
         assert another.submit(store.count_runs, SOUGHT).result() == 0
         store.append([start("later")])
     assert store.count_runs() == 201
+
+
+async def test_a_thread_that_is_begun_from_there_ends_too(store: TraceStore) -> None:
+    with only_while(lambda: False), pytest.raises(StoreError, match="interrupted"):
+        await asyncio.to_thread(store.count_runs, SOUGHT)
+    assert await asyncio.to_thread(store.count_runs, SOUGHT) == 0
 
 
 def test_a_store_in_memory_is_through_before_it_could_ask() -> None:
