@@ -22,7 +22,7 @@ from agentmesh.errors import StoreError
 from agentmesh.store.presence import Presence
 from agentmesh.store.retention import Reclaimed
 from agentmesh.store.session import Database
-from agentmesh.store.wanted import is_wanted
+from agentmesh.store.wanted import condition
 
 _T = TypeVar("_T")
 
@@ -97,7 +97,7 @@ class SqliteFile(Database):
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Lend a connection that sees one state of the database throughout, and stops where nobody waits any more."""
-        wanted = is_wanted()
+        wanted = condition()
         with super().reading() as connection:
             if wanted is None:
                 yield connection

@@ -28,6 +28,6 @@ def only_while(wanted: Callable[[], bool]) -> Iterator[None]:
         _WANTED.reset(before)
 
 
-def is_wanted() -> Callable[[], bool] | None:
+def condition() -> Callable[[], bool] | None:
     """Return what says whether that which is read here is wanted, ``None`` where it is in any case."""
     return _WANTED.get()

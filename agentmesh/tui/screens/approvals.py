@@ -118,11 +118,6 @@ class ApprovalsScreen(BoardScreen):
         self._offered = escape_line(text)
         self.enter_field().value = self._offered
 
-    def action_clear(self) -> None:
-        """Leave the field."""
-        self.query_one(Field).value = ""
-        self.leave_field()
-
     def _answer(self, verdict: str, text: str | None) -> None:
         found = self._found()
         if found is not None:

@@ -74,11 +74,17 @@ class BoardScreen(Screen[None]):
         field.focus()
         return field
 
-    def leave_field(self, *, stays: bool = False) -> None:
-        """Go from the field of the screen to its table; the field may stay in sight."""
-        self.query_one(Field).display = stays
+    def leave_field(self) -> None:
+        """Go from the field of the screen to its table; it stays in sight where something stands in it."""
+        field = self.query_one(Field)
+        field.display = bool(field.value.strip())
         self.query_one(Rows).focus()
         self.refresh_bindings()
+
+    def action_clear(self) -> None:
+        """Empty the field of the screen, and leave it."""
+        self.query_one(Field).value = ""
+        self.leave_field()
 
     def copy_id(self, run_id: str | None) -> None:
         """Copy the id of a run, where there is one."""

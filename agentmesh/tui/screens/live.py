@@ -73,7 +73,7 @@ class LiveScreen(BoardScreen):
 
     def on_input_submitted(self) -> None:
         """Go from the field to what it found."""
-        self.leave_field(stays=bool(self._wanted))
+        self.leave_field()
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show the run that was chosen."""
@@ -90,11 +90,6 @@ class LiveScreen(BoardScreen):
     def action_find(self) -> None:
         """Let a search be typed."""
         self.enter_field()
-
-    def action_clear(self) -> None:
-        """Leave the search, and show all runs again."""
-        self.query_one(Field).value = ""
-        self.leave_field()
 
     def action_copy(self) -> None:
         """Copy the id of the run under the cursor."""

@@ -136,19 +136,13 @@ class RunsScreen(BoardScreen):
             self._text = text
             self.action_reread()
 
-    def on_input_submitted(self, message: Input.Submitted) -> None:
+    def on_input_submitted(self) -> None:
         """Go from the field to what it found."""
-        self.leave_field(stays=bool(message.value.strip()))
+        self.leave_field()
 
     def action_search(self) -> None:
         """Let a search be typed."""
         self.enter_field()
-
-    def action_clear(self) -> None:
-        """Leave the search."""
-        self.query_one(Field).value = self._text = ""
-        self.leave_field()
-        self.action_reread()
 
     def action_next_state(self) -> None:
         """Show only runs of the next state, after the last one all."""
